@@ -1,0 +1,38 @@
+/* What a request says of itself, from its path, head and body. The model and the stream
+ * flag steer metering; tool, session and the like are claims: bounded, shown, never
+ * trusted. */
+#ifndef ASSAY_FILTERS_FACTS_H
+#define ASSAY_FILTERS_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct facts {
+    char model[64];
+    bool model_cut;          /* the model's name was longer */
+    bool stream;             /* asked for a stream */
+    bool stream_said;        /* "stream" stood in the body */
+    bool usage_asked;        /* stream_options.include_usage is true */
+    bool background;         /* openai.responses: the answer comes later */
+    uint64_t max_output;     /* the greatest of the body's limits; 0: none */
+    uint64_t choices;        /* n or best_of; 0: not said */
+    char service_tier[16];
+    /* where stream_options stands in the body, for the splice; end 0: it does not */
+    uint64_t options_begin, options_end;
+    uint64_t include_begin, include_end; /* the value of include_usage within it */
+    bool options_empty;      /* stream_options is {} */
+    bool options_object;     /* stream_options is an object */
+    uint64_t body_open;      /* offset behind the body's opening brace */
+    bool body_empty;         /* the body is {} */
+};
+
+struct claims {
+    char tool[24];
+    char tool_version[16];
+    char mode[12]; /* "interactive", "headless" or "" */
+    char session[48];
+    char agent[40];
+    uint32_t retry;
+};
+
+#endif

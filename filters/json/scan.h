@@ -1,0 +1,103 @@
+/* Paths out of a JSON text as it streams past, in constant memory: no tree, no recursion,
+ * any split of the bytes gives the same values.
+ *
+ * A plan is a set of paths, compiled once: "usage.prompt_tokens", "choices[].delta.content",
+ * "[].usageMetadata.totalTokenCount" ("[]" is every element of an array). Keys compare
+ * after decoding: "us\u0061ge" is "usage". Case matters. */
+#ifndef ASSAY_FILTERS_JSON_SCAN_H
+#define ASSAY_FILTERS_JSON_SCAN_H
+
+#include "proxy/base/check.h"
+#include "proxy/base/span.h"
+
+enum {
+    SCAN_TEXT_MAX = 160, /* bytes of a string or number that are delivered whole */
+    SCAN_DEPTH_MAX = 512, /* containers within containers; deeper texts are refused */
+    SCAN_MATCH_MAX = 8    /* steps of a path */
+};
+
+enum scan_type {
+    SCAN_NULL,
+    SCAN_FALSE,
+    SCAN_TRUE,
+    SCAN_NUMBER, /* text: the token as it stands */
+    SCAN_STRING, /* text: decoded; empty for a path that takes pieces */
+    SCAN_PIECE,  /* text: the next decoded piece of a string, before its SCAN_STRING */
+    SCAN_OBJECT, /* an object begins */
+    SCAN_ARRAY,  /* an array begins */
+    SCAN_END     /* the object or array ends */
+};
+
+struct scan_value {
+    unsigned tag;        /* of the path that matched */
+    enum scan_type type;
+    bool cut;            /* the text was longer than SCAN_TEXT_MAX; its front is here */
+    bool duplicate;      /* this key stood in the same object before */
+    struct span text;    /* lives during the call */
+    uint64_t begin, end; /* the value's raw bytes are [begin, end) of the text; end is 0
+                            for SCAN_OBJECT, SCAN_ARRAY and SCAN_PIECE */
+};
+
+/* A row of a plan. */
+struct scan_path {
+    const char *path;
+    unsigned tag;
+    bool pieces; /* deliver strings in pieces of any length instead of whole */
+};
+
+struct scan_plan;
+
+/* Compiles paths; CHECKs that they are well formed and distinct. Immutable afterwards and
+ * shared by all threads. */
+struct scan_plan *scan_plan_new(const struct scan_path *paths, size_t count);
+struct scan_plan *scan_plan_free(struct scan_plan *plan);
+
+typedef void scan_seen(void *self, const struct scan_value *value);
+
+enum scan_mode {
+    SCAN_STRICT,  /* RFC 8259 to the letter, UTF-8 included: for requests */
+    SCAN_TOLERANT /* raw control characters and bad UTF-8 in strings pass: for responses */
+};
+
+enum scan_verdict {
+    SCAN_MORE,     /* a legal beginning */
+    SCAN_COMPLETE, /* one whole value, perhaps white space behind it */
+    SCAN_MALFORMED /* not JSON, or too deep; nothing is delivered from here on */
+};
+
+/* The state between two pieces; plain data, no ownership. At most 448 bytes. */
+struct scan {
+    const struct scan_plan *plan;
+    uint64_t offset; /* bytes of the text before the next piece */
+    uint64_t value_begin;
+    uint64_t seen[SCAN_MATCH_MAX]; /* per matched level: the keys that came */
+    uint16_t node[SCAN_MATCH_MAX]; /* per matched level: where in the plan */
+    uint64_t containers[SCAN_DEPTH_MAX / 64]; /* a bit per level: object or array */
+    uint16_t depth;
+    uint8_t matched;
+    uint8_t state;
+    uint8_t sub_state;
+    uint8_t mode;
+    uint8_t utf8_left;
+    uint8_t flags;
+    uint32_t escape;
+    uint16_t text_len;
+    uint16_t current; /* plan node of the value being read */
+    char text[SCAN_TEXT_MAX];
+};
+
+void scan_init(struct scan *scan, const struct scan_plan *plan, enum scan_mode mode);
+
+/* Reads the next piece and calls `seen` for every value on a path of the plan. */
+enum scan_verdict scan_feed(struct scan *scan, struct span piece, scan_seen *seen,
+                            void *self);
+
+/* The text has ended: SCAN_COMPLETE or SCAN_MALFORMED. Delivers a last number. */
+enum scan_verdict scan_end(struct scan *scan, scan_seen *seen, void *self);
+
+/* Reads a JSON number as a count. Integers, fractions of zero ("12.0") and exponents that
+ * give an integer are exact; false for negatives (but "-0" is 0), other fractions, and
+ * anything above 2^63-1. */
+bool scan_count(struct span number, uint64_t *count);
+
+#endif

@@ -1,0 +1,87 @@
+/* The two watches of an exchange: one reads a copy of the request, one a copy of the
+ * response. They learn facts, count tokens and judge; they cannot change, hold or lose a
+ * byte of what is relayed.
+ *
+ *   request body  -> content decoder -> JSON scan -> facts
+ *   response body -> content decoder -> frames (SSE, lines, whole) -> JSON scan -> tally
+ *                 -> dialect's balance() -> usage */
+#ifndef ASSAY_FILTERS_WATCH_H
+#define ASSAY_FILTERS_WATCH_H
+
+#include "filters/content/decode.h"
+#include "filters/dialect.h"
+#include "filters/facts.h"
+#include "proxy/meter/entry.h"
+
+/* Watches kept for reuse, so that a busy worker allocates nothing. One per worker. */
+struct watch_pool;
+struct watch_pool *watch_pool_new(struct decode_limits limits);
+struct watch_pool *watch_pool_free(struct watch_pool *pool);
+
+/* ---- the request ------------------------------------------------------------------- */
+
+struct request_watch;
+
+/* Begins to watch. `facts` is filled as the body passes and outlives the watch, and so
+ * does `claims` (already filled from the head). NULL without memory. */
+struct request_watch *request_watch_open(struct watch_pool *pool,
+                                         const struct dialect *dialect,
+                                         const struct dialect_route *route,
+                                         const struct head *head, struct facts *facts,
+                                         struct claims *claims);
+
+/* The next bytes of the body, without transfer framing. Faults: FAULT_BAD_BODY (not
+ * JSON, not an object, a model that is no string or has a NUL), FAULT_DUPLICATE_KEY (a
+ * key that decides policy stands twice), FAULT_CODING, FAULT_BODY_TOO_LARGE (decoded). */
+enum fault request_watch_data(struct request_watch *watch, struct span bytes) MUST_CHECK;
+
+/* The body has ended; facts are final. */
+enum fault request_watch_end(struct request_watch *watch) MUST_CHECK;
+
+/* Is everything known that decides whether and where include_usage is spliced in? Then
+ * the engine need not hold the body any longer. */
+bool request_watch_decided(const struct request_watch *watch);
+
+/* The body is content-encoded: then a splice needs the decoded copy, which `out` gets in
+ * pieces from now on. To be called before the first data. */
+bool request_watch_encoded(const struct request_watch *watch);
+void request_watch_on_decoded(struct request_watch *watch,
+                              void (*out)(void *self, struct span piece), void *self);
+
+/* Bytes of text that cost input tokens, so far. */
+uint64_t request_watch_text_bytes(const struct request_watch *watch);
+
+/* Takes NULL; returns NULL. */
+struct request_watch *request_watch_close(struct request_watch *watch);
+
+/* ---- the response ------------------------------------------------------------------ */
+
+struct response_watch;
+
+struct response_watch *response_watch_open(struct watch_pool *pool,
+                                           const struct dialect *dialect,
+                                           const struct dialect_route *route,
+                                           const struct head *head,
+                                           const struct facts *facts);
+
+/* The next bytes of the body, without transfer framing. Never fails: what cannot be read
+ * becomes a flag of the usage. */
+void response_watch_data(struct response_watch *watch, struct span bytes);
+
+/* Has the stream shown its regular end (a terminal event, [DONE], the usage)? A client
+ * that leaves after this has lost nothing. */
+bool response_watch_finished(const struct response_watch *watch);
+
+/* Frames so far; 0 for a body that is not streamed. */
+uint64_t response_watch_events(const struct response_watch *watch);
+
+/* The body has ended, by its framing (`whole`) or by a cut. Writes usage with its source,
+ * response_model, stream, events and service_tier into *entry. `input_text_bytes` is the
+ * request watch's count, for estimates. */
+void response_watch_settle(struct response_watch *watch, bool whole,
+                           const struct facts *facts, uint64_t input_text_bytes,
+                           struct entry *entry);
+
+struct response_watch *response_watch_close(struct response_watch *watch);
+
+#endif

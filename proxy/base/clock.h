@@ -1,0 +1,18 @@
+/* The two clocks. Code below the engine takes time as an argument and never asks.
+ *
+ * A build with ASSAY_TEST_CLOCK reads both from an 8-byte file that a test maps and
+ * advances (see tests/README.md); such a build says so in --version. */
+#ifndef ASSAY_BASE_CLOCK_H
+#define ASSAY_BASE_CLOCK_H
+
+#include <stdint.h>
+
+enum { NS_PER_US = 1000, NS_PER_MS = 1000 * 1000, NS_PER_S = 1000 * 1000 * 1000 };
+
+/* Nanoseconds since an arbitrary start; never steps back. For durations and deadlines. */
+uint64_t clock_monotonic_ns(void);
+
+/* Nanoseconds since 1970-01-01 UTC; may be set by an administrator. For records. */
+uint64_t clock_unix_ns(void);
+
+#endif

@@ -1,0 +1,79 @@
+#include "proxy/base/span.h"
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+bool span_equal_nocase(struct span a, struct span b)
+{
+    return a.len == b.len && span_starts_nocase(a, b);
+}
+
+bool span_starts_nocase(struct span s, struct span prefix)
+{
+    if (s.len < prefix.len) {
+        return false;
+    }
+    for (size_t i = 0; i < prefix.len; i++) {
+        if (lower(s.at[i]) != lower(prefix.at[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct span span_trim(struct span s)
+{
+    while (s.len > 0 && is_blank(s.at[0])) {
+        s = span_after(s, 1);
+    }
+    while (s.len > 0 && is_blank(s.at[s.len - 1])) {
+        s.len--;
+    }
+    return s;
+}
+
+size_t span_find(struct span s, char byte)
+{
+    const char *found = s.len == 0 ? NULL : memchr(s.at, byte, s.len);
+
+    return found == NULL ? s.len : (size_t)(found - s.at);
+}
+
+bool span_next(struct span *rest, char separator, struct span *piece)
+{
+    size_t len;
+
+    if (rest->at == NULL) {
+        return false;
+    }
+    len = span_find(*rest, separator);
+    *piece = span_of(rest->at, len);
+    *rest = len == rest->len ? span_of(NULL, 0) : span_after(*rest, len + 1);
+    return true;
+}
+
+bool span_decimal(struct span s, uint64_t *value)
+{
+    uint64_t sum = 0;
+
+    if (s.len == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned digit = (unsigned)(unsigned char)s.at[i] - '0';
+
+        if (digit > 9 || __builtin_mul_overflow(sum, 10, &sum) ||
+            __builtin_add_overflow(sum, digit, &sum)) {
+            return false;
+        }
+    }
+    *value = sum;
+    return true;
+}

@@ -1,0 +1,62 @@
+/* One exchange as plain data: what the journal keeps, the ledger stores, the log prints
+ * and the metrics count. Fixed size, no pointers, C strings (cut where too long). */
+#ifndef ASSAY_METER_ENTRY_H
+#define ASSAY_METER_ENTRY_H
+
+#include "proxy/base/text.h"
+#include "proxy/meter/usage.h"
+
+struct entry {
+    uint64_t id;          /* unique; increasing in time; see entry_id_text() */
+    uint64_t started_ns;  /* Unix time of the request head's first byte */
+    uint64_t duration_us; /* until the last byte, or the cut */
+    uint64_t ttfb_us;     /* until the response's first byte; 0: there was none */
+    uint64_t ttft_us;     /* until the first event of a stream; 0: there was none */
+    uint64_t overhead_us; /* time that assay itself held the request head */
+    uint64_t request_bytes;
+    uint64_t response_bytes;
+    uint64_t events;      /* frames of a streamed response */
+    int64_t cost_nanousd; /* 0 where !priced */
+    uint64_t max_output;  /* the request's output limit; 0: none given */
+    struct usage usage;
+    uint32_t retry;       /* which attempt the client says this is, from 0 */
+    uint16_t status;      /* what the client saw; 0: nothing */
+    uint8_t outcome;      /* enum outcome */
+    uint8_t fault;        /* enum fault */
+    uint8_t stream;       /* 1: the response was streamed */
+    uint8_t priced;       /* 1: cost_nanousd is meant; 0: unpriced */
+    uint8_t free;         /* 1: an operation that providers do not charge */
+    uint8_t drained;      /* 1: read to its end after the client had left */
+    /* verified */
+    char team[32];
+    char caller[48];
+    char key[16];         /* public id of the virtual key */
+    /* claimed */
+    char tool[24];
+    char tool_version[16];
+    char mode[12];        /* "interactive", "headless" or empty */
+    char session[48];
+    char agent[40];       /* sub-agent id */
+    /* what was called */
+    char provider[24];
+    char dialect[24];
+    char operation[20];   /* OpenTelemetry's gen_ai.operation.name: chat, embeddings ... */
+    char request_model[64];
+    char response_model[64];
+    char service_tier[16];
+};
+
+/* The exchange id as text: "ax-" and 13 characters of lower-case base 32, sorting by
+ * time. ENTRY_ID_SIZE includes the final NUL. */
+enum { ENTRY_ID_SIZE = 17 };
+void entry_id_text(uint64_t id, char text[ENTRY_ID_SIZE]);
+bool entry_id_parse(struct span text, uint64_t *id);
+
+/* Appends the entry as one JSON object without a newline, in the format of
+ * `assay export --format jsonl`. Unknown token counts are null, never 0. */
+void entry_json(const struct entry *entry, struct text *out);
+
+/* Room that entry_json() needs at most. */
+enum { ENTRY_JSON_MAX = 8 * 1024 };
+
+#endif

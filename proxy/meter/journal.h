@@ -1,0 +1,55 @@
+/* The journal: one file of fixed-size slots per worker, mapped into memory. An exchange
+ * takes a slot before its first byte goes upstream and settles it once. The page cache
+ * outlives kill -9, so nothing that was settled is lost and nothing waits on a disk.
+ *
+ * Life of a slot:  FREE --take--> OPEN --settle--> SETTLED --ledger commit--> FREE
+ *
+ * Threads: one worker takes and settles; one other thread (the ledger writer) reads
+ * settled slots and gives them back. Nobody locks. */
+#ifndef ASSAY_METER_JOURNAL_H
+#define ASSAY_METER_JOURNAL_H
+
+#include "proxy/base/check.h"
+#include "proxy/base/error.h"
+#include "proxy/meter/entry.h"
+
+struct journal;
+
+/* Opens or creates `directory`/journal-NN (NN = worker) with `slots` slots. Slots that an
+ * earlier process left are kept for journal_recover(). NULL and an entry in *error on
+ * failure, also when another process has the file open. */
+struct journal *journal_open(const char *directory, unsigned worker, uint32_t slots,
+                             struct error *error);
+
+/* Unmaps; takes NULL; returns NULL. */
+struct journal *journal_close(struct journal *journal);
+
+/* What the process before this one left: calls back once per slot that is settled, and
+ * once per slot that was open, whose entry then has OUTCOME_UNKNOWN. The slots stay
+ * until journal_recovered() is called, so that a second crash loses nothing.
+ * Call before the first journal_take(). */
+void journal_recover(struct journal *journal, void (*each)(void *self, struct entry *),
+                     void *self);
+void journal_recovered(struct journal *journal);
+
+/* Worker: an open slot's entry, zeroed but for its id; NULL when all slots are taken.
+ * `now_unix_ns` makes the id, which is greater than every id given before, also when the
+ * clock steps back. */
+struct entry *journal_take(struct journal *journal, uint64_t now_unix_ns) MUST_CHECK;
+
+/* Worker: the entry is final. Not touched afterwards. */
+void journal_settle(struct journal *journal, struct entry *entry);
+
+/* Worker: takes an open slot back as if it had never been taken. */
+void journal_cancel(struct journal *journal, struct entry *entry);
+
+/* Ledger: the oldest settled entry that was not peeked at yet; NULL if none. */
+const struct entry *journal_peek(struct journal *journal);
+
+/* Ledger: all entries peeked at are safe in the ledger; their slots are free again. */
+void journal_release(struct journal *journal);
+
+/* Any thread: slots that are not free. */
+uint32_t journal_in_use(const struct journal *journal);
+
+#endif

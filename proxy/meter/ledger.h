@@ -1,0 +1,73 @@
+/* The ledger: settled exchanges in SQLite (WAL), written in batches by a thread of its
+ * own, each exactly once. Readers (report, export, admin) open it for themselves. */
+#ifndef ASSAY_METER_LEDGER_H
+#define ASSAY_METER_LEDGER_H
+
+#include "proxy/meter/journal.h"
+
+struct ledger;
+
+/* Opens or creates `directory`/ledger.db, for one writer. NULL and an entry in *error on
+ * failure. */
+struct ledger *ledger_open(const char *directory, struct error *error);
+struct ledger *ledger_close(struct ledger *ledger);
+
+/* Settles what an earlier process left in the journal: in one transaction, repeatable
+ * after a crash at any point. Returns false and an entry in *error on failure. */
+bool ledger_recover(struct ledger *ledger, struct journal *journal, struct error *error);
+
+/* Starts the writer thread over `count` journals, which outlive it. After each commit it
+ * calls `written` (may be NULL) for every entry of the batch, on its own thread. */
+bool ledger_start(struct ledger *ledger, struct journal **journals, size_t count,
+                  void (*written)(void *self, const struct entry *entry), void *self,
+                  struct error *error);
+
+/* Writes what is settled, then ends the thread. */
+void ledger_stop(struct ledger *ledger);
+
+/* Any thread: false while commits fail (disk full, I/O error); they are tried again. */
+bool ledger_healthy(const struct ledger *ledger);
+
+/* One row of a read: what to select and how to group lives in ledger_query. */
+struct ledger_query {
+    uint64_t since_ns;  /* Unix time; 0: from the beginning */
+    uint64_t until_ns;  /* 0: to the end */
+    uint64_t after_id;  /* entries with greater ids only; 0: all */
+};
+
+/* Calls back for every entry in the order of their ids, until it returns false. */
+bool ledger_each(const char *directory, const struct ledger_query *query,
+                 bool (*each)(void *self, const struct entry *entry), void *self,
+                 struct error *error);
+
+/* Dimensions of a report, as bits. */
+enum ledger_by {
+    LEDGER_BY_TEAM = 1 << 0,
+    LEDGER_BY_CALLER = 1 << 1,
+    LEDGER_BY_MODEL = 1 << 2, /* the response's model, else the request's */
+    LEDGER_BY_TOOL = 1 << 3,
+    LEDGER_BY_PROVIDER = 1 << 4,
+    LEDGER_BY_DIALECT = 1 << 5,
+    LEDGER_BY_DAY = 1 << 6, /* UTC */
+    LEDGER_BY_OUTCOME = 1 << 7,
+    LEDGER_BY_SOURCE = 1 << 8 /* usage_source */
+};
+
+struct ledger_sum {
+    const char *team, *caller, *model, *tool, *provider, *dialect, *day, *outcome, *source;
+    uint64_t exchanges;
+    uint64_t refused;           /* of them, nothing went upstream */
+    uint64_t not_reported;      /* of them, with usage that is not fully reported */
+    uint64_t unpriced;          /* of them, without a price */
+    uint64_t tokens[TOKEN_CLASSES];
+    uint64_t unpriced_tokens;
+    int64_t cost_nanousd;
+};
+
+/* Calls back once per group, largest cost first, then most tokens. Strings are borrowed
+ * for the call and empty for dimensions that were not asked for. */
+bool ledger_sums(const char *directory, const struct ledger_query *query, unsigned by,
+                 void (*each)(void *self, const struct ledger_sum *sum), void *self,
+                 struct error *error);
+
+#endif
