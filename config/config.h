@@ -38,7 +38,7 @@ struct config_provider {
     const char *name;
     struct error_place place;
     const char *url;      /* as written */
-    const char *host;     /* of the url */
+    const char *host;     /* of the url, lower case; an IPv6 literal without brackets */
     const char *base;     /* path prefix of the url, "" or "/x/y"; no final slash */
     uint16_t port;
     bool tls;
@@ -105,18 +105,26 @@ struct config {
 };
 
 /* Reads, checks and resolves a file. Every mistake is an entry in *error with its place
- * and, for unknown keys, the nearest known key. NULL if there is any. `resolve_secrets`
- * false leaves credentials unread (for `assay check --no-secrets`). */
-struct config *config_load(const char *path, bool resolve_secrets, struct error *error);
+ * and, for unknown keys, the nearest known key; NULL if there is any. `path` outlives
+ * *error (its entries point to it).
+ *
+ * `families` are the words that a provider's `dialects` may hold, NULL at the end; NULL
+ * takes any word. `resolve_secrets` false leaves credentials unread and does not look
+ * whether named files can be read (for `assay check --no-secrets`). */
+struct config *config_load(const char *path, const char *const *families,
+                           bool resolve_secrets, struct error *error);
 
-/* The same from memory: for tests and fuzzing. `name` stands for the file in errors. */
-struct config *config_parse(const char *name, struct span text, bool resolve_secrets,
+/* The same from memory: for tests and fuzzing. `name` stands for the file in errors; the
+ * relative file names in `text` are relative to its folder. */
+struct config *config_parse(const char *name, struct span text,
+                            const char *const *families, bool resolve_secrets,
                             struct error *error);
 
 /* Frees all, wiping secrets; takes NULL; returns NULL. */
 struct config *config_free(struct config *config);
 
-/* Keys that a reload cannot change and that differ between the two, as entries. */
+/* Keys that a reload cannot change and that differ between the two, as entries whose
+ * places are in `wanted` (which outlives *error). */
 void config_reload_check(const struct config *old, const struct config *wanted,
                          struct error *error);
 

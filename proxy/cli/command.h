@@ -1,0 +1,68 @@
+/* The commands of the program: rows of commands.def, each run by proxy/cli/NAME.c.
+ *
+ * To add one: a row COMMAND(NAME, ...) and its OPTION rows in commands.def, and a file
+ * proxy/cli/NAME.c with `int command_NAME(const struct command_line *line)`. Help, man
+ * page checks, option parsing and "did you mean" come from the rows. */
+#ifndef ASSAY_CLI_COMMAND_H
+#define ASSAY_CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+
+/* What a command returns, and the program's exit code. */
+enum command_exit {
+    COMMAND_OK = 0,
+    COMMAND_FAILED = 1, /* the world failed: a disk, a socket, a peer */
+    COMMAND_MISUSED = 2 /* the operator's mistake: command line or configuration */
+};
+
+/* An option as it was given; value "" for an option that takes none. */
+struct command_setting {
+    const char *name;
+    const char *value;
+};
+
+/* One command line, parsed and checked against the rows. All borrowed from argv. */
+struct command_line {
+    const char *name;             /* of the command: "keys" */
+    const char *config;           /* --config, else $ASSAY_CONFIG, else the installed one */
+    const char *const *arguments; /* what is no option; NULL at the end */
+    size_t argument_count;
+    const struct command_setting *settings; /* in the order given */
+    size_t setting_count;
+};
+
+/* int command_NAME(const struct command_line *line), one per row. */
+#define COMMAND(name, arguments, help)                                                  \
+    int command_##name(const struct command_line *line);
+#define OPTION(command, name, value, help)
+#include "proxy/cli/commands.def"
+#undef COMMAND
+#undef OPTION
+
+/* The value of an option without its dashes ("since"); the last if it was given several
+ * times, "" for one that takes no value; NULL if it was not given. */
+const char *command_option(const struct command_line *line, const char *name);
+
+/* The n-th value (from 0) of an option that may be repeated; NULL past the last. */
+const char *command_option_nth(const struct command_line *line, const char *name,
+                               size_t n);
+
+/* Tells the operator's mistake on stderr ("assay NAME: words"), points to --help and
+ * returns COMMAND_MISUSED. */
+int command_misused(const struct command_line *line, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The families of all dialects, for config_load(); NULL at the end. */
+const char *const *command_families(void);
+
+/* Loads line->config. NULL when there are mistakes, all of which are then on stderr; the
+ * command returns COMMAND_MISUSED. The caller frees it with config_free(). */
+struct config *command_config(const struct command_line *line, bool resolve_secrets);
+
+/* The whole program: parses argv, runs the command, returns the exit code. */
+int command_run(int argc, char **argv);
+
+#endif
