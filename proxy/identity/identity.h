@@ -8,9 +8,9 @@
 #include "proxy/identity/virtual_key.h"
 
 struct caller {
-    const char *team;   /* borrowed from the key table that verified it */
+    const char *team; /* borrowed from the key table that verified it */
     const char *name;
-    const char *key_id; /* public id of the credential */
+    const char *key_id;         /* public id of the credential */
     enum field_name credential; /* the field that carried it */
 };
 

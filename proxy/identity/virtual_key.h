@@ -1,9 +1,10 @@
 /* Virtual keys: what callers hold instead of a provider's credential.
  *
- * A key reads "assay_" + 26 characters base 32 of 128 random bits + 6 characters of a
- * checksum (so that a typo is told from an unknown key without a look-up, and secret
- * scanners can recognise it). Only its SHA-256 is stored: 128 random bits need no slow
- * hash. Keys live in `state`/keys.db; a change is effective within a second. */
+ * A key reads "assay_" + 26 random characters of base 32 (130 bits) + 6 characters of
+ * their CRC-32 (so that a typo is told from an unknown key without a look-up, and secret
+ * scanners can recognise it). The alphabet is Crockford's in lower case: no i, l, o, u.
+ * Only the SHA-256 of the whole text is stored: so many random bits need no slow hash.
+ * Keys live in `state`/keys.db; a change is effective within a second. */
 #ifndef ASSAY_IDENTITY_VIRTUAL_KEY_H
 #define ASSAY_IDENTITY_VIRTUAL_KEY_H
 
@@ -19,19 +20,29 @@ struct key_record {
     char team[32];
     char caller[48];
     char label[48];
-    int64_t created;    /* Unix seconds */
-    int64_t expires;    /* 0: never */
-    int64_t revoked;    /* 0: not revoked; may lie ahead (rotation with grace) */
+    int64_t created; /* Unix seconds */
+    int64_t expires; /* 0: never */
+    int64_t revoked; /* 0: not revoked; may lie ahead (rotation with grace) */
 };
 
 /* The store, for the command line. Every function opens and closes it. false and an entry
- * in *error on failure. */
-bool key_add(const char *state, const struct key_record *wanted, char key[KEY_TEXT_SIZE],
-             struct key_record *made, struct error *error);
+ * in *error on failure.
+ *
+ * key_add() takes team, caller, label, created and expires of `wanted`. `key` is the only
+ * copy of the text that will ever be: the caller shows it and wipes it. */
+bool key_add(const char *state, const struct key_record *wanted,
+             char key[KEY_TEXT_SIZE], struct key_record *made, struct error *error);
 bool key_list(const char *state, void (*each)(void *self, const struct key_record *),
               void *self, struct error *error);
-/* From `at` (Unix seconds) on the key of this id is refused. */
+/* From `at` (Unix seconds, not 0) on the key of this id is refused. A revocation can be
+ * moved forward, never back or undone. */
 bool key_revoke(const char *state, const char *id, int64_t at, struct error *error);
+/* A new key for the same team and caller, created at `now`; the old one is refused from
+ * `now` + `grace` seconds on. `expires` of the new one: 0 means the old one's lifetime
+ * counted from `now`. A key that is revoked already, or will be, is not rotated. */
+bool key_rotate(const char *state, const char *id, int64_t now, int64_t grace,
+                int64_t expires, char key[KEY_TEXT_SIZE], struct key_record *made,
+                struct error *error);
 
 /* Is this the shape of a virtual key, with the right checksum? */
 bool key_well_formed(struct span key);
@@ -43,11 +54,13 @@ struct key_table *key_table_load(const char *state, struct error *error);
 struct key_table *key_table_free(struct key_table *table);
 size_t key_table_count(const struct key_table *table);
 
-/* A watch on the store: cheap to ask several times a second. */
+/* A watch on the store: cheap to ask several times a second. Open it before the table is
+ * loaded, so that no change falls between the two. Used by one thread. */
 struct key_watch;
 struct key_watch *key_watch_open(const char *state, struct error *error);
 struct key_watch *key_watch_close(struct key_watch *watch);
-/* Did the store change since the last call? */
+/* Did the store change since the last call, by whichever process? A store that cannot be
+ * asked counts as changed, so that loading it again tells why. */
 bool key_watch_changed(struct key_watch *watch);
 
 /* Finds a key by its digest; unknown, expired and revoked keys take the same path and the
