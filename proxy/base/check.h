@@ -3,7 +3,7 @@
 #ifndef ASSAY_BASE_CHECK_H
 #define ASSAY_BASE_CHECK_H
 
-#define CHECK(condition)                                                                \
+#define CHECK(condition)                                                               \
     ((condition) ? (void)0 : check_failed(#condition, __FILE__, __LINE__))
 
 #define MUST_CHECK __attribute__((warn_unused_result))

@@ -1,9 +1,9 @@
 #include "proxy/base/error.h"
 
+#include "proxy/base/check.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
-
-#include "proxy/base/check.h"
 
 void error_init(struct error *error)
 {

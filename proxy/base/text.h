@@ -27,7 +27,10 @@ void text_put(struct text *text, struct span piece);
 void text_put_char(struct text *text, char c);
 void text_put_u64(struct text *text, uint64_t value);
 void text_put_i64(struct text *text, int64_t value);
+/* The lowest `digits` (at most 16) digits of the value, in lower case. */
 void text_put_hex(struct text *text, uint64_t value, unsigned digits);
+
+/* Needs room for a NUL behind the piece, which is not counted. */
 void text_printf(struct text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -36,7 +39,7 @@ void text_printf(struct text *text, const char *format, ...)
 void text_put_json(struct text *text, struct span value);
 
 /* Copies a span into a fixed char array as a C string, cut if it must be (never within
- * a UTF-8 character). Returns false if it was cut. */
+ * a UTF-8 character; also at a NUL). Returns false if it was cut. `size` is not 0. */
 bool text_store(char *array, size_t size, struct span value);
 
 #endif
