@@ -3,9 +3,9 @@
 #ifndef ASSAY_CERTS_MINT_H
 #define ASSAY_CERTS_MINT_H
 
-#include <stdint.h>
-
 #include "proxy/base/error.h"
+
+#include <stdint.h>
 
 /* Writes ca.pem and ca.key (0600) into `directory`, unless both are there already. */
 bool mint_ca(const char *directory, const char *common_name, unsigned days,

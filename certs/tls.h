@@ -3,10 +3,10 @@
 #ifndef ASSAY_CERTS_TLS_H
 #define ASSAY_CERTS_TLS_H
 
-#include <openssl/ssl.h>
-
 #include "proxy/base/error.h"
 #include "proxy/base/span.h"
+
+#include <openssl/ssl.h>
 
 /* A certificate chain and its key, by file name; the place is where the configuration
  * names them. */
@@ -17,11 +17,14 @@ struct tls_certificate {
 };
 
 /* The server side of one listener: certificates are chosen by SNI (exact name, then
- * wildcard, else the first). `client_ca` (may be NULL) asks for and verifies client
- * certificates. NULL and entries in *error on failure. */
+ * wildcard, else the first). `client_ca` (may be NULL) demands and verifies client
+ * certificates. Files that cannot be read, pairs that do not match and certificates out
+ * of their dates are mistakes; NULL and an entry in *error for each. Its SSLs may outlive
+ * it; it and they belong to one thread. */
 struct tls_server;
-struct tls_server *tls_server_new(const struct tls_certificate *certificates, size_t count,
-                                  const char *client_ca, struct error *error);
+struct tls_server *tls_server_new(const struct tls_certificate *certificates,
+                                  size_t count, const char *client_ca,
+                                  struct error *error);
 struct tls_server *tls_server_free(struct tls_server *server);
 
 /* A new server-side SSL without a socket; NULL without memory. */
@@ -33,7 +36,8 @@ int64_t tls_server_expiry(const struct tls_server *server);
 /* The client side of one provider: chain and name are always verified, against the system
  * store or `ca` (a file; NULL: system). `insecure_for_tests` skips verification and is
  * the caller's duty to allow for loopback addresses only. `name` is checked and sent as
- * SNI. Sessions are kept for resumption, per context and thus per worker. */
+ * SNI. Sessions are kept for resumption, per context and thus per worker. Its SSLs may
+ * outlive it; it and they belong to one thread. NULL and an entry in *error on failure. */
 struct tls_client;
 struct tls_client *tls_client_new(const char *name, const char *ca,
                                   bool insecure_for_tests, struct error *error);

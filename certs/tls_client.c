@@ -1,0 +1,169 @@
+#include "certs/store.h"
+#include "certs/tls.h"
+#include "certs/tls_reason.h"
+#include "certs/tls_settings.h"
+
+#include <openssl/x509v3.h>
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+/* A server gives one to two tickets per connection; a burst of new connections to one
+ * provider rarely needs more. */
+enum { SESSIONS_MAX = 4 };
+
+struct tls_client {
+    SSL_CTX *context;
+    char *sni;                           /* NULL: the name is an IP address */
+    SSL_SESSION *sessions[SESSIONS_MAX]; /* for resumption, newest last */
+    size_t session_count;
+};
+
+static const struct error_place nowhere = { 0 };
+
+/* Sessions. */
+
+static int session_keep(SSL *ssl, SSL_SESSION *session)
+{
+    struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+    if (client == NULL) {
+        return 0;
+    }
+    if (client->session_count == SESSIONS_MAX) {
+        SSL_SESSION_free(client->sessions[0]);
+        client->session_count--;
+        memmove(client->sessions, client->sessions + 1,
+                client->session_count * sizeof *client->sessions);
+    }
+    client->sessions[client->session_count++] = session;
+    return 1; /* the reference is ours now */
+}
+
+/* A ticket of TLS 1.3 is used once, so that nobody on the path can link two connections
+ * (RFC 8446, appendix C.4). */
+static void session_offer(struct tls_client *client, SSL *ssl)
+{
+    SSL_SESSION *session;
+
+    if (client->session_count == 0) {
+        return;
+    }
+    session = client->sessions[client->session_count - 1];
+    SSL_set_session(ssl, session);
+    if (SSL_SESSION_get_protocol_version(session) == TLS1_3_VERSION) {
+        SSL_SESSION_free(session);
+        client->session_count--;
+    }
+}
+
+/* The context. */
+
+static bool name_is_address(const char *name)
+{
+    struct in6_addr address;
+
+    return inet_pton(AF_INET, name, &address) == 1 ||
+           inet_pton(AF_INET6, name, &address) == 1;
+}
+
+static bool name_expect(SSL_CTX *context, const char *name)
+{
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context);
+
+    if (name_is_address(name)) {
+        return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
+    }
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;
+}
+
+static bool trust_set(SSL_CTX *context, const char *ca, struct error *error)
+{
+    X509_STORE *store;
+
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    if (ca != NULL) {
+        store = store_file(ca, error);
+        SSL_CTX_set_cert_store(context, store);
+        return store != NULL;
+    }
+    store = store_system(error);
+    if (store == NULL) {
+        return false;
+    }
+    SSL_CTX_set1_cert_store(context, store);
+    return true;
+}
+
+static bool client_setup(struct tls_client *client, const char *name)
+{
+    static const unsigned char http11[] = "\x08http/1.1";
+
+    client->context = tls_settings_new(TLS_client_method());
+    if (client->context == NULL || !name_expect(client->context, name) ||
+        SSL_CTX_set_alpn_protos(client->context, http11, sizeof http11 - 1) != 0) {
+        return false;
+    }
+    SSL_CTX_set_app_data(client->context, client);
+    SSL_CTX_set_session_cache_mode(client->context,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(client->context, session_keep);
+    if (name_is_address(name)) {
+        return true; /* no SNI for addresses (RFC 6066, section 3) */
+    }
+    client->sni = strdup(name);
+    return client->sni != NULL;
+}
+
+struct tls_client *tls_client_new(const char *name, const char *ca,
+                                  bool insecure_for_tests, struct error *error)
+{
+    struct tls_client *client = calloc(1, sizeof *client);
+
+    if (client == NULL || !client_setup(client, name)) {
+        struct tls_reason reason = tls_reason();
+
+        error_add(error, nowhere, "cannot set up TLS for %s: %s", name, reason.words);
+        return tls_client_free(client);
+    }
+    if (!insecure_for_tests && !trust_set(client->context, ca, error)) {
+        return tls_client_free(client);
+    }
+    return client;
+}
+
+struct tls_client *tls_client_free(struct tls_client *client)
+{
+    if (client == NULL) {
+        return NULL;
+    }
+    if (client->context != NULL) {
+        /* A connection may outlive us, and still receive a ticket. */
+        SSL_CTX_set_app_data(client->context, NULL);
+    }
+    for (size_t i = 0; i < client->session_count; i++) {
+        SSL_SESSION_free(client->sessions[i]);
+    }
+    SSL_CTX_free(client->context);
+    free(client->sni);
+    free(client);
+    return NULL;
+}
+
+SSL *tls_client_ssl(struct tls_client *client)
+{
+    SSL *ssl = SSL_new(client->context);
+
+    if (ssl == NULL) {
+        return NULL;
+    }
+    SSL_set_connect_state(ssl);
+    if (client->sni != NULL && SSL_set_tlsext_host_name(ssl, client->sni) != 1) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    session_offer(client, ssl);
+    return ssl;
+}
