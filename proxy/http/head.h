@@ -44,21 +44,22 @@ enum field_name {
 
 struct field {
     enum field_name id;
+    bool hop_by_hop;   /* the connection's own, or named by Connection: not forwarded */
     struct span name;  /* as it came */
     struct span value; /* without white space around it */
 };
 
 struct head {
-    enum method method;  /* requests */
-    unsigned status;     /* responses: 100 to 599 */
-    unsigned minor;      /* HTTP/1.minor: 0 or 1 */
-    struct span target;  /* requests: origin-form, path and query */
-    struct span reason;  /* responses; may be empty */
+    enum method method; /* requests */
+    unsigned status;    /* responses: 100 to 599 */
+    unsigned minor;     /* HTTP/1.minor: 0 or 1 */
+    struct span target; /* requests: origin-form, path and query; or * (OPTIONS) */
+    struct span reason; /* responses; may be empty */
     enum framing framing;
-    uint64_t length;     /* with FRAMING_LENGTH */
-    bool keep_alive;     /* the sender lets the connection live on */
-    bool expect_continue;
-    bool upgrade;        /* an Upgrade field stood in it */
+    uint64_t length;      /* with FRAMING_LENGTH, at most 2^63-1 */
+    bool keep_alive;      /* the sender lets the connection live on; never HTTP/1.0 */
+    bool expect_continue; /* requests: the body waits for a 100 (Continue) */
+    bool upgrade;         /* an Upgrade field stood in it */
     size_t field_count;
     struct field fields[HEAD_FIELDS_MAX];
 };
@@ -89,6 +90,10 @@ const struct field *head_field(const struct head *head, enum field_name id);
 
 /* The first field whose name equals `name` (lower case); NULL if there is none. */
 const struct field *head_field_named(const struct head *head, struct span name);
+
+/* The id of a field name in any case; FIELD_OTHER if nobody reads it. `name` may hold
+ * any bytes but control characters other than HTAB. */
+enum field_name field_name_of(struct span name);
 
 /* The method as it stands on the wire: "GET" ... */
 struct span method_text(enum method method);
