@@ -19,28 +19,29 @@ struct entry {
     int64_t cost_nanousd; /* 0 where !priced */
     uint64_t max_output;  /* the request's output limit; 0: none given */
     struct usage usage;
-    uint32_t retry;       /* which attempt the client says this is, from 0 */
-    uint16_t status;      /* what the client saw; 0: nothing */
-    uint8_t outcome;      /* enum outcome */
-    uint8_t fault;        /* enum fault */
-    uint8_t stream;       /* 1: the response was streamed */
-    uint8_t priced;       /* 1: cost_nanousd is meant; 0: unpriced */
-    uint8_t free;         /* 1: an operation that providers do not charge */
-    uint8_t drained;      /* 1: read to its end after the client had left */
+    uint32_t retry;  /* which attempt the client says this is, from 0 */
+    uint16_t status; /* what the client saw; 0: nothing */
+    uint8_t outcome; /* enum outcome */
+    uint8_t fault;   /* enum fault */
+    uint8_t stream;  /* 1: the response was streamed */
+    uint8_t priced;  /* 1: cost_nanousd is meant; 0: unpriced */
+    uint8_t free;    /* 1: an operation that providers do not charge */
+    uint8_t drained; /* 1: read to its end after the client had left */
     /* verified */
     char team[32];
     char caller[48];
-    char key[16];         /* public id of the virtual key */
+    char key[16]; /* public id of the virtual key */
     /* claimed */
     char tool[24];
     char tool_version[16];
-    char mode[12];        /* "interactive", "headless" or empty */
+    char mode[12]; /* "interactive", "headless" or empty */
     char session[48];
-    char agent[40];       /* sub-agent id */
+    char agent[40]; /* sub-agent id */
     /* what was called */
     char provider[24];
     char dialect[24];
-    char operation[20];   /* OpenTelemetry's gen_ai.operation.name: chat, embeddings ... */
+    char
+        operation[20]; /* OpenTelemetry's gen_ai.operation.name: chat, embeddings ... */
     char request_model[64];
     char response_model[64];
     char service_tier[16];
@@ -51,6 +52,16 @@ struct entry {
 enum { ENTRY_ID_SIZE = 17 };
 void entry_id_text(uint64_t id, char text[ENTRY_ID_SIZE]);
 bool entry_id_parse(struct span text, uint64_t *id);
+
+/* An id is 63 bits: 41 of milliseconds since 2024-01-01 UTC, 8 of the worker, 14 of a
+ * sequence within the millisecond. So ids sort by time, and time is a range of ids. */
+enum { ENTRY_ID_WORKER_BITS = 8, ENTRY_ID_SEQUENCE_BITS = 14, ENTRY_ID_TIME_BITS = 41 };
+
+/* The least id of the millisecond that `unix_ns` is in; 0 before 2024. */
+uint64_t entry_id_at(uint64_t unix_ns);
+
+/* The millisecond an id was made in, as Unix time in nanoseconds. */
+uint64_t entry_id_time(uint64_t id);
 
 /* Appends the entry as one JSON object without a newline, in the format of
  * `assay export --format jsonl`. Unknown token counts are null, never 0. */

@@ -24,15 +24,19 @@ struct journal *journal_open(const char *directory, unsigned worker, uint32_t sl
 /* Unmaps; takes NULL; returns NULL. */
 struct journal *journal_close(struct journal *journal);
 
-/* What the process before this one left: calls back once per slot that is settled, and
- * once per slot that was open, whose entry then has OUTCOME_UNKNOWN. The slots stay
- * until journal_recovered() is called, so that a second crash loses nothing.
- * Call before the first journal_take(). */
+/* What the process before this one left: calls back once per slot that is settled, in the
+ * order of settling, and once per slot that was open, whose entry then has
+ * OUTCOME_UNKNOWN. The slots stay until journal_recovered() is called, so that a second
+ * crash loses nothing. Call both before the first journal_take().
+ *
+ * After a power failure slots may be torn: one whose checksum is wrong counts as open,
+ * and every value is brought into its range, so that any file is safe to recover. */
 void journal_recover(struct journal *journal, void (*each)(void *self, struct entry *),
                      void *self);
 void journal_recovered(struct journal *journal);
 
-/* Worker: an open slot's entry, zeroed but for its id; NULL when all slots are taken.
+/* Worker: an open slot's entry, zeroed but for its id and usage.reported_nanousd (none);
+ * NULL when all slots are taken.
  * `now_unix_ns` makes the id, which is greater than every id given before, also when the
  * clock steps back. */
 struct entry *journal_take(struct journal *journal, uint64_t now_unix_ns) MUST_CHECK;

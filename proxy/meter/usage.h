@@ -8,7 +8,7 @@
 
 /* Disjoint: input + cache_read + cache_write is all input, output + reasoning all output. */
 enum token_class {
-    TOKENS_INPUT,       /* neither read from nor written to a cache */
+    TOKENS_INPUT, /* neither read from nor written to a cache */
     TOKENS_CACHE_READ,
     TOKENS_CACHE_WRITE, /* all lifetimes together */
     TOKENS_OUTPUT,      /* visible output */
@@ -17,7 +17,13 @@ enum token_class {
 };
 
 /* Parts of TOKENS_CACHE_WRITE by time to live; what is not listed is of unknown lifetime. */
-enum cache_lifetime { LIFETIME_5M, LIFETIME_30M, LIFETIME_1H, LIFETIME_12H, CACHE_LIFETIMES };
+enum cache_lifetime {
+    LIFETIME_5M,
+    LIFETIME_30M,
+    LIFETIME_1H,
+    LIFETIME_12H,
+    CACHE_LIFETIMES
+};
 
 /* A second partition of the same tokens: parts of the input and of the output by kind.
  * Never added to the classes. */
@@ -39,36 +45,39 @@ enum usage_source {
     USAGE_PARTIAL,   /* some classes by the provider, the rest unknown or estimated */
     USAGE_REPORTED   /* by the provider, for the whole call */
 };
+enum { USAGE_SOURCES = USAGE_REPORTED + 1 };
 
 enum outcome {
     OUTCOME_COMPLETE,
     OUTCOME_CLIENT_ABORT, /* the client left; the upstream was drained or cancelled */
     OUTCOME_UPSTREAM_CUT, /* the provider ended early, reset, or broke its framing */
     OUTCOME_TIMEOUT,
-    OUTCOME_REFUSED,      /* nothing went upstream */
-    OUTCOME_UNKNOWN       /* assay itself was killed in mid-exchange */
+    OUTCOME_REFUSED, /* nothing went upstream */
+    OUTCOME_UNKNOWN  /* assay itself was killed in mid-exchange */
 };
+enum { OUTCOMES = OUTCOME_UNKNOWN + 1 };
 
 /* What is odd about the numbers, as bits of usage.flags. */
 enum usage_flag {
-    USAGE_ANOMALY = 1 << 0,          /* counts contradict each other or the total */
-    USAGE_INFERRED = 1 << 1,         /* a class was computed from the others */
-    USAGE_OVERLAP_ASSUMED = 1 << 2,  /* cached and non-text input may overlap */
-    USAGE_FRAMING_ERROR = 1 << 3,    /* the body broke its own format */
-    USAGE_TRUNCATED = 1 << 4         /* a meter limit cut the copy that was read */
+    USAGE_ANOMALY = 1 << 0,         /* counts contradict each other or the total */
+    USAGE_INFERRED = 1 << 1,        /* a class was computed from the others */
+    USAGE_OVERLAP_ASSUMED = 1 << 2, /* cached and non-text input may overlap */
+    USAGE_FRAMING_ERROR = 1 << 3,   /* the body broke its own format */
+    USAGE_TRUNCATED = 1 << 4        /* a meter limit cut the copy that was read */
 };
+enum { USAGE_FLAGS = 5 };
 
 struct usage {
     uint64_t tokens[TOKEN_CLASSES];
     uint64_t cache_write[CACHE_LIFETIMES];
     uint64_t modality[MODALITIES];
-    uint64_t web_searches;      /* a counter, not tokens */
-    int64_t reported_nanousd;   /* the provider's own price; negative: none given */
-    uint8_t known_tokens;       /* bit per token_class: a provider or estimate said so */
-    uint8_t known_lifetimes;    /* bit per cache_lifetime */
-    uint8_t known_modalities;   /* bit per modality */
-    uint8_t flags;              /* enum usage_flag */
-    uint8_t source;             /* enum usage_source */
+    uint64_t web_searches;    /* a counter, not tokens */
+    int64_t reported_nanousd; /* the provider's own price; negative: none given */
+    uint8_t known_tokens;     /* bit per token_class: a provider or estimate said so */
+    uint8_t known_lifetimes;  /* bit per cache_lifetime */
+    uint8_t known_modalities; /* bit per modality */
+    uint8_t flags;            /* enum usage_flag */
+    uint8_t source;           /* enum usage_source */
 };
 
 /* Sets one class and marks it known. */
@@ -89,5 +98,6 @@ const char *cache_lifetime_name(enum cache_lifetime lifetime);
 const char *modality_name(enum modality modality);
 const char *usage_source_name(enum usage_source source);
 const char *outcome_name(enum outcome outcome);
+const char *usage_flag_name(unsigned bit); /* by bit number, from 0 */
 
 #endif

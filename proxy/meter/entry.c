@@ -1,0 +1,289 @@
+#include "proxy/meter/entry.h"
+
+#include "proxy/base/clock.h"
+#include "proxy/base/fault.h"
+
+/* 2024-01-01T00:00:00Z */
+static const uint64_t id_epoch_ms = 1704067200000;
+
+enum { ID_LOW_BITS = ENTRY_ID_WORKER_BITS + ENTRY_ID_SEQUENCE_BITS };
+
+/* In ASCII order, so that texts sort as their ids do; without i, l, o and u. */
+static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
+static const char id_prefix[] = "ax-";
+enum { ID_PREFIX = sizeof id_prefix - 1, ID_DIGITS = ENTRY_ID_SIZE - 1 - ID_PREFIX };
+
+uint64_t entry_id_at(uint64_t unix_ns)
+{
+    const uint64_t last = (UINT64_C(1) << ENTRY_ID_TIME_BITS) - 1;
+    uint64_t ms = unix_ns / NS_PER_MS;
+
+    if (ms < id_epoch_ms) {
+        return 0;
+    }
+    ms -= id_epoch_ms;
+    return (ms < last ? ms : last) << ID_LOW_BITS;
+}
+
+uint64_t entry_id_time(uint64_t id)
+{
+    return ((id >> ID_LOW_BITS) + id_epoch_ms) * NS_PER_MS;
+}
+
+void entry_id_text(uint64_t id, char text[ENTRY_ID_SIZE])
+{
+    memcpy(text, id_prefix, ID_PREFIX);
+    for (int i = ENTRY_ID_SIZE - 2; i >= ID_PREFIX; i--) {
+        text[i] = digits[id & 31];
+        id >>= 5;
+    }
+    text[ENTRY_ID_SIZE - 1] = '\0';
+}
+
+bool entry_id_parse(struct span text, uint64_t *id)
+{
+    uint64_t value = 0;
+
+    if (text.len != ENTRY_ID_SIZE - 1 || !span_starts(text, SPAN("ax-"))) {
+        return false;
+    }
+    for (size_t i = ID_PREFIX; i < text.len; i++) {
+        const char *digit = text.at[i] == '\0' ? NULL : strchr(digits, text.at[i]);
+
+        if (digit == NULL || value >> (64 - 5) != 0) {
+            return false;
+        }
+        value = value << 5 | (uint64_t)(digit - digits);
+    }
+    *id = value;
+    return true;
+}
+
+/* Days since 1970-01-01 as a date of the Gregorian calendar: years are counted from
+ * March, so that a leap day is the last of its year. */
+static void put_date(struct text *out, uint64_t days)
+{
+    uint64_t shifted = days + 719468; /* days since 0000-03-01 */
+    uint64_t era = shifted / 146097;  /* of 400 years */
+    uint64_t day = shifted % 146097;
+    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    uint64_t of_year = day - (365 * year + year / 4 - year / 100);
+    uint64_t month = (5 * of_year + 2) / 153; /* from March */
+    uint64_t of_month = of_year - (153 * month + 2) / 5 + 1;
+
+    year += era * 400 + (month >= 10 ? 1 : 0);
+    month = month >= 10 ? month - 9 : month + 3;
+    text_printf(out, "%04u-%02u-%02u", (unsigned)year, (unsigned)month,
+                (unsigned)of_month);
+}
+
+static void put_time(struct text *out, uint64_t unix_ns)
+{
+    uint64_t ms = unix_ns / NS_PER_MS;
+    unsigned s = (unsigned)(ms / 1000 % 86400);
+
+    put_date(out, ms / 86400000);
+    text_printf(out, "T%02u:%02u:%02u.%03uZ", s / 3600, s / 60 % 60, s % 60,
+                (unsigned)(ms % 1000));
+}
+
+/* Microseconds as milliseconds with as many decimals as it takes. */
+static void put_ms(struct text *out, uint64_t us)
+{
+    unsigned fraction = (unsigned)(us % 1000);
+    int places = 3;
+
+    text_put_u64(out, us / 1000);
+    if (fraction == 0) {
+        return;
+    }
+    while (fraction % 10 == 0) {
+        fraction /= 10;
+        places--;
+    }
+    text_printf(out, ".%0*u", places, fraction);
+}
+
+static void put_name(struct text *out, const char *name)
+{
+    text_put(out, SPAN(",\""));
+    text_put(out, span_text(name));
+    text_put(out, SPAN("\":"));
+}
+
+static void put_string(struct text *out, const char *name, const char *value)
+{
+    put_name(out, name);
+    if (value[0] == '\0') {
+        text_put(out, SPAN("null"));
+    } else {
+        text_put_json(out, span_text(value));
+    }
+}
+
+static void put_bool(struct text *out, const char *name, bool value)
+{
+    put_name(out, name);
+    text_put(out, value ? SPAN("true") : SPAN("false"));
+}
+
+static void put_number(struct text *out, const char *name, uint64_t value)
+{
+    put_name(out, name);
+    text_put_u64(out, value);
+}
+
+/* A number whose 0 means that there was none. */
+static void put_number_or_null(struct text *out, const char *name, uint64_t value)
+{
+    put_name(out, name);
+    if (value == 0) {
+        text_put(out, SPAN("null"));
+    } else {
+        text_put_u64(out, value);
+    }
+}
+
+static void put_ms_or_null(struct text *out, const char *name, uint64_t us)
+{
+    put_name(out, name);
+    if (us == 0) {
+        text_put(out, SPAN("null"));
+    } else {
+        put_ms(out, us);
+    }
+}
+
+static void put_tokens(struct text *out, const struct usage *usage)
+{
+    text_put(out, SPAN(",\"tokens\":{"));
+    for (enum token_class of = 0; of < TOKEN_CLASSES; of++) {
+        text_put(out, of == 0 ? SPAN("\"") : SPAN(",\""));
+        text_put(out, span_text(token_class_name(of)));
+        text_put(out, SPAN("\":"));
+        if (usage_knows(usage, of)) {
+            text_put_u64(out, usage->tokens[of]);
+        } else {
+            text_put(out, SPAN("null"));
+        }
+    }
+    for (enum cache_lifetime life = 0; life < CACHE_LIFETIMES; life++) {
+        if ((usage->known_lifetimes >> life & 1) != 0) {
+            text_put(out, SPAN(",\"cache_write_"));
+            text_put(out, span_text(cache_lifetime_name(life)));
+            text_put(out, SPAN("\":"));
+            text_put_u64(out, usage->cache_write[life]);
+        }
+    }
+    text_put_char(out, '}');
+}
+
+static void put_modality(struct text *out, const struct usage *usage)
+{
+    const char *separator = "\"";
+
+    text_put(out, SPAN(",\"modality\":{"));
+    for (enum modality modality = 0; modality < MODALITIES; modality++) {
+        if ((usage->known_modalities >> modality & 1) != 0) {
+            text_put(out, span_text(separator));
+            text_put(out, span_text(modality_name(modality)));
+            text_put(out, SPAN("\":"));
+            text_put_u64(out, usage->modality[modality]);
+            separator = ",\"";
+        }
+    }
+    text_put_char(out, '}');
+}
+
+static void put_flags(struct text *out, unsigned flags)
+{
+    const char *separator = "";
+
+    text_put(out, SPAN(",\"flags\":["));
+    for (unsigned bit = 0; bit < USAGE_FLAGS; bit++) {
+        if ((flags >> bit & 1) != 0) {
+            text_put(out, span_text(separator));
+            text_put_json(out, span_text(usage_flag_name(bit)));
+            separator = ",";
+        }
+    }
+    text_put_char(out, ']');
+}
+
+static void put_cost(struct text *out, const struct entry *entry)
+{
+    text_put(out, SPAN(",\"cost_nanousd\":"));
+    if (entry->priced) {
+        text_put_i64(out, entry->cost_nanousd);
+    } else {
+        text_put(out, SPAN("null"));
+    }
+    put_bool(out, "priced", entry->priced);
+}
+
+static void put_who_and_what(struct text *out, const struct entry *entry)
+{
+    put_string(out, "team", entry->team);
+    put_string(out, "caller", entry->caller);
+    put_string(out, "key", entry->key);
+    put_string(out, "tool", entry->tool);
+    put_string(out, "mode", entry->mode);
+    put_string(out, "session", entry->session);
+    put_string(out, "provider", entry->provider);
+    put_string(out, "dialect", entry->dialect);
+    put_string(out, "operation", entry->operation);
+    put_string(out, "request_model", entry->request_model);
+    put_string(out, "response_model", entry->response_model);
+}
+
+static void put_further(struct text *out, const struct entry *entry)
+{
+    put_string(out, "tool_version", entry->tool_version);
+    put_string(out, "agent", entry->agent);
+    put_number(out, "retry", entry->retry);
+    put_string(out, "fault",
+               entry->fault == FAULT_NONE ? "" : fault_row(entry->fault)->name);
+    put_string(out, "service_tier", entry->service_tier);
+    put_number(out, "events", entry->events);
+    put_bool(out, "free", entry->free);
+    put_bool(out, "drained", entry->drained);
+    put_flags(out, entry->usage.flags);
+    put_ms_or_null(out, "ttft_ms", entry->ttft_us);
+    put_ms_or_null(out, "overhead_ms", entry->overhead_us);
+    put_number_or_null(out, "max_output", entry->max_output);
+    put_number(out, "web_searches", entry->usage.web_searches);
+    put_name(out, "reported_nanousd");
+    if (entry->usage.reported_nanousd < 0) {
+        text_put(out, SPAN("null"));
+    } else {
+        text_put_i64(out, entry->usage.reported_nanousd);
+    }
+}
+
+void entry_json(const struct entry *entry, struct text *out)
+{
+    char id[ENTRY_ID_SIZE];
+
+    entry_id_text(entry->id, id);
+    text_put(out, SPAN("{\"id\":\""));
+    text_put(out, span_text(id));
+    text_put(out, SPAN("\",\"time\":\""));
+    put_time(out, entry->started_ns);
+    text_put_char(out, '"');
+    put_who_and_what(out, entry);
+    put_bool(out, "stream", entry->stream);
+    put_number_or_null(out, "status", entry->status);
+    put_string(out, "outcome", outcome_name(entry->outcome));
+    put_string(out, "usage_source", usage_source_name(entry->usage.source));
+    put_tokens(out, &entry->usage);
+    put_modality(out, &entry->usage);
+    put_cost(out, entry);
+    put_name(out, "duration_ms");
+    put_ms(out, entry->duration_us);
+    put_ms_or_null(out, "ttfb_ms", entry->ttfb_us);
+    put_number(out, "request_bytes", entry->request_bytes);
+    put_number(out, "response_bytes", entry->response_bytes);
+    put_further(out, entry);
+    text_put_char(out, '}');
+}

@@ -1,0 +1,608 @@
+#include "proxy/meter/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include "proxy/base/clock.h"
+#include "proxy/base/fault.h"
+#include "proxy/meter/journal_file.h"
+
+#include <xxhash.h>
+
+enum { CACHE_LINE = 64, WORKERS_MAX = 1 << ENTRY_ID_WORKER_BITS };
+
+static const uint64_t sequence_mask = (UINT64_C(1) << ENTRY_ID_SEQUENCE_BITS) - 1;
+static const uint64_t worker_mask = (WORKERS_MAX - UINT64_C(1))
+                                    << ENTRY_ID_SEQUENCE_BITS;
+static const uint64_t id_last = (UINT64_C(1) << 63) - 1;
+
+/* A last id beyond this (in 2092) would soon leave no ids to give. */
+static const uint64_t id_sane = (UINT64_C(1) << 63) - (UINT64_C(1) << 57);
+
+/* Slot numbers from one thread to one other. It cannot overflow: its capacity is at
+ * least the number of slots, and a slot is in one place at a time. */
+struct slot_ring {
+    uint32_t *numbers;
+    uint32_t mask;
+    alignas(CACHE_LINE) _Atomic uint32_t head; /* written by the putter */
+    alignas(CACHE_LINE) _Atomic uint32_t tail; /* written by the taker */
+};
+
+struct journal {
+    struct journal_header *header;
+    size_t map_size;
+    int fd;
+    uint32_t slots;
+    uint32_t leftovers; /* slots of an earlier process, until journal_recovered() */
+
+    /* the worker's */
+    alignas(CACHE_LINE) uint32_t fresh; /* slots from here on were not taken yet */
+    uint32_t *idle;                     /* slots given back; the last one is next */
+    uint32_t idle_count;
+    uint64_t worker_bits;
+    uint64_t last_id;
+    uint64_t settled_count;
+    _Atomic uint32_t taken; /* ever, cancelled ones not counted */
+
+    struct slot_ring settled; /* worker to ledger */
+    struct slot_ring freed;   /* ledger to worker */
+
+    /* the ledger's */
+    alignas(CACHE_LINE) uint32_t *peeked;
+    uint32_t peeked_count;
+    _Atomic uint32_t released; /* ever */
+};
+
+static bool ring_init(struct slot_ring *ring, uint32_t slots)
+{
+    uint32_t capacity = 1;
+
+    while (capacity < slots) {
+        capacity *= 2;
+    }
+    ring->mask = capacity - 1;
+    ring->numbers = calloc(capacity, sizeof *ring->numbers);
+    return ring->numbers != NULL;
+}
+
+static void ring_put(struct slot_ring *ring, uint32_t number)
+{
+    uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+
+    ring->numbers[head & ring->mask] = number;
+    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+}
+
+static bool ring_take(struct slot_ring *ring, uint32_t *number)
+{
+    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+    if (tail == atomic_load_explicit(&ring->head, memory_order_acquire)) {
+        return false;
+    }
+    *number = ring->numbers[tail & ring->mask];
+    atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+    return true;
+}
+
+static struct journal_slot *slot_at(const struct journal *journal, uint32_t number)
+{
+    return (struct journal_slot *)(void *)((char *)journal->header +
+                                           JOURNAL_HEADER_SIZE) +
+           number;
+}
+
+static struct journal_slot *slot_of(const struct journal *journal, struct entry *entry,
+                                    uint32_t *number)
+{
+    struct journal_slot *first = slot_at(journal, 0);
+    size_t offset = (size_t)((char *)entry - (char *)&first->entry);
+
+    CHECK(offset % sizeof *first == 0 && offset / sizeof *first < journal->slots);
+    *number = (uint32_t)(offset / sizeof *first);
+    return first + *number;
+}
+
+static enum slot_state slot_state(const struct journal_slot *slot)
+{
+    return atomic_load_explicit(&slot->state, memory_order_relaxed) & SLOT_STATE_MASK;
+}
+
+static uint64_t entry_checksum(const struct entry *entry)
+{
+    return XXH3_64bits(entry, sizeof *entry);
+}
+
+/* --- opening ------------------------------------------------------------------------ */
+
+static bool fail(struct error *error, const char *path, const char *what, int number)
+{
+    if (number == 0) {
+        error_add(error, (struct error_place){ 0 }, "journal %s: %s", path, what);
+    } else {
+        error_add(error, (struct error_place){ 0 }, "journal %s: %s: %s", path, what,
+                  strerror(number));
+    }
+    return false;
+}
+
+static size_t file_size(uint32_t slots, size_t slot_size)
+{
+    return JOURNAL_HEADER_SIZE + (size_t)slots * slot_size;
+}
+
+/* The numbers of a file's header, read without mapping anything. */
+struct found {
+    size_t size;
+    uint32_t version, slot_size, slots;
+    uint64_t last_id;
+    uint32_t taken;     /* slots that are not free */
+    uint32_t taken_end; /* behind the last of them */
+};
+
+static bool read_header(int fd, const char *path, struct found *found,
+                        struct error *error)
+{
+    struct journal_header header;
+    struct stat status;
+    ssize_t got;
+
+    if (fstat(fd, &status) != 0) {
+        return fail(error, path, "cannot be looked at", errno);
+    }
+    found->size = (size_t)status.st_size;
+    got = pread(fd, &header, sizeof header, 0);
+    if (got < 0) {
+        return fail(error, path, "cannot be read", errno);
+    }
+    /* The magic number is written last: without it nothing was ever recorded. */
+    if (got < (ssize_t)sizeof header || header.magic == 0) {
+        return true;
+    }
+    if (header.magic != JOURNAL_MAGIC) {
+        return fail(error, path, "is not a journal", 0);
+    }
+    found->version = header.version;
+    found->slot_size = header.slot_size;
+    found->slots = header.slots;
+    found->last_id = atomic_load_explicit(&header.last_id, memory_order_relaxed);
+    if (header.slots > JOURNAL_SLOTS_MAX || header.slot_size < sizeof(uint64_t) ||
+        header.slot_size > JOURNAL_SLOT_MAX || found->last_id > id_sane ||
+        found->size < file_size(header.slots, header.slot_size)) {
+        return fail(error, path, "is damaged", 0);
+    }
+    return true;
+}
+
+/* A slot begins with its state in every version, so that any journal can be told whether
+ * it is empty. Reading instead of mapping keeps unused slots out of resident memory. */
+static bool count_taken(int fd, const char *path, struct found *found,
+                        struct error *error)
+{
+    for (uint32_t i = 0; i < found->slots; i++) {
+        uint64_t state;
+        off_t at = (off_t)file_size(i, found->slot_size);
+
+        if (pread(fd, &state, sizeof state, at) != sizeof state) {
+            return fail(error, path, "cannot be read", errno);
+        }
+        if ((state & SLOT_STATE_MASK) != SLOT_FREE) {
+            found->taken++;
+            found->taken_end = i + 1;
+        }
+    }
+    return true;
+}
+
+/* Makes room on the disk now, because a page that finds none later is a SIGBUS. */
+static bool reserve(int fd, const char *path, size_t size, struct error *error)
+{
+    int number = posix_fallocate(fd, 0, (off_t)size);
+
+    return number == 0 || fail(error, path, "cannot be allocated", number);
+}
+
+static bool map_file(struct journal *journal, const char *path, struct error *error)
+{
+    journal->map_size = file_size(journal->slots, sizeof(struct journal_slot));
+    if (!reserve(journal->fd, path, journal->map_size, error)) {
+        return false;
+    }
+    journal->header = mmap(NULL, journal->map_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+                           journal->fd, 0);
+    if (journal->header == MAP_FAILED) {
+        journal->header = NULL;
+        return fail(error, path, "cannot be mapped", errno);
+    }
+    return true;
+}
+
+static void write_header(struct journal *journal, const struct found *found)
+{
+    struct journal_header *header = journal->header;
+
+    journal->last_id = found->last_id;
+    if ((journal->last_id & worker_mask) != journal->worker_bits) {
+        journal->last_id |=
+            worker_mask | sequence_mask; /* on to the next millisecond */
+    }
+    header->version = JOURNAL_VERSION;
+    header->slot_size = sizeof(struct journal_slot);
+    header->slots = journal->slots;
+    atomic_store_explicit(&header->last_id, found->last_id, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    header->magic = JOURNAL_MAGIC;
+}
+
+/* Brings the file to this version and the wanted number of slots, keeping what is in it. */
+static bool open_file(struct journal *journal, const char *path, uint32_t slots,
+                      struct error *error)
+{
+    struct found found = { 0 };
+    bool ours;
+
+    if (!read_header(journal->fd, path, &found, error) ||
+        !count_taken(journal->fd, path, &found, error)) {
+        return false;
+    }
+    ours = found.version == JOURNAL_VERSION &&
+           found.slot_size == sizeof(struct journal_slot);
+    if (!ours && found.taken > 0) {
+        return fail(error, path,
+                    "holds exchanges of another version of assay; run that one to "
+                    "settle them",
+                    0);
+    }
+    if (!ours && ftruncate(journal->fd, 0) != 0) {
+        return fail(error, path, "cannot be emptied", errno);
+    }
+    journal->slots = slots > found.taken_end ? slots : found.taken_end;
+    journal->leftovers = found.taken;
+    atomic_init(&journal->taken, found.taken);
+    if (!map_file(journal, path, error)) {
+        return false;
+    }
+    write_header(journal, &found);
+    return true;
+}
+
+static bool lock_file(struct journal *journal, const char *path, struct error *error)
+{
+    journal->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (journal->fd < 0) {
+        return fail(error, path, "cannot be opened", errno);
+    }
+    if (flock(journal->fd, LOCK_EX | LOCK_NB) != 0) {
+        return fail(error, path,
+                    errno == EWOULDBLOCK ? "is in use by another process"
+                                         : "cannot be locked",
+                    errno == EWOULDBLOCK ? 0 : errno);
+    }
+    return true;
+}
+
+static bool make_lists(struct journal *journal)
+{
+    journal->idle = calloc(journal->slots, sizeof *journal->idle);
+    journal->peeked = calloc(journal->slots, sizeof *journal->peeked);
+    return journal->idle != NULL && journal->peeked != NULL &&
+           ring_init(&journal->settled, journal->slots) &&
+           ring_init(&journal->freed, journal->slots);
+}
+
+struct journal *journal_open(const char *directory, unsigned worker, uint32_t slots,
+                             struct error *error)
+{
+    struct journal *journal;
+    char path[4096];
+    int length;
+
+    CHECK(worker < WORKERS_MAX && slots > 0 && slots <= JOURNAL_SLOTS_MAX);
+    length = snprintf(path, sizeof path, "%s/journal-%02u", directory, worker);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        fail(error, directory, "has too long a path", 0);
+        return NULL;
+    }
+    journal = aligned_alloc(CACHE_LINE, sizeof *journal);
+    CHECK(journal != NULL);
+    *journal = (struct journal){ .fd = -1 };
+    journal->worker_bits = (uint64_t)worker << ENTRY_ID_SEQUENCE_BITS;
+    if (!lock_file(journal, path, error) || !open_file(journal, path, slots, error)) {
+        return journal_close(journal);
+    }
+    CHECK(make_lists(journal));
+    return journal;
+}
+
+struct journal *journal_close(struct journal *journal)
+{
+    if (journal == NULL) {
+        return NULL;
+    }
+    if (journal->header != NULL) {
+        munmap(journal->header, journal->map_size);
+    }
+    if (journal->fd >= 0) {
+        close(journal->fd); /* gives the lock back */
+    }
+    free(journal->idle);
+    free(journal->peeked);
+    free(journal->settled.numbers);
+    free(journal->freed.numbers);
+    free(journal);
+    return NULL;
+}
+
+/* --- recovery ----------------------------------------------------------------------- */
+
+struct leftover {
+    uint32_t number;
+    bool open;
+    uint64_t sequence;
+};
+
+static int by_sequence(const void *a, const void *b)
+{
+    const struct leftover *one = a, *other = b;
+
+    if (one->open != other->open) {
+        return one->open ? 1 : -1;
+    }
+    if (one->sequence != other->sequence) {
+        return one->sequence < other->sequence ? -1 : 1;
+    }
+    return one->number < other->number ? -1 : one->number > other->number;
+}
+
+static void end_strings(struct entry *entry)
+{
+#define END(array) entry->array[sizeof entry->array - 1] = '\0'
+    END(team);
+    END(caller);
+    END(key);
+    END(tool);
+    END(tool_version);
+    END(mode);
+    END(session);
+    END(agent);
+    END(provider);
+    END(dialect);
+    END(operation);
+    END(request_model);
+    END(response_model);
+    END(service_tier);
+#undef END
+}
+
+/* Whatever stands in the file becomes an entry that every reader can take. */
+static void make_legal(struct entry *entry)
+{
+    struct usage *usage = &entry->usage;
+
+    end_strings(entry);
+    entry->id &= id_last;
+    if (entry->outcome >= OUTCOMES) {
+        entry->outcome = OUTCOME_UNKNOWN;
+    }
+    if (entry->fault >= FAULT_COUNT) {
+        entry->fault = FAULT_NONE;
+    }
+    if (usage->source >= USAGE_SOURCES) {
+        usage->source = USAGE_NONE;
+    }
+    entry->stream = entry->stream != 0;
+    entry->priced = entry->priced != 0;
+    entry->free = entry->free != 0;
+    entry->drained = entry->drained != 0;
+    usage->known_tokens &= (1U << TOKEN_CLASSES) - 1;
+    usage->known_lifetimes &= (1U << CACHE_LIFETIMES) - 1;
+    usage->flags &= (1U << USAGE_FLAGS) - 1;
+}
+
+static void recover_one(struct journal *journal, const struct leftover *leftover,
+                        void (*each)(void *self, struct entry *), void *self)
+{
+    struct entry entry = slot_at(journal, leftover->number)->entry;
+
+    if (entry.id == 0) {
+        return; /* killed before the slot got its id, so before anything was sent */
+    }
+    make_legal(&entry);
+    if (leftover->open) {
+        entry.outcome = OUTCOME_UNKNOWN;
+        entry.usage = (struct usage){ .reported_nanousd = -1 }; /* it was not final */
+        entry.cost_nanousd = 0;
+        entry.priced = 0;
+    }
+    each(self, &entry);
+}
+
+static struct leftover *list_leftovers(struct journal *journal)
+{
+    struct leftover *list = calloc(journal->leftovers, sizeof *list);
+    uint32_t count = 0;
+
+    CHECK(list != NULL);
+    for (uint32_t i = 0; i < journal->slots && count < journal->leftovers; i++) {
+        struct journal_slot *slot = slot_at(journal, i);
+        enum slot_state state = slot_state(slot);
+
+        if (state != SLOT_FREE) {
+            list[count].number = i;
+            list[count].sequence = slot->state >> SLOT_STATE_BITS;
+            list[count].open =
+                state != SLOT_SETTLED || slot->checksum != entry_checksum(&slot->entry);
+            count++;
+        }
+    }
+    qsort(list, count, sizeof *list, by_sequence);
+    return list;
+}
+
+void journal_recover(struct journal *journal, void (*each)(void *self, struct entry *),
+                     void *self)
+{
+    struct leftover *list;
+
+    CHECK(journal->fresh == 0);
+    if (journal->leftovers == 0) {
+        return;
+    }
+    list = list_leftovers(journal);
+    for (uint32_t i = 0; i < journal->leftovers; i++) {
+        recover_one(journal, &list[i], each, self);
+    }
+    free(list);
+}
+
+void journal_recovered(struct journal *journal)
+{
+    CHECK(journal->fresh == 0);
+    if (journal->leftovers == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < journal->slots; i++) {
+        struct journal_slot *slot = slot_at(journal, i);
+
+        if (slot_state(slot) != SLOT_FREE) {
+            atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
+        }
+    }
+    atomic_store_explicit(&journal->released, journal->leftovers, memory_order_relaxed);
+    journal->leftovers = 0;
+    /* Looking at every slot mapped them all; the page cache keeps what they hold. */
+    madvise(journal->header, journal->map_size, MADV_DONTNEED);
+}
+
+/* --- the worker --------------------------------------------------------------------- */
+
+static uint64_t next_id(struct journal *journal, uint64_t now_unix_ns)
+{
+    uint64_t id = entry_id_at(now_unix_ns) | journal->worker_bits;
+
+    if (id <= journal->last_id) {
+        /* The same millisecond, or the clock stepped back. Where the sequence is used up,
+         * the next millisecond is borrowed. */
+        uint64_t after = journal->last_id + 1;
+
+        id = (after & sequence_mask) != 0
+                 ? after
+                 : (entry_id_at(entry_id_time(journal->last_id) + NS_PER_MS) |
+                    journal->worker_bits);
+    }
+    CHECK(id > journal->last_id && id <= id_last);
+    journal->last_id = id;
+    atomic_store_explicit(&journal->header->last_id, id, memory_order_relaxed);
+    return id;
+}
+
+/* The slot given back last, for it is the warmest; else one that was never used. */
+static bool next_slot(struct journal *journal, uint32_t *number)
+{
+    if (journal->idle_count == 0) {
+        while (ring_take(&journal->freed, number)) {
+            journal->idle[journal->idle_count++] = *number;
+        }
+    }
+    if (journal->idle_count > 0) {
+        *number = journal->idle[--journal->idle_count];
+        return true;
+    }
+    if (journal->fresh == journal->slots) {
+        return false;
+    }
+    *number = journal->fresh++;
+    return true;
+}
+
+static void change_taken(struct journal *journal, uint32_t by)
+{
+    uint32_t taken = atomic_load_explicit(&journal->taken, memory_order_relaxed);
+
+    atomic_store_explicit(&journal->taken, taken + by, memory_order_relaxed);
+}
+
+struct entry *journal_take(struct journal *journal, uint64_t now_unix_ns)
+{
+    struct journal_slot *slot;
+    uint32_t number;
+
+    CHECK(journal->leftovers == 0);
+    if (!next_slot(journal, &number)) {
+        return NULL;
+    }
+    slot = slot_at(journal, number);
+    slot->entry = (struct entry){ 0 };
+    slot->entry.id = next_id(journal, now_unix_ns);
+    slot->entry.usage.reported_nanousd = -1;
+    atomic_store_explicit(&slot->state, SLOT_OPEN, memory_order_release);
+    change_taken(journal, 1);
+    return &slot->entry;
+}
+
+void journal_settle(struct journal *journal, struct entry *entry)
+{
+    uint32_t number;
+    struct journal_slot *slot = slot_of(journal, entry, &number);
+
+    CHECK(slot_state(slot) == SLOT_OPEN);
+    slot->checksum = entry_checksum(entry);
+    atomic_store_explicit(&slot->state,
+                          ++journal->settled_count << SLOT_STATE_BITS | SLOT_SETTLED,
+                          memory_order_release);
+    ring_put(&journal->settled, number);
+}
+
+void journal_cancel(struct journal *journal, struct entry *entry)
+{
+    uint32_t number;
+    struct journal_slot *slot = slot_of(journal, entry, &number);
+
+    CHECK(slot_state(slot) == SLOT_OPEN);
+    atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
+    journal->idle[journal->idle_count++] = number;
+    change_taken(journal, UINT32_MAX);
+}
+
+/* --- the ledger --------------------------------------------------------------------- */
+
+const struct entry *journal_peek(struct journal *journal)
+{
+    uint32_t number;
+
+    if (!ring_take(&journal->settled, &number)) {
+        return NULL;
+    }
+    journal->peeked[journal->peeked_count++] = number;
+    return &slot_at(journal, number)->entry;
+}
+
+void journal_release(struct journal *journal)
+{
+    uint32_t released = atomic_load_explicit(&journal->released, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < journal->peeked_count; i++) {
+        struct journal_slot *slot = slot_at(journal, journal->peeked[i]);
+
+        atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
+        ring_put(&journal->freed, journal->peeked[i]);
+    }
+    atomic_store_explicit(&journal->released, released + journal->peeked_count,
+                          memory_order_relaxed);
+    journal->peeked_count = 0;
+}
+
+uint32_t journal_in_use(const struct journal *journal)
+{
+    uint32_t released = atomic_load_explicit(&journal->released, memory_order_acquire);
+
+    return atomic_load_explicit(&journal->taken, memory_order_relaxed) - released;
+}
