@@ -3,11 +3,11 @@
 #ifndef ASSAY_CONFIG_CONFIG_H
 #define ASSAY_CONFIG_CONFIG_H
 
-#include <stdint.h>
-
 #include "proxy/base/error.h"
 #include "proxy/base/secret.h"
 #include "proxy/base/span.h"
+
+#include <stdint.h>
 
 /* A socket address: "127.0.0.1:8080", "[::1]:8080" or "unix:/path". */
 struct config_address {
@@ -15,7 +15,7 @@ struct config_address {
     const char *host; /* numeric; NULL for a Unix socket */
     const char *path; /* of a Unix socket; NULL otherwise */
     uint16_t port;
-    bool loopback;    /* 127.0.0.0/8, ::1 or a Unix socket */
+    bool loopback; /* 127.0.0.0/8, ::1 or a Unix socket */
 };
 
 struct config_certificate {
@@ -37,51 +37,51 @@ enum config_credential { CREDENTIAL_NONE, CREDENTIAL_SECRET, CREDENTIAL_PASSTHRO
 struct config_provider {
     const char *name;
     struct error_place place;
-    const char *url;      /* as written */
-    const char *host;     /* of the url, lower case; an IPv6 literal without brackets */
-    const char *base;     /* path prefix of the url, "" or "/x/y"; no final slash */
+    const char *url;  /* as written */
+    const char *host; /* of the url, lower case; an IPv6 literal without brackets */
+    const char *base; /* path prefix of the url, "" or "/x/y"; no final slash */
     uint16_t port;
     bool tls;
-    bool loopback;        /* the host is a loopback literal or "localhost" */
-    const char *const *dialects; /* families: "openai", "anthropic" ...; NULL at the end */
+    bool loopback;               /* the host is a loopback literal or "localhost" */
+    const char *const *dialects; /* families, such as "openai"; NULL at the end */
     enum config_credential credential;
-    struct secret *secret;      /* with CREDENTIAL_SECRET */
+    struct secret *secret;        /* with CREDENTIAL_SECRET */
     const char *credential_field; /* header it is sent in; NULL: the dialect's own */
-    bool is_default;      /* bare native paths of its dialects come here */
+    bool is_default;              /* bare native paths of its dialects come here */
     enum config_abort on_client_abort;
     enum config_unknown_paths unknown_paths;
     bool inject_usage;
-    const char *ca;       /* file; NULL: the system's store */
+    const char *ca; /* file; NULL: the system's store */
     bool insecure_for_tests;
     uint32_t connect_timeout_ms;
     uint32_t first_byte_timeout_ms;
-    uint32_t idle_timeout_ms;    /* silence between bytes */
-    uint32_t pool_idle_ms;       /* how long an unused connection is kept */
-    uint32_t pool_size;          /* unused connections kept per worker */
-    uint32_t drain_timeout_ms;   /* after the client left */
+    uint32_t idle_timeout_ms;  /* silence between bytes */
+    uint32_t pool_idle_ms;     /* how long an unused connection is kept */
+    uint32_t pool_size;        /* unused connections kept per worker */
+    uint32_t drain_timeout_ms; /* after the client left */
     uint64_t drain_bytes;
-    uint32_t drain_limit;        /* drains at once, all workers */
+    uint32_t drain_limit; /* drains at once, all workers */
 };
 
 struct config_team {
     const char *name;
     struct error_place place;
-    const char *const *callers;  /* NULL at the end */
+    const char *const *callers; /* NULL at the end */
 };
 
 struct config_limits {
-    uint64_t body_bytes;         /* of a request */
-    uint64_t held_bytes;         /* of request bodies held for their facts, in all */
-    uint64_t decoded_bytes;      /* of a decoded copy */
-    uint32_t decoded_ratio;      /* decoded to encoded */
-    uint32_t exchanges;          /* open at once, per worker */
-    uint32_t connections;        /* client connections at once, per worker */
+    uint64_t body_bytes;    /* of a request */
+    uint64_t held_bytes;    /* of request bodies held for their facts, in all */
+    uint64_t decoded_bytes; /* of a decoded copy */
+    uint32_t decoded_ratio; /* decoded to encoded */
+    uint32_t exchanges;     /* open at once, per worker */
+    uint32_t connections;   /* client connections at once, per worker */
     uint32_t head_timeout_ms;
-    uint32_t body_timeout_ms;    /* silence within a request body */
-    uint32_t keep_alive_ms;      /* silence between requests */
-    uint32_t write_timeout_ms;   /* a client that does not read */
-    uint32_t stop_timeout_ms;    /* SIGTERM: time for open exchanges */
-    uint32_t series;             /* metric label sets per worker */
+    uint32_t body_timeout_ms;  /* silence within a request body */
+    uint32_t keep_alive_ms;    /* silence between requests */
+    uint32_t write_timeout_ms; /* a client that does not read */
+    uint32_t stop_timeout_ms;  /* SIGTERM: time for open exchanges */
+    uint32_t series;           /* metric label sets per worker */
 };
 
 struct config {
@@ -90,18 +90,18 @@ struct config {
     size_t listener_count;
     struct config_address admin;
     bool admin_on;
-    const char *state;           /* folder of journal, ledger and keys */
+    const char *state;                 /* folder of journal, ledger and keys */
     struct config_provider *providers; /* in the order of the file */
     size_t provider_count;
     struct config_team *teams;
     size_t team_count;
     struct config_limits limits;
-    uint32_t workers;            /* 0: one per processor */
-    const char *prices;          /* file; NULL: the one installed with assay */
-    const char *clients;         /* file; NULL: the one installed with assay */
-    const char *log_file;        /* "-": standard error */
-    bool log_exchanges;          /* a line per exchange */
-    uint32_t journal_slots;      /* per worker */
+    uint32_t workers;       /* 0: one per processor */
+    const char *prices;     /* file; NULL: the one installed with assay */
+    const char *clients;    /* file; NULL: the one installed with assay */
+    const char *log_file;   /* "-": standard error */
+    bool log_exchanges;     /* a line per exchange */
+    uint32_t journal_slots; /* per worker */
 };
 
 /* Reads, checks and resolves a file. Every mistake is an entry in *error with its place

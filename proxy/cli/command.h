@@ -6,10 +6,10 @@
 #ifndef ASSAY_CLI_COMMAND_H
 #define ASSAY_CLI_COMMAND_H
 
+#include "config/config.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-
-#include "config/config.h"
 
 /* What a command returns, and the program's exit code. */
 enum command_exit {
@@ -26,8 +26,8 @@ struct command_setting {
 
 /* One command line, parsed and checked against the rows. All borrowed from argv. */
 struct command_line {
-    const char *name;             /* of the command: "keys" */
-    const char *config;           /* --config, else $ASSAY_CONFIG, else the installed one */
+    const char *name;   /* of the command: "keys" */
+    const char *config; /* --config, else $ASSAY_CONFIG, else the installed one */
     const char *const *arguments; /* what is no option; NULL at the end */
     size_t argument_count;
     const struct command_setting *settings; /* in the order given */
@@ -35,7 +35,7 @@ struct command_line {
 };
 
 /* int command_NAME(const struct command_line *line), one per row. */
-#define COMMAND(name, arguments, help)                                                  \
+#define COMMAND(name, arguments, help)                                                 \
     int command_##name(const struct command_line *line);
 #define OPTION(command, name, value, help)
 #include "proxy/cli/commands.def"

@@ -1,0 +1,417 @@
+#include "config/load.h"
+
+#include "config/nearest.h"
+#include "config/tree.h"
+#include "config/validate.h"
+#include "config/value.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    TREE_BUDGET = 64 << 20, /* bytes; TREE_NODE_LIMIT nodes and their text fit */
+    CONFIG_BUDGET = 64 << 20
+};
+
+/* The second pass on its way through the rows. */
+struct loader {
+    struct loaded *loaded;
+    struct value_reader values;
+    struct error *error;
+};
+
+/* One map on its way into its struct. */
+struct filling {
+    const struct field_group *group;
+    const struct node *map; /* NULL: not written, its defaults hold */
+    struct error_place place;
+    void *target;
+};
+
+static void fill_group(struct loader *loader, const struct filling *filling);
+
+static void *take(struct loader *loader, size_t size)
+{
+    void *memory = arena_take(&loader->loaded->arena, size);
+
+    if (memory == NULL) {
+        error_add(loader->error, (struct error_place){ 0 },
+                  "not enough memory for the configuration");
+    }
+    return memory;
+}
+
+/* The place as the configuration keeps it, beyond the life of the caller's file name. */
+static struct error_place kept_place(const struct loader *loader,
+                                     struct error_place place)
+{
+    place.file = loader->loaded->config.file;
+    return place;
+}
+
+static void note_place(struct loader *loader, const void *member,
+                       struct error_place place)
+{
+    struct loaded *loaded = loader->loaded;
+
+    CHECK(loaded->written_count < loaded->written_limit);
+    loaded->written[loaded->written_count++] =
+        (struct written){ member, kept_place(loader, place) };
+}
+
+static const char *kind_name(enum node_kind kind)
+{
+    static const char *const names[] = { "nothing", "a single value", "a list",
+                                         "a map of keys" };
+
+    return names[kind];
+}
+
+static bool expect(struct loader *loader, const struct field *field,
+                   const struct node *node, enum node_kind kind)
+{
+    if (node->kind == kind) {
+        return true;
+    }
+    error_add(loader->error, node->place, "'%s' is %s; %s is wanted", field->key,
+              kind_name(node->kind), kind_name(kind));
+    return false;
+}
+
+static bool expect_count(struct loader *loader, const struct field *field,
+                         const struct node *node)
+{
+    if (node->count < field->least) {
+        error_add(loader->error, node->place, "'%s' needs at least %zu element%s",
+                  field->key, (size_t)field->least, field->least == 1 ? "" : "s");
+        return false;
+    }
+    if (node->count > field->most) {
+        error_add(loader->error, node->place,
+                  "'%s' has %zu elements; at most %zu are taken", field->key,
+                  node->count, (size_t)field->most);
+        return false;
+    }
+    return true;
+}
+
+static void fill_texts(struct loader *loader, const struct field *field,
+                       const struct node *list, void *member)
+{
+    const char **texts;
+    size_t count = 0;
+
+    if (!expect(loader, field, list, NODE_LIST) || !expect_count(loader, field, list)) {
+        return;
+    }
+    texts = take(loader, (list->count + 1) * sizeof *texts);
+    if (texts == NULL) {
+        return;
+    }
+    for (const struct node *node = list->first; node != NULL; node = node->next) {
+        if (!expect(loader, field, node, NODE_SCALAR)) {
+            continue;
+        }
+        texts[count] = value_element(&loader->values, field, node->text, node->place);
+        if (texts[count] != NULL) {
+            note_place(loader, &texts[count++], node->place);
+        }
+    }
+    *(const char ***)member = texts;
+}
+
+/* Notes an element's name and place in its struct, where its group wants them. */
+static void label_element(struct loader *loader, const struct field_group *group,
+                          const struct node *node, char *element)
+{
+    struct error_place place = node->key == NULL ? node->place : node->key_place;
+    struct span name;
+
+    if (group->place_offset != NO_OFFSET) {
+        place = kept_place(loader, place);
+        memcpy(element + group->place_offset, &place, sizeof place);
+    }
+    if (group->name_offset != NO_OFFSET) {
+        name = arena_copy(&loader->loaded->arena, span_text(node->key));
+        memcpy(element + group->name_offset, &name.at, sizeof name.at);
+    }
+}
+
+static void fill_elements(struct loader *loader, const struct field *field,
+                          const struct node *list, void *target)
+{
+    const struct field_group *group = field->group;
+    char *elements;
+    size_t count = 0;
+
+    if (!expect(loader, field, list,
+                field->type == FIELD_LIST ? NODE_LIST : NODE_MAP) ||
+        !expect_count(loader, field, list)) {
+        return;
+    }
+    elements = take(loader, (list->count + 1) * group->size);
+    if (elements == NULL) {
+        return;
+    }
+    for (const struct node *node = list->first; node != NULL; node = node->next) {
+        char *element = elements + count++ * group->size;
+
+        label_element(loader, group, node, element);
+        fill_group(loader,
+                   &(struct filling){ group, node,
+                                      node->key == NULL ? node->place : node->key_place,
+                                      element });
+    }
+    memcpy((char *)target + field->offset, &elements, sizeof elements);
+    memcpy((char *)target + field->count_offset, &count, sizeof count);
+}
+
+static void fill_absent(struct loader *loader, const struct field *field,
+                        const struct filling *filling)
+{
+    if (field->type == FIELD_MAP) {
+        fill_group(loader, &(struct filling){ field->group, NULL, filling->place,
+                                              filling->target });
+    } else if (field->required && filling->map != NULL) {
+        error_add(loader->error, filling->place, "missing key '%s'", field->key);
+    } else if (field->fallback != NULL) {
+        value_set(&loader->values, field, field->fallback, filling->place,
+                  filling->target);
+    }
+}
+
+static void fill_written(struct loader *loader, const struct field *field,
+                         const struct node *node, void *target)
+{
+    void *member = (char *)target + field->offset;
+
+    if (field->type == FIELD_MAP) {
+        fill_group(loader,
+                   &(struct filling){ field->group, node, node->key_place, target });
+        return;
+    }
+    if (node->kind == NODE_EMPTY) {
+        error_add(loader->error, node->key_place, "'%s' has no value", field->key);
+        return;
+    }
+    note_place(loader, member, node->place);
+    if (field->type == FIELD_LIST || field->type == FIELD_NAMED) {
+        fill_elements(loader, field, node, target);
+    } else if (field->type == FIELD_TEXTS) {
+        fill_texts(loader, field, node, member);
+    } else if (expect(loader, field, node, NODE_SCALAR)) {
+        value_set(&loader->values, field, node->text, node->place, target);
+    }
+}
+
+static void tell_unknown(struct loader *loader, const struct field_group *group,
+                         const struct node *member)
+{
+    struct nearest nearest = nearest_to(member->key);
+
+    for (const struct field *field = group->fields; field->key != NULL; field++) {
+        nearest_offer(&nearest, field->key);
+    }
+    if (nearest.word == NULL) {
+        error_add(loader->error, member->key_place, "unknown key '%.60s'", member->key);
+    } else {
+        error_add(loader->error, member->key_place,
+                  "unknown key '%.60s'; did you mean '%s'?", member->key, nearest.word);
+    }
+}
+
+static void fill_group(struct loader *loader, const struct filling *filling)
+{
+    const struct node *map = filling->map;
+
+    if (map != NULL && map->kind != NODE_MAP && map->kind != NODE_EMPTY) {
+        error_add(loader->error, map->place, "%s; a map of keys is wanted here",
+                  kind_name(map->kind));
+        return;
+    }
+    for (const struct node *member = map == NULL ? NULL : map->first; member != NULL;
+         member = member->next) {
+        if (field_find(filling->group, member->key) == NULL) {
+            tell_unknown(loader, filling->group, member);
+        }
+    }
+    for (const struct field *field = filling->group->fields; field->key != NULL;
+         field++) {
+        const struct node *member = node_member(map, field->key);
+
+        if (member == NULL) {
+            fill_absent(loader, field, filling);
+        } else {
+            fill_written(loader, field, member, filling->target);
+        }
+    }
+}
+
+static int compare_written(const void *a, const void *b)
+{
+    const struct written *left = a;
+    const struct written *right = b;
+    uintptr_t first = (uintptr_t)left->member;
+    uintptr_t second = (uintptr_t)right->member;
+
+    return (first > second) - (first < second);
+}
+
+struct error_place config_place(const struct config *config, const void *member,
+                                struct error_place otherwise)
+{
+    const struct loaded *loaded = (const struct loaded *)config;
+    struct written wanted = { .member = member };
+    const struct written *found =
+        loaded->written_count == 0
+            ? NULL
+            : bsearch(&wanted, loaded->written, loaded->written_count, sizeof wanted,
+                      compare_written);
+
+    return found == NULL ? otherwise : found->place;
+}
+
+/* The folder part of a file's name, with its final slash. */
+static struct span folder_of(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+
+    return span_of(name, slash == NULL ? 0 : (size_t)(slash - name) + 1);
+}
+
+static void fill_config(struct loader *loader, const char *name,
+                        const struct tree *tree)
+{
+    struct loaded *loaded = loader->loaded;
+
+    loaded->config.file = arena_copy(&loaded->arena, span_text(name)).at;
+    loaded->written = take(loader, tree->node_count * sizeof *loaded->written);
+    if (loaded->config.file == NULL || loaded->written == NULL) {
+        return;
+    }
+    loaded->written_limit = tree->node_count;
+    fill_group(loader,
+               &(struct filling){
+                   &config_schema, tree->root, { .file = name }, &loaded->config });
+    qsort(loaded->written, loaded->written_count, sizeof *loaded->written,
+          compare_written);
+}
+
+static struct loaded *loaded_new(void)
+{
+    struct loaded *loaded = calloc(1, sizeof *loaded);
+
+    if (loaded != NULL) {
+        arena_pool_init(&loaded->pool, 0);
+        arena_init(&loaded->arena, &loaded->pool, CONFIG_BUDGET);
+    }
+    return loaded;
+}
+
+/* Passes two and three. */
+static struct config *config_from_tree(const char *name, const struct tree *tree,
+                                       const char *const *families,
+                                       bool resolve_secrets, struct error *error)
+{
+    struct loaded *loaded = loaded_new();
+    struct loader loader = { .loaded = loaded, .error = error };
+    struct validation validation = { name, families, resolve_secrets, error };
+
+    if (loaded == NULL) {
+        error_add(error, (struct error_place){ .file = name }, "not enough memory");
+        return NULL;
+    }
+    loader.values = (struct value_reader){ &loaded->arena, folder_of(name),
+                                           resolve_secrets, error };
+    fill_config(&loader, name, tree);
+    config_validate(&loaded->config, &validation);
+    return &loaded->config;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct error_place *left = &((const struct error_entry *)a)->place;
+    const struct error_place *right = &((const struct error_entry *)b)->place;
+
+    if (left->line != right->line) {
+        return left->line < right->line ? -1 : 1;
+    }
+    return (left->column > right->column) - (left->column < right->column);
+}
+
+struct config *config_parse(const char *name, struct span text,
+                            const char *const *families, bool resolve_secrets,
+                            struct error *error)
+{
+    size_t mistakes = error->count;
+    struct config *config = NULL;
+    struct arena_pool pool;
+    struct arena arena;
+    struct tree tree;
+
+    arena_pool_init(&pool, 0);
+    arena_init(&arena, &pool, TREE_BUDGET);
+    if (tree_read(name, text, &arena, &tree, error)) {
+        config = config_from_tree(name, &tree, families, resolve_secrets, error);
+    }
+    arena_done(&arena);
+    arena_pool_done(&pool);
+    if (error->count > mistakes) {
+        /* An operator works through the file from its top, whatever pass found it. */
+        qsort(error->entries + mistakes, error->count - mistakes,
+              sizeof *error->entries, compare_places);
+    }
+    return error->count == mistakes ? config : config_free(config);
+}
+
+/* At most one byte more than a file may have: enough to see that it is too large. */
+static bool read_file(FILE *file, char **text, size_t *len)
+{
+    size_t limit = TREE_SIZE_LIMIT + 1;
+
+    *text = malloc(limit);
+    if (*text == NULL) {
+        return false;
+    }
+    *len = fread(*text, 1, limit, file);
+    return ferror(file) == 0;
+}
+
+struct config *config_load(const char *path, const char *const *families,
+                           bool resolve_secrets, struct error *error)
+{
+    struct config *config = NULL;
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    size_t len = 0;
+
+    if (file == NULL || !read_file(file, &text, &len)) {
+        error_add(error, (struct error_place){ .file = path }, "cannot be read: %s",
+                  strerror(errno));
+    } else {
+        config =
+            config_parse(path, span_of(text, len), families, resolve_secrets, error);
+    }
+    free(text);
+    if (file != NULL) {
+        fclose(file);
+    }
+    return config;
+}
+
+struct config *config_free(struct config *config)
+{
+    struct loaded *loaded = (struct loaded *)config;
+
+    if (config == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < config->provider_count; i++) {
+        secret_free(config->providers[i].secret);
+    }
+    arena_done(&loaded->arena);
+    arena_pool_done(&loaded->pool);
+    free(loaded);
+    return NULL;
+}

@@ -1,0 +1,93 @@
+#include "config/quantity.h"
+
+struct unit {
+    struct span name; /* as written, any case */
+    struct span shown;
+    uint64_t factor;
+};
+
+/* Greatest first; the first of equal factor is the one shown. */
+static const struct unit sizes[] = {
+    { { "GiB", 3 }, { " GiB", 4 }, UINT64_C(1) << 30 },
+    { { "G", 1 }, { " GiB", 4 }, UINT64_C(1) << 30 },
+    { { "MiB", 3 }, { " MiB", 4 }, UINT64_C(1) << 20 },
+    { { "M", 1 }, { " MiB", 4 }, UINT64_C(1) << 20 },
+    { { "KiB", 3 }, { " KiB", 4 }, UINT64_C(1) << 10 },
+    { { "K", 1 }, { " KiB", 4 }, UINT64_C(1) << 10 },
+    { { "B", 1 }, { "", 0 }, 1 },
+    { { "", 0 }, { "", 0 }, 1 },
+};
+
+static const struct unit durations[] = {
+    { { "d", 1 }, { "d", 1 }, 24 * 60 * 60 * 1000 },
+    { { "h", 1 }, { "h", 1 }, 60 * 60 * 1000 },
+    { { "m", 1 }, { "m", 1 }, 60 * 1000 },
+    { { "s", 1 }, { "s", 1 }, 1000 },
+    { { "ms", 2 }, { "ms", 2 }, 1 },
+};
+
+enum {
+    SIZE_UNITS = sizeof sizes / sizeof sizes[0],
+    DURATION_UNITS = sizeof durations / sizeof durations[0]
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool quantity_parse(struct span text, const struct unit *units,
+                           size_t unit_count, uint64_t *amount)
+{
+    size_t digits = 0;
+    struct span unit;
+    uint64_t number;
+
+    while (digits < text.len && is_digit(text.at[digits])) {
+        digits++;
+    }
+    if (!span_decimal(span_of(text.at, digits), &number)) {
+        return false;
+    }
+    unit = span_trim(span_after(text, digits));
+    for (size_t i = 0; i < unit_count; i++) {
+        if (span_equal_nocase(unit, units[i].name)) {
+            return !__builtin_mul_overflow(number, units[i].factor, amount);
+        }
+    }
+    return false;
+}
+
+static void quantity_put(struct text *text, const struct unit *units, uint64_t amount)
+{
+    while (units->factor > 1 &&
+           (amount < units->factor || amount % units->factor != 0)) {
+        units++;
+    }
+    text_put_u64(text, amount / units->factor);
+    text_put(text, units->shown);
+}
+
+bool size_parse(struct span text, uint64_t *bytes)
+{
+    return quantity_parse(text, sizes, SIZE_UNITS, bytes);
+}
+
+bool duration_parse(struct span text, uint64_t *milliseconds)
+{
+    if (span_equal(text, SPAN("0"))) {
+        *milliseconds = 0;
+        return true;
+    }
+    return quantity_parse(text, durations, DURATION_UNITS, milliseconds);
+}
+
+void size_put(struct text *text, uint64_t bytes)
+{
+    quantity_put(text, sizes, bytes);
+}
+
+void duration_put(struct text *text, uint64_t milliseconds)
+{
+    quantity_put(text, durations, milliseconds);
+}

@@ -1,0 +1,493 @@
+#include "config/config.h"
+#include "config/field.h"
+
+#include <string.h>
+
+/* Every key of the file, a row each. The order is the order of the reference. */
+
+enum {
+    SECOND = 1000,
+    MINUTE = 60 * SECOND,
+    HOUR = 60 * MINUTE,
+    DAY = 24 * HOUR,
+    KIB = 1024,
+    MIB = 1024 * KIB,
+    GIB = 1024 * MIB
+};
+
+#define IN_CONFIG(member)      offsetof(struct config, member)
+#define IN_LISTENER(member)    offsetof(struct config_listener, member)
+#define IN_CERTIFICATE(member) offsetof(struct config_certificate, member)
+#define IN_PROVIDER(member)    offsetof(struct config_provider, member)
+#define IN_TEAM(member)        offsetof(struct config_team, member)
+
+static const char *const abort_words[] = {
+    [ABORT_DRAIN] = "drain", [ABORT_CANCEL] = "cancel", NULL
+};
+static const char *const unknown_words[] = {
+    [UNKNOWN_DENY] = "deny", [UNKNOWN_RELAY] = "relay", NULL
+};
+
+static const struct field certificate_fields[] = {
+    { .key = "chain",
+      .type = FIELD_PATH,
+      .required = true,
+      .offset = IN_CERTIFICATE(chain),
+      .help = "PEM file: the certificate, then the intermediates that sign it" },
+    { .key = "key",
+      .type = FIELD_PATH,
+      .required = true,
+      .offset = IN_CERTIFICATE(key),
+      .help = "PEM file: the certificate's private key" },
+    { 0 }
+};
+
+static const struct field_group certificate_group = {
+    .title = "listen[].tls.certificates[]",
+    .fields = certificate_fields,
+    .size = sizeof(struct config_certificate),
+    .name_offset = NO_OFFSET,
+    .place_offset = IN_CERTIFICATE(place)
+};
+
+static const struct field tls_fields[] = {
+    { .key = "certificates",
+      .type = FIELD_LIST,
+      .required = true,
+      .offset = IN_LISTENER(certificates),
+      .count_offset = IN_LISTENER(certificate_count),
+      .least = 1,
+      .most = 256,
+      .group = &certificate_group,
+      .help = "chosen by the name the client asks for; the first serves all others" },
+    { 0 }
+};
+
+static const struct field_group tls_group = { .title = "listen[].tls",
+                                              .fields = tls_fields };
+
+static const struct field listener_fields[] = {
+    { .key = "address",
+      .type = FIELD_ADDRESS,
+      .reload = RELOAD_RESTART,
+      .required = true,
+      .offset = IN_LISTENER(address),
+      .help = "where clients connect: 127.0.0.1:8080, [::1]:8080 or unix:/path" },
+    { .key = "tls",
+      .type = FIELD_MAP,
+      .without = "plain HTTP",
+      .group = &tls_group,
+      .help = "serves HTTPS; adding or removing it needs a restart" },
+    { 0 }
+};
+
+static const struct field_group listener_group = { .title = "listen[]",
+                                                   .fields = listener_fields,
+                                                   .size =
+                                                       sizeof(struct config_listener),
+                                                   .name_offset = NO_OFFSET,
+                                                   .place_offset = NO_OFFSET };
+
+static const struct field admin_fields[] = {
+    { .key = "enabled",
+      .type = FIELD_SWITCH,
+      .reload = RELOAD_RESTART,
+      .offset = IN_CONFIG(admin_on),
+      .fallback = "on",
+      .help = "serve metrics, health and the live view" },
+    { .key = "address",
+      .type = FIELD_ADDRESS,
+      .reload = RELOAD_RESTART,
+      .offset = IN_CONFIG(admin),
+      .fallback = "127.0.0.1:9090",
+      .help = "loopback or a Unix socket only: the admin port asks for no credential" },
+    { 0 }
+};
+
+static const struct field_group admin_group = { .title = "admin",
+                                                .fields = admin_fields };
+
+static const struct field timeout_fields[] = {
+    { .key = "connect",
+      .type = FIELD_DURATION,
+      .offset = IN_PROVIDER(connect_timeout_ms),
+      .fallback = "5s",
+      .least = 10,
+      .most = 5 * MINUTE,
+      .help = "name look-up, connection and TLS handshake together" },
+    { .key = "first_byte",
+      .type = FIELD_DURATION,
+      .offset = IN_PROVIDER(first_byte_timeout_ms),
+      .fallback = "600s",
+      .least = 10,
+      .most = DAY,
+      .help =
+          "from the end of the request to the response's first byte; models think" },
+    { .key = "idle",
+      .type = FIELD_DURATION,
+      .offset = IN_PROVIDER(idle_timeout_ms),
+      .fallback = "300s",
+      .least = 10,
+      .most = DAY,
+      .help = "silence within a response; a stream that goes on has no time limit" },
+    { 0 }
+};
+
+static const struct field_group timeout_group = { .title = "providers.NAME.timeouts",
+                                                  .fields = timeout_fields };
+
+static const struct field pool_fields[] = {
+    { .key = "idle",
+      .type = FIELD_DURATION,
+      .offset = IN_PROVIDER(pool_idle_ms),
+      .fallback = "60s",
+      .least = 10,
+      .most = DAY,
+      .help = "how long an unused connection is kept" },
+    { .key = "size",
+      .type = FIELD_COUNT,
+      .offset = IN_PROVIDER(pool_size),
+      .fallback = "256",
+      .most = 65536,
+      .help = "unused connections kept, per worker; 0 keeps none" },
+    { 0 }
+};
+
+static const struct field_group pool_group = { .title = "providers.NAME.pool",
+                                               .fields = pool_fields };
+
+static const struct field drain_fields[] = {
+    { .key = "timeout",
+      .type = FIELD_DURATION,
+      .offset = IN_PROVIDER(drain_timeout_ms),
+      .fallback = "120s",
+      .least = 10,
+      .most = DAY,
+      .help = "how long an abandoned response is read on" },
+    { .key = "bytes",
+      .type = FIELD_SIZE,
+      .offset = IN_PROVIDER(drain_bytes),
+      .fallback = "64 MiB",
+      .most = (uint64_t)64 * GIB,
+      .help = "how much of it is read on" },
+    { .key = "at_once",
+      .type = FIELD_COUNT,
+      .offset = IN_PROVIDER(drain_limit),
+      .fallback = "64",
+      .most = 1000000,
+      .help =
+          "abandoned responses read on at once, all workers; the next are cancelled" },
+    { 0 }
+};
+
+static const struct field_group drain_group = { .title = "providers.NAME.drain",
+                                                .fields = drain_fields };
+
+static const struct field provider_fields[] = {
+    { .key = "url",
+      .type = FIELD_URL,
+      .required = true,
+      .offset = IN_PROVIDER(url),
+      .help = "https://host[:port][/base]; plain http only to loopback" },
+    { .key = "dialects",
+      .type = FIELD_TEXTS,
+      .element = FIELD_TEXT,
+      .required = true,
+      .offset = IN_PROVIDER(dialects),
+      .least = 1,
+      .most = 16,
+      .help = "families of dialects it speaks, such as openai or anthropic" },
+    { .key = "credential",
+      .type = FIELD_CREDENTIAL,
+      .offset = IN_PROVIDER(credential),
+      .fallback = "none",
+      .help =
+          "env:NAME or file:/path replaces the caller's key; passthrough relays the "
+          "caller's own (the key then comes as x-assay-key); none sends nothing" },
+    { .key = "credential_header",
+      .type = FIELD_HEADER,
+      .offset = IN_PROVIDER(credential_field),
+      .without = "the dialect's own",
+      .help = "header field the credential is sent in" },
+    { .key = "default",
+      .type = FIELD_SWITCH,
+      .offset = IN_PROVIDER(is_default),
+      .fallback = "off",
+      .help = "takes the bare native paths of its dialects, such as /v1/messages" },
+    { .key = "on_client_abort",
+      .type = FIELD_WORD,
+      .offset = IN_PROVIDER(on_client_abort),
+      .fallback = "drain",
+      .words = abort_words,
+      .help = "a client left in mid-response: read on to meter it, or cancel it" },
+    { .key = "unknown_paths",
+      .type = FIELD_WORD,
+      .offset = IN_PROVIDER(unknown_paths),
+      .fallback = "deny",
+      .words = unknown_words,
+      .help =
+          "paths that no dialect claims: refuse, or relay and record as not counted" },
+    { .key = "inject_usage",
+      .type = FIELD_SWITCH,
+      .offset = IN_PROVIDER(inject_usage),
+      .fallback = "on",
+      .help = "ask OpenAI chat streams for their usage, and hide the extra chunk" },
+    { .key = "ca",
+      .type = FIELD_PATH,
+      .offset = IN_PROVIDER(ca),
+      .without = "the system's store",
+      .help = "PEM file of the authorities that may sign the provider's certificate" },
+    { .key = "insecure_for_tests",
+      .type = FIELD_SWITCH,
+      .offset = IN_PROVIDER(insecure_for_tests),
+      .fallback = "off",
+      .help = "do not verify the certificate; refused unless the host is loopback" },
+    { .key = "timeouts",
+      .type = FIELD_MAP,
+      .group = &timeout_group,
+      .help = "how long to wait for the provider" },
+    { .key = "pool",
+      .type = FIELD_MAP,
+      .group = &pool_group,
+      .help = "connections kept open between requests" },
+    { .key = "drain",
+      .type = FIELD_MAP,
+      .group = &drain_group,
+      .help = "bounds of reading on after a client left" },
+    { 0 }
+};
+
+static const struct field_group provider_group = { .title = "providers.NAME",
+                                                   .fields = provider_fields,
+                                                   .size =
+                                                       sizeof(struct config_provider),
+                                                   .name_offset = IN_PROVIDER(name),
+                                                   .place_offset = IN_PROVIDER(place) };
+
+static const struct field team_fields[] = {
+    { .key = "callers",
+      .type = FIELD_TEXTS,
+      .element = FIELD_NAME,
+      .required = true,
+      .offset = IN_TEAM(callers),
+      .least = 1,
+      .most = 65536,
+      .help = "who may hold a key of this team; a person may be in several teams" },
+    { 0 }
+};
+
+static const struct field_group team_group = { .title = "teams.NAME",
+                                               .fields = team_fields,
+                                               .size = sizeof(struct config_team),
+                                               .name_offset = IN_TEAM(name),
+                                               .place_offset = IN_TEAM(place) };
+
+static const struct field limit_fields[] = {
+    { .key = "body",
+      .type = FIELD_SIZE,
+      .offset = IN_CONFIG(limits.body_bytes),
+      .fallback = "32 MiB",
+      .least = KIB,
+      .most = GIB,
+      .help = "request body; a longer one is refused with 413" },
+    { .key = "held",
+      .type = FIELD_SIZE,
+      .offset = IN_CONFIG(limits.held_bytes),
+      .fallback = "256 MiB",
+      .least = KIB,
+      .most = (uint64_t)64 * GIB,
+      .help =
+          "request bodies held until their facts are known, in all; not below 'body'" },
+    { .key = "decoded",
+      .type = FIELD_SIZE,
+      .offset = IN_CONFIG(limits.decoded_bytes),
+      .fallback = "64 MiB",
+      .least = KIB,
+      .most = (uint64_t)4 * GIB,
+      .help =
+          "decoded copy of one compressed body; beyond it nothing more is counted" },
+    { .key = "decoded_ratio",
+      .type = FIELD_COUNT,
+      .offset = IN_CONFIG(limits.decoded_ratio),
+      .fallback = "200",
+      .least = 2,
+      .most = 100000,
+      .help = "decoded to encoded bytes: a bound against decompression bombs" },
+    { .key = "exchanges",
+      .type = FIELD_COUNT,
+      .reload = RELOAD_RESTART,
+      .offset = IN_CONFIG(limits.exchanges),
+      .fallback = "16384",
+      .least = 1,
+      .most = 1000000,
+      .help = "open at once, per worker" },
+    { .key = "connections",
+      .type = FIELD_COUNT,
+      .reload = RELOAD_RESTART,
+      .offset = IN_CONFIG(limits.connections),
+      .fallback = "16384",
+      .least = 1,
+      .most = 1000000,
+      .help = "client connections at once, per worker" },
+    { .key = "head_timeout",
+      .type = FIELD_DURATION,
+      .offset = IN_CONFIG(limits.head_timeout_ms),
+      .fallback = "10s",
+      .least = 10,
+      .most = HOUR,
+      .help = "from a request's first byte to the end of its head" },
+    { .key = "body_timeout",
+      .type = FIELD_DURATION,
+      .offset = IN_CONFIG(limits.body_timeout_ms),
+      .fallback = "30s",
+      .least = 10,
+      .most = HOUR,
+      .help = "silence within a request body" },
+    { .key = "keep_alive",
+      .type = FIELD_DURATION,
+      .offset = IN_CONFIG(limits.keep_alive_ms),
+      .fallback = "75s",
+      .least = 10,
+      .most = DAY,
+      .help = "silence between two requests of a connection" },
+    { .key = "write_timeout",
+      .type = FIELD_DURATION,
+      .offset = IN_CONFIG(limits.write_timeout_ms),
+      .fallback = "60s",
+      .least = 10,
+      .most = DAY,
+      .help = "a client that does not read what is sent to it" },
+    { .key = "stop_timeout",
+      .type = FIELD_DURATION,
+      .offset = IN_CONFIG(limits.stop_timeout_ms),
+      .fallback = "30s",
+      .most = DAY,
+      .help = "SIGTERM: time for open exchanges to end by themselves" },
+    { .key = "series",
+      .type = FIELD_COUNT,
+      .reload = RELOAD_RESTART,
+      .offset = IN_CONFIG(limits.series),
+      .fallback = "2000",
+      .least = 16,
+      .most = 1000000,
+      .help = "metric label sets, per worker; further ones are counted as overflow" },
+    { 0 }
+};
+
+static const struct field_group limit_group = { .title = "limits",
+                                                .fields = limit_fields };
+
+static const struct field log_fields[] = {
+    { .key = "file",
+      .type = FIELD_PATH,
+      .offset = IN_CONFIG(log_file),
+      .fallback = "-",
+      .help = "\"-\" is standard error; SIGUSR1 reopens a file" },
+    { .key = "exchanges",
+      .type = FIELD_SWITCH,
+      .offset = IN_CONFIG(log_exchanges),
+      .fallback = "on",
+      .help = "a line per exchange; never bodies, keys or query strings" },
+    { 0 }
+};
+
+static const struct field_group log_group = { .title = "log", .fields = log_fields };
+
+static const struct field journal_fields[] = {
+    { .key = "slots",
+      .type = FIELD_COUNT,
+      .reload = RELOAD_RESTART,
+      .offset = IN_CONFIG(journal_slots),
+      .fallback = "16384",
+      .least = 16,
+      .most = 4194304,
+      .help = "exchanges open or not yet in the ledger, per worker; not below "
+              "'limits.exchanges'" },
+    { 0 }
+};
+
+static const struct field_group journal_group = { .title = "journal",
+                                                  .fields = journal_fields };
+
+static const struct field config_fields[] = {
+    { .key = "listen",
+      .type = FIELD_LIST,
+      .reload = RELOAD_RESTART,
+      .required = true,
+      .offset = IN_CONFIG(listeners),
+      .count_offset = IN_CONFIG(listener_count),
+      .least = 1,
+      .most = 64,
+      .group = &listener_group,
+      .help = "where clients connect" },
+    { .key = "admin",
+      .type = FIELD_MAP,
+      .group = &admin_group,
+      .help = "the operator's own port" },
+    { .key = "state",
+      .type = FIELD_PATH,
+      .reload = RELOAD_RESTART,
+      .offset = IN_CONFIG(state),
+      .fallback = "/var/lib/assay",
+      .help = "folder of journal, ledger and keys" },
+    { .key = "providers",
+      .type = FIELD_NAMED,
+      .required = true,
+      .offset = IN_CONFIG(providers),
+      .count_offset = IN_CONFIG(provider_count),
+      .least = 1,
+      .most = 256,
+      .group = &provider_group,
+      .help = "by name (a-z, 0-9 and -), which is also the first part of the path that "
+              "tools use: /NAME" },
+    { .key = "teams",
+      .type = FIELD_NAMED,
+      .offset = IN_CONFIG(teams),
+      .count_offset = IN_CONFIG(team_count),
+      .without = "no team",
+      .most = 4096,
+      .group = &team_group,
+      .help = "by name: whose calls are whose" },
+    { .key = "limits",
+      .type = FIELD_MAP,
+      .group = &limit_group,
+      .help = "bounds of what clients can take up" },
+    { .key = "log",
+      .type = FIELD_MAP,
+      .group = &log_group,
+      .help = "what is written as it happens" },
+    { .key = "journal",
+      .type = FIELD_MAP,
+      .group = &journal_group,
+      .help = "the memory that outlives a crash" },
+    { .key = "workers",
+      .type = FIELD_COUNT,
+      .reload = RELOAD_RESTART,
+      .offset = IN_CONFIG(workers),
+      .fallback = "0",
+      .most = 256,
+      .help = "event loops, a thread each; 0 is one per processor" },
+    { .key = "prices",
+      .type = FIELD_PATH,
+      .offset = IN_CONFIG(prices),
+      .without = "the one installed with assay",
+      .help = "price list, as config/prices.yaml" },
+    { .key = "clients",
+      .type = FIELD_PATH,
+      .offset = IN_CONFIG(clients),
+      .without = "the one installed with assay",
+      .help = "how tools are recognised, as config/clients.yaml" },
+    { 0 }
+};
+
+const struct field_group config_schema = { .title = NULL, .fields = config_fields };
+
+const struct field *field_find(const struct field_group *group, const char *key)
+{
+    for (const struct field *field = group->fields; field->key != NULL; field++) {
+        if (strcmp(field->key, key) == 0) {
+            return field;
+        }
+    }
+    return NULL;
+}

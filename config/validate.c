@@ -1,0 +1,370 @@
+#include "config/validate.h"
+
+#include "config/load.h"
+#include "config/nearest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct checker {
+    const struct config *config;
+    const struct validation *validation;
+};
+
+/* The place of a member, with the file's name as the caller knows it: the configuration
+ * that holds the other copy is freed if there is a mistake. */
+static struct error_place at(const struct checker *checker, const void *member,
+                             struct error_place otherwise)
+{
+    struct error_place place = config_place(checker->config, member, otherwise);
+
+    place.file = checker->validation->name;
+    return place;
+}
+
+static struct error_place nowhere(void)
+{
+    return (struct error_place){ 0 };
+}
+
+static void check_readable(const struct checker *checker, const char *const *file,
+                           struct error_place otherwise)
+{
+    if (checker->validation->look_at_files && *file != NULL &&
+        access(*file, R_OK) != 0) {
+        error_add(checker->validation->error, at(checker, file, otherwise),
+                  "'%s' cannot be read: %s", *file, strerror(errno));
+    }
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+static bool same_address(const struct config_address *a, const struct config_address *b)
+{
+    return same_text(a->path, b->path) ||
+           (same_text(a->host, b->host) && a->port == b->port);
+}
+
+static void check_listeners(const struct checker *checker)
+{
+    const struct config *config = checker->config;
+    struct error *error = checker->validation->error;
+
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        struct error_place place = at(checker, &listener->address, nowhere());
+
+        for (size_t j = 0; j < i; j++) {
+            if (same_address(&listener->address, &config->listeners[j].address)) {
+                error_add(error, place, "two listeners have the address %s",
+                          listener->address.text);
+            }
+        }
+        if (config->admin_on && same_address(&listener->address, &config->admin)) {
+            error_add(error, place, "%s is the address of 'admin' already",
+                      listener->address.text);
+        }
+        for (size_t j = 0; j < listener->certificate_count; j++) {
+            const struct config_certificate *certificate = &listener->certificates[j];
+
+            check_readable(checker, &certificate->chain, certificate->place);
+            check_readable(checker, &certificate->key, certificate->place);
+        }
+    }
+}
+
+static void check_admin(const struct checker *checker)
+{
+    const struct config_address *admin = &checker->config->admin;
+
+    if (checker->config->admin_on && admin->host != NULL && !admin->loopback) {
+        error_add(checker->validation->error, at(checker, admin, nowhere()),
+                  "the admin port asks for no credential, so that it must stay on "
+                  "loopback or a Unix socket, not %s",
+                  admin->text);
+    }
+}
+
+/* Names that are the first part of bare native paths. */
+static const char *const native_names[] = { "api",     "assay", "model",
+                                            "models",  "v1",    "v1beta",
+                                            "v1alpha", "v2",    NULL };
+
+static bool is_provider_name(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 0 && len < 32 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len &&
+           name[0] != '-' && name[len - 1] != '-';
+}
+
+static void check_provider_name(const struct checker *checker,
+                                const struct config_provider *provider)
+{
+    struct error *error = checker->validation->error;
+    struct error_place place = at(checker, NULL, provider->place);
+
+    if (!is_provider_name(provider->name)) {
+        error_add(error, place,
+                  "provider name '%.60s' is not 1 to 31 of a-z, 0-9 and - (within)",
+                  provider->name);
+        return;
+    }
+    for (const char *const *name = native_names; *name != NULL; name++) {
+        if (strcmp(*name, provider->name) == 0) {
+            error_add(error, place,
+                      "a provider cannot be named '%s': the providers' own paths begin "
+                      "with it",
+                      provider->name);
+        }
+    }
+}
+
+static void check_url(const struct checker *checker,
+                      const struct config_provider *provider)
+{
+    struct error *error = checker->validation->error;
+
+    if (provider->url == NULL) {
+        return;
+    }
+    if (!provider->tls && !provider->loopback) {
+        error_add(error, at(checker, &provider->url, provider->place),
+                  "plain http only to loopback: '%s' must be reached by https",
+                  provider->host);
+    }
+    if (provider->insecure_for_tests && !provider->loopback) {
+        error_add(error, at(checker, &provider->insecure_for_tests, provider->place),
+                  "insecure_for_tests is for loopback only, not for '%s'; name the "
+                  "authority that signs it with 'ca'",
+                  provider->host);
+    }
+}
+
+/* Fields that assay writes itself or that end at each connection. */
+static const char *const own_fields[] = { "connection",
+                                          "content-encoding",
+                                          "content-length",
+                                          "content-type",
+                                          "expect",
+                                          "host",
+                                          "keep-alive",
+                                          "te",
+                                          "transfer-encoding",
+                                          "trailer",
+                                          "upgrade",
+                                          "x-assay-key",
+                                          NULL };
+
+static void check_credential(const struct checker *checker,
+                             const struct config_provider *provider)
+{
+    struct error *error = checker->validation->error;
+    struct error_place place;
+
+    if (provider->credential_field == NULL) {
+        return;
+    }
+    place = at(checker, &provider->credential_field, provider->place);
+    for (const char *const *field = own_fields; *field != NULL; field++) {
+        if (strcmp(*field, provider->credential_field) == 0) {
+            error_add(error, place, "a credential cannot be sent as '%s'", *field);
+        }
+    }
+    if (provider->credential != CREDENTIAL_SECRET) {
+        error_add(error, place,
+                  "credential_header needs a credential of env: or file: to send");
+    }
+}
+
+static void check_family(const struct checker *checker, const char *const *dialect)
+{
+    const char *const *families = checker->validation->families;
+    struct nearest nearest = nearest_to(*dialect);
+    struct error_place place = at(checker, dialect, nowhere());
+
+    for (size_t i = 0; families != NULL && families[i] != NULL; i++) {
+        if (strcmp(families[i], *dialect) == 0) {
+            return;
+        }
+        nearest_offer(&nearest, families[i]);
+    }
+    if (families == NULL) {
+        return;
+    }
+    if (nearest.word == NULL) {
+        error_add(checker->validation->error, place, "unknown dialect '%.60s'",
+                  *dialect);
+    } else {
+        error_add(checker->validation->error, place,
+                  "unknown dialect '%.60s'; did you mean '%s'?", *dialect,
+                  nearest.word);
+    }
+}
+
+static bool speaks(const struct config_provider *provider, const char *family)
+{
+    const char *const *dialect = provider->dialects;
+
+    while (dialect != NULL && *dialect != NULL) {
+        if (strcmp(*dialect++, family) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_dialects(const struct checker *checker,
+                           const struct config_provider *provider)
+{
+    const char *const *dialects = provider->dialects;
+
+    for (size_t i = 0; dialects != NULL && dialects[i] != NULL; i++) {
+        check_family(checker, &dialects[i]);
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(dialects[j], dialects[i]) == 0) {
+                error_add(checker->validation->error,
+                          at(checker, &dialects[i], nowhere()),
+                          "dialect '%.60s' stands here twice", dialects[i]);
+            }
+        }
+    }
+}
+
+/* A bare path may belong to one provider only. */
+static void check_default(const struct checker *checker, size_t index)
+{
+    const struct config_provider *providers = checker->config->providers;
+    const struct config_provider *provider = &providers[index];
+    const char *const *dialects = provider->dialects;
+
+    for (size_t i = 0; provider->is_default && dialects != NULL && dialects[i] != NULL;
+         i++) {
+        for (size_t j = 0; j < index; j++) {
+            if (providers[j].is_default && speaks(&providers[j], dialects[i])) {
+                error_add(checker->validation->error,
+                          at(checker, &provider->is_default, provider->place),
+                          "provider '%.60s' is the default for dialect '%.60s' already",
+                          providers[j].name, dialects[i]);
+            }
+        }
+    }
+}
+
+static void check_providers(const struct checker *checker)
+{
+    for (size_t i = 0; i < checker->config->provider_count; i++) {
+        const struct config_provider *provider = &checker->config->providers[i];
+
+        check_provider_name(checker, provider);
+        check_url(checker, provider);
+        check_credential(checker, provider);
+        check_dialects(checker, provider);
+        check_default(checker, i);
+        check_readable(checker, &provider->ca, provider->place);
+    }
+}
+
+static bool is_name(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 0 && len < 32 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                        "._-@+") == len;
+}
+
+/* Slots of a `callers` list by their text, then by their order in the list. */
+static int compare_callers(const void *a, const void *b)
+{
+    const char *const *left = *(const char *const *const *)a;
+    const char *const *right = *(const char *const *const *)b;
+    int order = strcmp(*left, *right);
+
+    return order != 0 ? order : (left > right) - (left < right);
+}
+
+static void check_callers(const struct checker *checker, const struct config_team *team)
+{
+    struct error *error = checker->validation->error;
+    const char *const **slots;
+    size_t count = 0;
+
+    while (team->callers != NULL && team->callers[count] != NULL) {
+        count++;
+    }
+    slots = calloc(count + 1, sizeof *slots);
+    if (slots == NULL) {
+        error_add(error, at(checker, NULL, team->place), "not enough memory");
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        slots[i] = &team->callers[i];
+    }
+    qsort(slots, count, sizeof *slots, compare_callers);
+    for (size_t i = 1; i < count; i++) {
+        if (strcmp(*slots[i - 1], *slots[i]) == 0) {
+            error_add(error, at(checker, slots[i], team->place),
+                      "caller '%s' stands in team '%.60s' twice", *slots[i],
+                      team->name);
+        }
+    }
+    free(slots);
+}
+
+static void check_teams(const struct checker *checker)
+{
+    for (size_t i = 0; i < checker->config->team_count; i++) {
+        const struct config_team *team = &checker->config->teams[i];
+
+        if (!is_name(team->name)) {
+            error_add(checker->validation->error, at(checker, NULL, team->place),
+                      "team name '%.60s' is not 1 to 31 letters, digits and . _ - @ +",
+                      team->name);
+        }
+        check_callers(checker, team);
+    }
+}
+
+static void check_limits(const struct checker *checker)
+{
+    const struct config *config = checker->config;
+    const struct config_limits *limits = &config->limits;
+    struct error *error = checker->validation->error;
+
+    if (limits->held_bytes < limits->body_bytes) {
+        error_add(error,
+                  at(checker, &limits->held_bytes,
+                     at(checker, &limits->body_bytes, nowhere())),
+                  "limits.held is below limits.body: a body of that size could never "
+                  "be "
+                  "held");
+    }
+    if (config->journal_slots < limits->exchanges) {
+        error_add(error,
+                  at(checker, &config->journal_slots,
+                     at(checker, &limits->exchanges, nowhere())),
+                  "journal.slots (%u) is below limits.exchanges (%u): each open "
+                  "exchange "
+                  "takes a slot",
+                  config->journal_slots, limits->exchanges);
+    }
+}
+
+void config_validate(const struct config *config, const struct validation *validation)
+{
+    struct checker checker = { config, validation };
+
+    check_listeners(&checker);
+    check_admin(&checker);
+    check_providers(&checker);
+    check_teams(&checker);
+    check_limits(&checker);
+    check_readable(&checker, &config->prices, nowhere());
+    check_readable(&checker, &config->clients, nowhere());
+}

@@ -1,0 +1,305 @@
+#include "config/value.h"
+
+#include "config/address.h"
+#include "config/nearest.h"
+#include "config/quantity.h"
+
+/* Of a value in a mistake: it may be a page pasted by accident. */
+#define SHOWN "'%.60s'"
+
+enum { NAME_LIMIT = 47, PATH_LIMIT = 4095 };
+
+/* One value on its way into its member. */
+struct setting {
+    const struct value_reader *reader;
+    const struct field *field;
+    const char *text;
+    struct error_place place;
+    void *target; /* the struct that field->offset counts from */
+};
+
+static void *member_of(const struct setting *setting)
+{
+    return (char *)setting->target + setting->field->offset;
+}
+
+/* "'TEXT' WORDS" */
+static void refuse(const struct setting *setting, const char *words)
+{
+    error_add(setting->reader->error, setting->place, SHOWN " %s", setting->text,
+              words);
+}
+
+static void refuse_memory(const struct setting *setting)
+{
+    error_add(setting->reader->error, setting->place, "does not fit into memory");
+}
+
+static void set_string(const struct setting *setting, struct span value)
+{
+    const char *copy = arena_copy(setting->reader->arena, value).at;
+
+    if (copy == NULL) {
+        refuse_memory(setting);
+        return;
+    }
+    *(const char **)member_of(setting) = copy;
+}
+
+static bool in_range(const struct setting *setting, uint64_t number)
+{
+    const struct field *field = setting->field;
+    char memory[64];
+    struct text range = text_over(memory, sizeof memory);
+
+    if (number >= field->least && number <= field->most) {
+        return true;
+    }
+    value_put(&range, field->type, field->least);
+    text_put(&range, SPAN(" to "));
+    value_put(&range, field->type, field->most);
+    error_add(setting->reader->error, setting->place, SHOWN " is out of range: %.*s",
+              setting->text, (int)range.len, range.at);
+    return false;
+}
+
+static void set_text(const struct setting *setting)
+{
+    if (*setting->text == '\0') {
+        error_add(setting->reader->error, setting->place, "an empty value");
+        return;
+    }
+    set_string(setting, span_text(setting->text));
+}
+
+static void set_path(const struct setting *setting)
+{
+    struct span path = span_text(setting->text);
+    struct span folder = setting->reader->folder;
+    char memory[PATH_LIMIT + 1];
+    struct text joined = text_over(memory, sizeof memory);
+
+    if (path.len == 0) {
+        error_add(setting->reader->error, setting->place, "an empty path");
+        return;
+    }
+    if (path.at[0] != '/' && !span_equal(path, SPAN("-"))) {
+        text_put(&joined, folder);
+    }
+    text_put(&joined, path);
+    if (joined.full) {
+        refuse(setting, "is longer than a path can be");
+        return;
+    }
+    set_string(setting, text_span(&joined));
+}
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool all_of(struct span text, const char *others)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_alphanumeric(text.at[i]) && strchr(others, text.at[i]) == NULL) {
+            return false;
+        }
+    }
+    return text.len > 0;
+}
+
+static bool check_name(const struct setting *setting)
+{
+    struct span name = span_text(setting->text);
+
+    if (!all_of(name, "._-@+")) {
+        refuse(setting, "is not a name of letters, digits and . _ - @ +");
+        return false;
+    }
+    if (name.len > NAME_LIMIT) {
+        refuse(setting, "is longer than a name may be, 47 characters");
+        return false;
+    }
+    return true;
+}
+
+static void set_name(const struct setting *setting)
+{
+    if (check_name(setting)) {
+        set_string(setting, span_text(setting->text));
+    }
+}
+
+/* RFC 9110 section 5.6.2: token. */
+static void set_header(const struct setting *setting)
+{
+    char name[64];
+    size_t len = strlen(setting->text);
+
+    if (len >= sizeof name || !all_of(span_text(setting->text), "!#$%&'*+-.^_`|~")) {
+        refuse(setting, "is not the name of a header field");
+        return;
+    }
+    for (size_t i = 0; i < len; i++) {
+        char c = setting->text[i];
+
+        name[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    set_string(setting, span_of(name, len));
+}
+
+static void set_word(const struct setting *setting)
+{
+    const char *const *words = setting->field->words;
+    char memory[128];
+    struct text known = text_over(memory, sizeof memory);
+
+    for (unsigned i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], setting->text) == 0) {
+            memcpy(member_of(setting), &i, sizeof i);
+            return;
+        }
+        text_put(&known, i == 0 ? SPAN("") : SPAN(" or "));
+        text_put(&known, span_text(words[i]));
+    }
+    error_add(setting->reader->error, setting->place, SHOWN " is not %.*s",
+              setting->text, (int)known.len, known.at);
+}
+
+static void set_switch(const struct setting *setting)
+{
+    static const struct {
+        struct span word;
+        bool on;
+    } words[] = {
+        { { "on", 2 }, true },   { { "true", 4 }, true },   { { "yes", 3 }, true },
+        { { "off", 3 }, false }, { { "false", 5 }, false }, { { "no", 2 }, false },
+    };
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (span_equal_nocase(span_text(setting->text), words[i].word)) {
+            *(bool *)member_of(setting) = words[i].on;
+            return;
+        }
+    }
+    refuse(setting, "is neither on nor off");
+}
+
+static void set_count(const struct setting *setting)
+{
+    uint64_t number;
+
+    if (!span_decimal(span_text(setting->text), &number)) {
+        refuse(setting, "is not a whole number");
+    } else if (in_range(setting, number)) {
+        *(uint32_t *)member_of(setting) = (uint32_t)number;
+    }
+}
+
+static void set_size(const struct setting *setting)
+{
+    uint64_t bytes;
+
+    if (!size_parse(span_text(setting->text), &bytes)) {
+        refuse(setting, "is not a size, such as 512, 64 KiB, 32 MiB or 1 GiB");
+    } else if (in_range(setting, bytes)) {
+        *(uint64_t *)member_of(setting) = bytes;
+    }
+}
+
+static void set_duration(const struct setting *setting)
+{
+    uint64_t milliseconds;
+
+    if (!duration_parse(span_text(setting->text), &milliseconds)) {
+        refuse(setting, "is not a duration, such as 500ms, 30s, 5m or 2h");
+    } else if (in_range(setting, milliseconds)) {
+        *(uint32_t *)member_of(setting) = (uint32_t)milliseconds;
+    }
+}
+
+static void set_address(const struct setting *setting)
+{
+    struct config_address address = { 0 };
+    const char *wrong = address_parse(setting->text, setting->reader->arena, &address);
+
+    if (wrong != NULL) {
+        refuse(setting, wrong);
+        return;
+    }
+    *(struct config_address *)member_of(setting) = address;
+}
+
+/* The text is not shown: people write passwords into URLs. */
+static void set_url(const struct setting *setting)
+{
+    struct config_provider *provider = setting->target;
+    const char *wrong = url_parse(setting->text, setting->reader->arena, provider);
+
+    if (wrong != NULL) {
+        error_add(setting->reader->error, setting->place, "the URL %s", wrong);
+    }
+}
+
+/* The text is not shown: people write the secret itself. */
+static void set_credential(const struct setting *setting)
+{
+    const struct value_reader *reader = setting->reader;
+    struct config_provider *provider = setting->target;
+    struct span text = span_text(setting->text);
+
+    if (span_equal(text, SPAN("none"))) {
+        provider->credential = CREDENTIAL_NONE;
+    } else if (span_equal(text, SPAN("passthrough"))) {
+        provider->credential = CREDENTIAL_PASSTHROUGH;
+    } else if (span_starts(text, SPAN("env:")) || span_starts(text, SPAN("file:"))) {
+        provider->credential = CREDENTIAL_SECRET;
+        if (reader->resolve_secrets) {
+            provider->secret = secret_read(text, setting->place, reader->error);
+        }
+    } else {
+        error_add(reader->error, setting->place,
+                  "a credential is env:NAME, file:/path, passthrough or none, and "
+                  "never "
+                  "the secret itself");
+    }
+}
+
+void value_set(const struct value_reader *reader, const struct field *field,
+               const char *text, struct error_place place, void *target)
+{
+    static void (*const setters[])(const struct setting *) = {
+        [FIELD_TEXT] = set_text,         [FIELD_PATH] = set_path,
+        [FIELD_NAME] = set_name,         [FIELD_HEADER] = set_header,
+        [FIELD_WORD] = set_word,         [FIELD_SWITCH] = set_switch,
+        [FIELD_COUNT] = set_count,       [FIELD_SIZE] = set_size,
+        [FIELD_DURATION] = set_duration, [FIELD_ADDRESS] = set_address,
+        [FIELD_URL] = set_url,           [FIELD_CREDENTIAL] = set_credential,
+    };
+    struct setting setting = { reader, field, text, place, target };
+
+    CHECK((size_t)field->type < sizeof setters / sizeof setters[0]);
+    setters[field->type](&setting);
+}
+
+const char *value_element(const struct value_reader *reader, const struct field *field,
+                          const char *text, struct error_place place)
+{
+    struct field element = { .type = field->element };
+    const char *value = NULL;
+
+    value_set(reader, &element, text, place, &value);
+    return value;
+}
+
+void value_put(struct text *text, enum field_type type, uint64_t number)
+{
+    if (type == FIELD_SIZE) {
+        size_put(text, number);
+    } else if (type == FIELD_DURATION) {
+        duration_put(text, number);
+    } else {
+        text_put_u64(text, number);
+    }
+}
