@@ -50,10 +50,8 @@ X509_STORE *store_file(const char *file, struct error *error)
     X509_STORE *store = X509_STORE_new();
 
     if (store == NULL || X509_STORE_load_file(store, file) != 1) {
-        struct tls_reason reason = tls_reason();
-
         error_add(error, nowhere, "%s: cannot read CA certificates: %s", file,
-                  reason.words);
+                  tls_reason().words);
         X509_STORE_free(store);
         return NULL;
     }

@@ -123,9 +123,8 @@ struct tls_client *tls_client_new(const char *name, const char *ca,
     struct tls_client *client = calloc(1, sizeof *client);
 
     if (client == NULL || !client_setup(client, name)) {
-        struct tls_reason reason = tls_reason();
-
-        error_add(error, nowhere, "cannot set up TLS for %s: %s", name, reason.words);
+        error_add(error, nowhere, "cannot set up TLS for %s: %s", name,
+                  tls_reason().words);
         return tls_client_free(client);
     }
     if (!insecure_for_tests && !trust_set(client->context, ca, error)) {

@@ -52,22 +52,18 @@ static bool key_private(const struct tls_certificate *certificate, struct error 
 static bool pair_load(SSL_CTX *context, const struct tls_certificate *certificate,
                       struct error *error)
 {
-    struct tls_reason reason;
-
     if (SSL_CTX_use_certificate_chain_file(context, certificate->chain) != 1) {
-        reason = tls_reason();
         error_add(error, certificate->place, "cannot use the certificate %s: %s",
-                  certificate->chain, reason.words);
+                  certificate->chain, tls_reason().words);
         return false;
     }
     if (SSL_CTX_use_PrivateKey_file(context, certificate->key, SSL_FILETYPE_PEM) == 1 &&
         SSL_CTX_check_private_key(context) == 1) {
         return true;
     }
-    reason = tls_reason();
     error_add(error, certificate->place,
               "cannot use the private key %s with the certificate %s: %s",
-              certificate->key, certificate->chain, reason.words);
+              certificate->key, certificate->chain, tls_reason().words);
     return false;
 }
 
@@ -119,10 +115,8 @@ static bool client_ca_set(SSL_CTX *context, const char *client_ca, struct error 
     SSL_CTX_set_cert_store(context, store);
     names = SSL_load_client_CA_file(client_ca);
     if (names == NULL) {
-        struct tls_reason reason = tls_reason();
-
         error_add(error, (struct error_place){ 0 },
-                  "%s: cannot read CA certificates: %s", client_ca, reason.words);
+                  "%s: cannot read CA certificates: %s", client_ca, tls_reason().words);
         return false;
     }
     SSL_CTX_set_client_CA_list(context, names);
@@ -204,9 +198,8 @@ static SSL_CTX *context_new(const struct tls_certificate *certificate,
     bool usable;
 
     if (context == NULL) {
-        struct tls_reason reason = tls_reason();
-
-        error_add(error, certificate->place, "cannot set up TLS: %s", reason.words);
+        error_add(error, certificate->place, "cannot set up TLS: %s",
+                  tls_reason().words);
         return NULL;
     }
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
