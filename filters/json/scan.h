@@ -3,7 +3,8 @@
  *
  * A plan is a set of paths, compiled once: "usage.prompt_tokens", "choices[].delta.content",
  * "[].usageMetadata.totalTokenCount" ("[]" is every element of an array). Keys compare
- * after decoding: "us\u0061ge" is "usage". Case matters. */
+ * after decoding: "us\u0061ge" is "usage". Case matters. The path "" is the text's own
+ * outermost value. Lone surrogate escapes are legal and become U+FFFD. */
 #ifndef ASSAY_FILTERS_JSON_SCAN_H
 #define ASSAY_FILTERS_JSON_SCAN_H
 
@@ -11,7 +12,7 @@
 #include "proxy/base/span.h"
 
 enum {
-    SCAN_TEXT_MAX = 160, /* bytes of a string or number that are delivered whole */
+    SCAN_TEXT_MAX = 160,  /* bytes of a string or number that are delivered whole */
     SCAN_DEPTH_MAX = 512, /* containers within containers; deeper texts are refused */
     SCAN_MATCH_MAX = 8    /* steps of a path */
 };
@@ -29,7 +30,7 @@ enum scan_type {
 };
 
 struct scan_value {
-    unsigned tag;        /* of the path that matched */
+    unsigned tag; /* of the path that matched */
     enum scan_type type;
     bool cut;            /* the text was longer than SCAN_TEXT_MAX; its front is here */
     bool duplicate;      /* this key stood in the same object before */
@@ -55,8 +56,9 @@ struct scan_plan *scan_plan_free(struct scan_plan *plan);
 typedef void scan_seen(void *self, const struct scan_value *value);
 
 enum scan_mode {
-    SCAN_STRICT,  /* RFC 8259 to the letter, UTF-8 included: for requests */
-    SCAN_TOLERANT /* raw control characters and bad UTF-8 in strings pass: for responses */
+    SCAN_STRICT, /* RFC 8259 to the letter, UTF-8 included: for requests */
+    SCAN_TOLERANT /* a byte order mark, and raw control characters and bad UTF-8 in strings
+                     pass: for responses */
 };
 
 enum scan_verdict {
@@ -65,24 +67,35 @@ enum scan_verdict {
     SCAN_MALFORMED /* not JSON, or too deep; nothing is delivered from here on */
 };
 
-/* The state between two pieces; plain data, no ownership. At most 448 bytes. */
+/* The state between two pieces; plain data, no ownership. At most 448 bytes, of which
+ * scan_init() writes the few that count. Containers on a path are "matched"; they are the
+ * outermost ones of those that are open, so that two depths tell which. */
 struct scan {
     const struct scan_plan *plan;
-    uint64_t offset; /* bytes of the text before the next piece */
-    uint64_t value_begin;
-    uint64_t seen[SCAN_MATCH_MAX]; /* per matched level: the keys that came */
-    uint16_t node[SCAN_MATCH_MAX]; /* per matched level: where in the plan */
-    uint64_t containers[SCAN_DEPTH_MAX / 64]; /* a bit per level: object or array */
+    uint64_t offset;                    /* bytes of the text before the next piece */
+    uint64_t value_begin;               /* of the value being read */
+    uint64_t begin[SCAN_MATCH_MAX + 1]; /* per matched container */
+    uint64_t seen[SCAN_MATCH_MAX + 1];  /* ... the keys that came, a bit each */
+    uint16_t node[SCAN_MATCH_MAX + 1];  /* ... where in the plan */
+    uint16_t doubled;                   /* ... a bit: its own key came before */
+    uint64_t containers[SCAN_DEPTH_MAX / 64]; /* a bit per level: it is an object */
     uint16_t depth;
+    uint16_t current;   /* plan node of the value being read */
+    uint16_t escape;    /* digits of a \u escape so far */
+    uint16_t surrogate; /* the first half of a pair, waiting for the second */
     uint8_t matched;
     uint8_t state;
-    uint8_t sub_state;
+    uint8_t part; /* where within a string, number, literal or byte order mark */
     uint8_t mode;
-    uint8_t utf8_left;
-    uint8_t flags;
-    uint32_t escape;
-    uint16_t text_len;
-    uint16_t current; /* plan node of the value being read */
+    uint8_t capture;
+    uint8_t text_len;
+    uint8_t
+        utf8_left; /* bytes of a character that are to come; bounds of the next one */
+    uint8_t utf8_low, utf8_high;
+    bool in_object;
+    bool in_key;
+    bool duplicate;
+    bool cut;
     char text[SCAN_TEXT_MAX];
 };
 
