@@ -1,0 +1,298 @@
+#include "proxy/base/clock.h"
+#include "proxy/identity/identity.h"
+
+#include <cjson/cJSON.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const uint64_t now = 1000 * (uint64_t)NS_PER_S;
+
+static char folder[] = "/tmp/test_identity.XXXXXX";
+static char key[KEY_TEXT_SIZE];
+static struct key_table *keys;
+
+static int set_up(void **state)
+{
+    struct key_record wanted = { .team = "platform", .caller = "ana", .created = 1 };
+    struct key_record made;
+    struct error error;
+
+    (void)state;
+    error_init(&error);
+    assert_non_null(mkdtemp(folder));
+    assert_true(key_add(folder, &wanted, key, &made, &error));
+    keys = key_table_load(folder, &error);
+    assert_non_null(keys);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    char path[64];
+
+    (void)state;
+    keys = key_table_free(keys);
+    snprintf(path, sizeof path, "%s/keys.db", folder);
+    remove(path);
+    remove(folder);
+    return 0;
+}
+
+static void head_add(struct head *head, enum field_name id, const char *value)
+{
+    head->fields[head->field_count++] =
+        (struct field){ .id = id, .value = span_text(value) };
+}
+
+static enum fault verify(const struct head *head, bool passthrough,
+                         struct caller *caller)
+{
+    *caller = (struct caller){ 0 };
+    return identity_verify(head, keys, passthrough, now, caller);
+}
+
+static const char *bearer(void)
+{
+    static char value[7 + KEY_TEXT_SIZE];
+
+    snprintf(value, sizeof value, "Bearer %s", key);
+    return value;
+}
+
+/* The five fields that may carry a credential. */
+static const enum field_name carriers[] = { FIELD_X_ASSAY_KEY, FIELD_AUTHORIZATION,
+                                            FIELD_X_API_KEY, FIELD_API_KEY,
+                                            FIELD_X_GOOG_API_KEY };
+enum { CARRIERS = sizeof carriers / sizeof *carriers };
+
+static const char *good_value(enum field_name id)
+{
+    return id == FIELD_AUTHORIZATION ? bearer() : key;
+}
+
+/* Every subset of the five fields, each holding the good key. */
+static void head_of_subset(struct head *head, unsigned subset)
+{
+    *head = (struct head){ 0 };
+    head_add(head, FIELD_HOST, "localhost");
+    for (unsigned i = 0; i < CARRIERS; i++) {
+        if ((subset & (1U << i)) != 0) {
+            head_add(head, carriers[i], good_value(carriers[i]));
+        }
+    }
+}
+
+static void exactly_one_credential_is_wanted(void **state)
+{
+    static struct head head;
+    struct caller caller;
+
+    (void)state;
+    for (unsigned subset = 0; subset < 1U << CARRIERS; subset++) {
+        int count = __builtin_popcount(subset);
+        enum fault wanted = count == 0   ? FAULT_NO_CREDENTIAL
+                            : count == 1 ? FAULT_NONE
+                                         : FAULT_MANY_CREDENTIALS;
+
+        head_of_subset(&head, subset);
+        assert_int_equal(verify(&head, false, &caller), wanted);
+        if (wanted == FAULT_NONE) {
+            assert_string_equal(caller.team, "platform");
+            assert_string_equal(caller.name, "ana");
+            assert_int_equal(caller.credential, head.fields[1].id);
+        } else {
+            assert_null(caller.team);
+        }
+    }
+}
+
+static void with_passthrough_the_key_is_ours_and_one_other_passes(void **state)
+{
+    static struct head head;
+    struct caller caller;
+
+    (void)state;
+    for (unsigned subset = 0; subset < 1U << CARRIERS; subset++) {
+        bool own = (subset & 1) != 0;
+        int others = __builtin_popcount(subset & ~1U);
+        enum fault wanted = others > 1 ? FAULT_MANY_CREDENTIALS
+                            : own      ? FAULT_NONE
+                                       : FAULT_NO_CREDENTIAL;
+
+        head_of_subset(&head, subset);
+        assert_int_equal(verify(&head, true, &caller), wanted);
+        if (wanted == FAULT_NONE) {
+            assert_int_equal(caller.credential, FIELD_X_ASSAY_KEY);
+        }
+    }
+}
+
+static void the_same_field_twice_is_two(void **state)
+{
+    struct caller caller;
+
+    (void)state;
+    for (unsigned i = 0; i < CARRIERS; i++) {
+        static struct head head;
+
+        head = (struct head){ 0 };
+        head_add(&head, carriers[i], good_value(carriers[i]));
+        head_add(&head, carriers[i], good_value(carriers[i]));
+        assert_int_equal(verify(&head, false, &caller), FAULT_MANY_CREDENTIALS);
+        head_add(&head, FIELD_X_ASSAY_KEY, key);
+        assert_int_equal(verify(&head, true, &caller), FAULT_MANY_CREDENTIALS);
+    }
+}
+
+static void an_empty_field_is_a_bad_credential_and_counts(void **state)
+{
+    struct caller caller;
+
+    (void)state;
+    for (unsigned i = 0; i < CARRIERS; i++) {
+        static struct head head;
+
+        head = (struct head){ 0 };
+        head_add(&head, carriers[i], "");
+        assert_int_equal(verify(&head, false, &caller), FAULT_BAD_CREDENTIAL);
+        head_add(&head, carriers[(i + 1) % CARRIERS],
+                 good_value(carriers[(i + 1) % CARRIERS]));
+        assert_int_equal(verify(&head, false, &caller), FAULT_MANY_CREDENTIALS);
+    }
+}
+
+static void authorization_is_bearer_only(void **state)
+{
+    static const struct {
+        const char *format;
+        enum fault fault;
+    } cases[] = {
+        { "Bearer %s", FAULT_NONE },
+        { "bearer %s", FAULT_NONE },
+        { "BEARER   %s", FAULT_NONE },
+        { "%s", FAULT_BAD_CREDENTIAL },
+        { "Bearer%s", FAULT_BAD_CREDENTIAL },
+        { "Bearer\t%s", FAULT_BAD_CREDENTIAL },
+        { "Bearer %s x", FAULT_BAD_CREDENTIAL },
+        { "Bearer %s,%s", FAULT_BAD_CREDENTIAL },
+        { "Bearer", FAULT_BAD_CREDENTIAL },
+        { "Bearer ", FAULT_BAD_CREDENTIAL },
+        { "Basic %s", FAULT_BAD_CREDENTIAL },
+        { "Token %s", FAULT_BAD_CREDENTIAL },
+        { "AWS4-HMAC-SHA256 Credential=%s", FAULT_BAD_CREDENTIAL },
+        { "Bearer sk-live-someone-elses-key", FAULT_BAD_CREDENTIAL },
+    };
+    struct caller caller;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static struct head head;
+        const char *percent = strstr(cases[i].format, "%s");
+        char value[160];
+
+        snprintf(value, sizeof value, "%.*s%s%s",
+                 percent == NULL ? (int)strlen(cases[i].format)
+                                 : (int)(percent - cases[i].format),
+                 cases[i].format, percent == NULL ? "" : key,
+                 percent == NULL ? "" : percent + 2);
+        head = (struct head){ 0 };
+        head_add(&head, FIELD_AUTHORIZATION, value);
+        assert_int_equal(verify(&head, false, &caller), cases[i].fault);
+    }
+}
+
+static void only_the_exact_key_is_good(void **state)
+{
+    static struct head head;
+    struct caller caller;
+    char other[KEY_TEXT_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < KEY_TEXT_SIZE - 1; i++) {
+        memcpy(other, key, sizeof other);
+        other[i] = other[i] == 'z' ? 'y' : 'z';
+        head = (struct head){ 0 };
+        head_add(&head, FIELD_X_API_KEY, other);
+        assert_int_equal(verify(&head, false, &caller), FAULT_BAD_CREDENTIAL);
+    }
+}
+
+/* What the parser makes of a name. */
+static enum field_name field_id(const char *name)
+{
+    static const char *const names[] = {
+        NULL,
+#define FIELD(identifier, text) text,
+#include "proxy/http/field_name.def"
+#undef FIELD
+    };
+
+    for (unsigned i = 1; i < FIELD_NAME_COUNT; i++) {
+        if (strcasecmp(names[i], name) == 0) {
+            return (enum field_name)i;
+        }
+    }
+    return FIELD_OTHER;
+}
+
+static void spoof_check(const char *name, const char *value)
+{
+    static struct head head;
+    struct caller caller;
+
+    head = (struct head){ 0 };
+    head_add(&head, field_id(name), value);
+    assert_true(verify(&head, false, &caller) != FAULT_NONE);
+    assert_null(caller.team);
+    head = (struct head){ 0 };
+    head_add(&head, FIELD_X_ASSAY_KEY, key);
+    head_add(&head, field_id(name), value);
+    if (verify(&head, false, &caller) == FAULT_NONE) {
+        assert_string_equal(caller.name, "ana");
+    }
+}
+
+static void no_header_that_claims_a_person_names_a_caller(void **state)
+{
+    FILE *file = fopen("../shared/vectors/own-headers/spoof.jsonl", "r");
+    char line[2048];
+    int count = 0;
+
+    (void)state;
+    if (file == NULL) {
+        skip();
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        cJSON *spoof = cJSON_Parse(line);
+
+        assert_non_null(spoof);
+        spoof_check(cJSON_GetStringValue(cJSON_GetObjectItem(spoof, "header")),
+                    cJSON_GetStringValue(cJSON_GetObjectItem(spoof, "value")));
+        cJSON_Delete(spoof);
+        count++;
+    }
+    fclose(file);
+    assert_int_equal(count, 225);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exactly_one_credential_is_wanted),
+        cmocka_unit_test(with_passthrough_the_key_is_ours_and_one_other_passes),
+        cmocka_unit_test(the_same_field_twice_is_two),
+        cmocka_unit_test(an_empty_field_is_a_bad_credential_and_counts),
+        cmocka_unit_test(authorization_is_bearer_only),
+        cmocka_unit_test(only_the_exact_key_is_good),
+        cmocka_unit_test(no_header_that_claims_a_person_names_a_caller),
+    };
+
+    return cmocka_run_group_tests_name("identity", tests, set_up, tear_down);
+}
