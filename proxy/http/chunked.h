@@ -14,8 +14,8 @@ struct chunked {
     uint16_t trailer;   /* bytes of trailer lines seen */
     uint8_t digits;     /* of the current size line */
     uint8_t state;
-    uint8_t name_len;      /* of the trailer name being read */
-    char name[24];         /* its first bytes, lower case */
+    uint8_t name_len; /* of the trailer name being read */
+    char name[24];    /* its first bytes, lower case */
 };
 
 void chunked_init(struct chunked *chunked);

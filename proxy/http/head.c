@@ -267,16 +267,6 @@ static const struct rule response_rules[FIELD_NAME_COUNT] = {
     [FIELD_UPGRADE] = { judge_upgrade },
 };
 
-/* content_length, Transfer.Encoding ...: names that a gateway behind us (CGI and its
- * descendants) may read as the framing fields. */
-static bool is_framing_lookalike(struct span name)
-{
-    return (name.len == 14 && span_starts_nocase(name, SPAN("content")) &&
-            span_equal_nocase(span_after(name, 8), SPAN("length"))) ||
-           (name.len == 17 && span_starts_nocase(name, SPAN("transfer")) &&
-            span_equal_nocase(span_after(name, 9), SPAN("encoding")));
-}
-
 static enum fault walk_fields(struct walk *walk, const struct rule *rules)
 {
     struct head *head = walk->head;
@@ -292,7 +282,7 @@ static enum fault walk_fields(struct walk *walk, const struct rule *rules)
 
         if (rule->judge != NULL) {
             fault = rule->judge(walk, field->value);
-        } else if (field->id == FIELD_OTHER && is_framing_lookalike(field->name)) {
+        } else if (field->id == FIELD_OTHER && head_framing_lookalike(field->name)) {
             fault = FAULT_BAD_FRAMING;
         }
         if (fault != FAULT_NONE) {

@@ -16,6 +16,18 @@ const bool head_token_char[256] = {
 };
 /* clang-format on */
 
+/* The framing fields' two words with any one character between them but the hyphen. */
+bool head_framing_lookalike(struct span name)
+{
+    size_t hyphen = name.len == 14 ? 7 : 8;
+
+    return ((name.len == 14 && span_starts_nocase(name, SPAN("content")) &&
+             span_equal_nocase(span_after(name, 8), SPAN("length"))) ||
+            (name.len == 17 && span_starts_nocase(name, SPAN("transfer")) &&
+             span_equal_nocase(span_after(name, 9), SPAN("encoding")))) &&
+           name.at[hyphen] != '-';
+}
+
 static const uint64_t ones = UINT64_C(0x0101010101010101);
 static const uint64_t highs = UINT64_C(0x8080808080808080);
 

@@ -9,6 +9,10 @@
 /* True for the characters of a token (RFC 9110, section 5.6.2). */
 extern const bool head_token_char[256];
 
+/* content_length, Transfer.Encoding ...: not the framing fields themselves, but names
+ * that a gateway behind us (CGI and its descendants) may read as such. */
+bool head_framing_lookalike(struct span name);
+
 /* Reads method, target, version and fields of one whole request head; everything else in
  * *head is left alone. */
 enum fault head_check_request(struct span raw, struct head *head) MUST_CHECK;

@@ -1,0 +1,105 @@
+#include "proxy/http/media.h"
+
+struct media_row {
+    struct span type;
+    enum media media;
+};
+
+static const struct media_row types[] = {
+    { { "application/json", 16 }, MEDIA_JSON },
+    { { "text/json", 9 }, MEDIA_JSON },
+    { { "text/event-stream", 17 }, MEDIA_EVENTS },
+    { { "application/x-ndjson", 20 }, MEDIA_JSON_LINES },
+    { { "application/ndjson", 18 }, MEDIA_JSON_LINES },
+    { { "application/jsonl", 17 }, MEDIA_JSON_LINES },
+    { { "application/x-jsonl", 19 }, MEDIA_JSON_LINES },
+    { { "application/jsonlines", 21 }, MEDIA_JSON_LINES },
+    { { "application/x-jsonlines", 23 }, MEDIA_JSON_LINES },
+    { { "application/json-lines", 22 }, MEDIA_JSON_LINES },
+    { { "application/stream+json", 23 }, MEDIA_JSON_LINES },
+    { { "application/vnd.amazon.eventstream", 34 }, MEDIA_EVENTSTREAM },
+    { { "multipart/form-data", 19 }, MEDIA_MULTIPART },
+    { { "application/octet-stream", 24 }, MEDIA_OPAQUE },
+};
+
+static const struct span opaque_families[] = {
+    { "audio/", 6 },
+    { "image/", 6 },
+    { "video/", 6 },
+};
+
+enum media media_of(struct span content_type)
+{
+    struct span type = content_type;
+
+    type.len = span_find(type, ';');
+    type = span_trim(type);
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (span_equal_nocase(type, types[i].type)) {
+            return types[i].media;
+        }
+    }
+    for (size_t i = 0; i < sizeof(opaque_families) / sizeof(opaque_families[0]); i++) {
+        if (span_starts_nocase(type, opaque_families[i])) {
+            return MEDIA_OPAQUE;
+        }
+    }
+    if (type.len > 5 &&
+        span_equal_nocase(span_after(type, type.len - 5), SPAN("+json"))) {
+        return MEDIA_JSON;
+    }
+    return MEDIA_UNKNOWN;
+}
+
+static struct span skip_blank(struct span s)
+{
+    if (span_starts(s, SPAN("\xef\xbb\xbf"))) {
+        s = span_after(s, 3);
+    }
+    while (s.len > 0 && memchr(" \t\r\n", s.at[0], 4) != NULL) {
+        s = span_after(s, 1);
+    }
+    return s;
+}
+
+/* Whether an event stream begins so (a field or a comment), as far as the bytes go: no
+ * JSON text begins with any of these letters and goes on like that. */
+static bool begins_events(struct span s)
+{
+    static const struct span fields[] = {
+        { "data", 4 },
+        { "event", 5 },
+        { "id", 2 },
+        { "retry", 5 },
+    };
+
+    if (s.len > 0 && s.at[0] == ':') {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        struct span field = fields[i];
+
+        if (s.len > field.len
+                ? span_starts(s, field) && memchr(":\r\n", s.at[field.len], 3) != NULL
+                : s.len > 0 && span_starts(field, s)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum media media_sniff(enum media claimed, struct span first_bytes)
+{
+    struct span start = skip_blank(first_bytes);
+    bool json = start.len > 0 && (start.at[0] == '{' || start.at[0] == '[');
+
+    if (claimed == MEDIA_MULTIPART || claimed == MEDIA_OPAQUE) {
+        return claimed;
+    }
+    if (json) {
+        return claimed == MEDIA_JSON_LINES ? claimed : MEDIA_JSON;
+    }
+    /* The frames of an AWS event stream begin with a length, never with a letter. */
+    return claimed != MEDIA_EVENTSTREAM && begins_events(start) ? MEDIA_EVENTS
+                                                                : claimed;
+}
