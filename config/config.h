@@ -106,7 +106,7 @@ struct config {
 
 /* Reads, checks and resolves a file. Every mistake is an entry in *error with its place
  * and, for unknown keys, the nearest known key; NULL if there is any. `path` outlives
- * *error (its entries point to it).
+ * *error and the configuration: every place points to it.
  *
  * `families` are the words that a provider's `dialects` may hold, NULL at the end; NULL
  * takes any word. `resolve_secrets` false leaves credentials unread and does not look
@@ -123,8 +123,8 @@ struct config *config_parse(const char *name, struct span text,
 /* Frees all, wiping secrets; takes NULL; returns NULL. */
 struct config *config_free(struct config *config);
 
-/* Keys that a reload cannot change and that differ between the two, as entries whose
- * places are in `wanted` (which outlives *error). */
+/* Keys that a reload cannot change and that differ between the two, as entries with
+ * their places in `wanted`. */
 void config_reload_check(const struct config *old, const struct config *wanted,
                          struct error *error);
 

@@ -42,22 +42,13 @@ static void *take(struct loader *loader, size_t size)
     return memory;
 }
 
-/* The place as the configuration keeps it, beyond the life of the caller's file name. */
-static struct error_place kept_place(const struct loader *loader,
-                                     struct error_place place)
-{
-    place.file = loader->loaded->config.file;
-    return place;
-}
-
 static void note_place(struct loader *loader, const void *member,
                        struct error_place place)
 {
     struct loaded *loaded = loader->loaded;
 
     CHECK(loaded->written_count < loaded->written_limit);
-    loaded->written[loaded->written_count++] =
-        (struct written){ member, kept_place(loader, place) };
+    loaded->written[loaded->written_count++] = (struct written){ member, place };
 }
 
 static const char *kind_name(enum node_kind kind)
@@ -129,7 +120,6 @@ static void label_element(struct loader *loader, const struct field_group *group
     struct span name;
 
     if (group->place_offset != NO_OFFSET) {
-        place = kept_place(loader, place);
         memcpy(element + group->place_offset, &place, sizeof place);
     }
     if (group->name_offset != NO_OFFSET) {
@@ -285,9 +275,9 @@ static void fill_config(struct loader *loader, const char *name,
 {
     struct loaded *loaded = loader->loaded;
 
-    loaded->config.file = arena_copy(&loaded->arena, span_text(name)).at;
+    loaded->config.file = name;
     loaded->written = take(loader, tree->node_count * sizeof *loaded->written);
-    if (loaded->config.file == NULL || loaded->written == NULL) {
+    if (loaded->written == NULL) {
         return;
     }
     loaded->written_limit = tree->node_count;
@@ -316,7 +306,7 @@ static struct config *config_from_tree(const char *name, const struct tree *tree
 {
     struct loaded *loaded = loaded_new();
     struct loader loader = { .loaded = loaded, .error = error };
-    struct validation validation = { name, families, resolve_secrets, error };
+    struct validation validation = { families, resolve_secrets, error };
 
     if (loaded == NULL) {
         error_add(error, (struct error_place){ .file = name }, "not enough memory");

@@ -89,5 +89,9 @@ void size_put(struct text *text, uint64_t bytes)
 
 void duration_put(struct text *text, uint64_t milliseconds)
 {
+    if (milliseconds == 0) {
+        text_put_char(text, '0');
+        return;
+    }
     quantity_put(text, durations, milliseconds);
 }

@@ -12,20 +12,16 @@ struct checker {
     const struct validation *validation;
 };
 
-/* The place of a member, with the file's name as the caller knows it: the configuration
- * that holds the other copy is freed if there is a mistake. */
 static struct error_place at(const struct checker *checker, const void *member,
                              struct error_place otherwise)
 {
-    struct error_place place = config_place(checker->config, member, otherwise);
-
-    place.file = checker->validation->name;
-    return place;
+    return config_place(checker->config, member, otherwise);
 }
 
-static struct error_place nowhere(void)
+/* For members whose default is in force. */
+static struct error_place whole_file(const struct checker *checker)
 {
-    return (struct error_place){ 0 };
+    return (struct error_place){ .file = checker->config->file };
 }
 
 static void check_readable(const struct checker *checker, const char *const *file,
@@ -56,7 +52,7 @@ static void check_listeners(const struct checker *checker)
 
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *listener = &config->listeners[i];
-        struct error_place place = at(checker, &listener->address, nowhere());
+        struct error_place place = at(checker, &listener->address, whole_file(checker));
 
         for (size_t j = 0; j < i; j++) {
             if (same_address(&listener->address, &config->listeners[j].address)) {
@@ -82,7 +78,7 @@ static void check_admin(const struct checker *checker)
     const struct config_address *admin = &checker->config->admin;
 
     if (checker->config->admin_on && admin->host != NULL && !admin->loopback) {
-        error_add(checker->validation->error, at(checker, admin, nowhere()),
+        error_add(checker->validation->error, at(checker, admin, whole_file(checker)),
                   "the admin port asks for no credential, so that it must stay on "
                   "loopback or a Unix socket, not %s",
                   admin->text);
@@ -107,7 +103,7 @@ static void check_provider_name(const struct checker *checker,
                                 const struct config_provider *provider)
 {
     struct error *error = checker->validation->error;
-    struct error_place place = at(checker, NULL, provider->place);
+    struct error_place place = provider->place;
 
     if (!is_provider_name(provider->name)) {
         error_add(error, place,
@@ -186,7 +182,7 @@ static void check_family(const struct checker *checker, const char *const *diale
 {
     const char *const *families = checker->validation->families;
     struct nearest nearest = nearest_to(*dialect);
-    struct error_place place = at(checker, dialect, nowhere());
+    struct error_place place = at(checker, dialect, whole_file(checker));
 
     for (size_t i = 0; families != NULL && families[i] != NULL; i++) {
         if (strcmp(families[i], *dialect) == 0) {
@@ -229,7 +225,7 @@ static void check_dialects(const struct checker *checker,
         for (size_t j = 0; j < i; j++) {
             if (strcmp(dialects[j], dialects[i]) == 0) {
                 error_add(checker->validation->error,
-                          at(checker, &dialects[i], nowhere()),
+                          at(checker, &dialects[i], whole_file(checker)),
                           "dialect '%.60s' stands here twice", dialects[i]);
             }
         }
@@ -300,7 +296,7 @@ static void check_callers(const struct checker *checker, const struct config_tea
     }
     slots = calloc(count + 1, sizeof *slots);
     if (slots == NULL) {
-        error_add(error, at(checker, NULL, team->place), "not enough memory");
+        error_add(error, team->place, "not enough memory");
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -323,7 +319,7 @@ static void check_teams(const struct checker *checker)
         const struct config_team *team = &checker->config->teams[i];
 
         if (!is_name(team->name)) {
-            error_add(checker->validation->error, at(checker, NULL, team->place),
+            error_add(checker->validation->error, team->place,
                       "team name '%.60s' is not 1 to 31 letters, digits and . _ - @ +",
                       team->name);
         }
@@ -340,7 +336,7 @@ static void check_limits(const struct checker *checker)
     if (limits->held_bytes < limits->body_bytes) {
         error_add(error,
                   at(checker, &limits->held_bytes,
-                     at(checker, &limits->body_bytes, nowhere())),
+                     at(checker, &limits->body_bytes, whole_file(checker))),
                   "limits.held is below limits.body: a body of that size could never "
                   "be "
                   "held");
@@ -348,7 +344,7 @@ static void check_limits(const struct checker *checker)
     if (config->journal_slots < limits->exchanges) {
         error_add(error,
                   at(checker, &config->journal_slots,
-                     at(checker, &limits->exchanges, nowhere())),
+                     at(checker, &limits->exchanges, whole_file(checker))),
                   "journal.slots (%u) is below limits.exchanges (%u): each open "
                   "exchange "
                   "takes a slot",
@@ -365,6 +361,6 @@ void config_validate(const struct config *config, const struct validation *valid
     check_providers(&checker);
     check_teams(&checker);
     check_limits(&checker);
-    check_readable(&checker, &config->prices, nowhere());
-    check_readable(&checker, &config->clients, nowhere());
+    check_readable(&checker, &config->prices, whole_file(&checker));
+    check_readable(&checker, &config->clients, whole_file(&checker));
 }

@@ -5,7 +5,6 @@
 #include "config/config.h"
 
 struct validation {
-    const char *name;            /* of the file, in mistakes; outlives *error */
     const char *const *families; /* NULL: any */
     bool look_at_files;          /* named files must be readable */
     struct error *error;
