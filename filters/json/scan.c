@@ -1,7 +1,7 @@
 #include "filters/json/scan.h"
 
-#include "filters/json/run.h"
 #include "filters/json/scan_plan.h"
+#include "filters/run.h"
 
 _Static_assert(sizeof(struct scan) <= 448, "a scan outgrew its budget");
 _Static_assert(SCAN_TEXT_MAX <= UINT8_MAX, "text_len is a byte");
@@ -593,15 +593,17 @@ static const char *utf8_next(const struct feed *feed, const char *at)
 /* As far as bytes stand for themselves. */
 static inline const char *plain_run(const struct feed *feed, const char *at)
 {
+    const struct run_stops strict = { '"', '\\', '\\', true };
+    const struct run_stops tolerant = { '"', '\\', '\\', false };
     const char *end = feed->end;
 
     if (feed->scan->mode == SCAN_TOLERANT) {
-        return run_plain(at, end, false);
+        return run_to(at, end, tolerant);
     }
     for (;;) {
         const char *from;
 
-        at = run_plain(at, end, true);
+        at = run_to(at, end, strict);
         if (at == end || (signed char)*at >= 0) {
             return at;
         }
@@ -915,17 +917,14 @@ static enum scan_verdict verdict(const struct scan *scan)
 enum scan_verdict scan_feed(struct scan *scan, struct span piece, scan_seen *seen,
                             void *self)
 {
-    const struct feed feed = { .scan = scan,
-                               .plan = scan->plan,
-                               .begin = piece.at,
-                               .end = piece.at + piece.len,
-                               .seen = seen,
-                               .self = self };
+    struct feed feed = { .scan = scan, .plan = scan->plan, .seen = seen, .self = self };
     const char *at = piece.at;
 
     if (piece.len == 0) {
         return verdict(scan);
     }
+    feed.begin = piece.at;
+    feed.end = piece.at + piece.len;
     while (at != NULL && at < feed.end && scan->state == AT_START) {
         at = read_start(&feed, at);
     }

@@ -1,0 +1,279 @@
+#include "filters/frame/sse.h"
+
+#include <cjson/cJSON.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define CASES "../shared/vectors/sse-wpt/cases.jsonl"
+
+enum { TEXT_MAX = 4 << 20, SPLITS_ALL = 16384 };
+
+/* What was dispatched: "NAME|ID|DATA\n" per event, NUL as \1. Data that no event ended is
+ * dropped, as a browser does. */
+struct record {
+    struct sse sse;
+    char data[TEXT_MAX];
+    size_t data_len;
+    char text[TEXT_MAX];
+    size_t len;
+};
+
+static void note_data(void *self, struct span piece)
+{
+    struct record *record = self;
+
+    assert_true(piece.len > 0 && piece.len <= sizeof(record->data) - record->data_len);
+    memcpy(record->data + record->data_len, piece.at, piece.len);
+    record->data_len += piece.len;
+}
+
+/* Bytes that UTF-8 never has become U+FFFD, as a browser's decoder makes them. */
+static void append(struct record *record, struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char byte = (unsigned char)bytes.at[i];
+
+        assert_true(record->len + 4 < sizeof(record->text));
+        if (byte >= 0xf8) {
+            memcpy(record->text + record->len, "\xef\xbf\xbd", 3);
+            record->len += 3;
+        } else {
+            record->text[record->len++] = byte == 0 ? '\1' : bytes.at[i];
+        }
+    }
+    record->text[record->len] = '\0';
+}
+
+static void note_event(void *self, struct span name)
+{
+    struct record *record = self;
+
+    append(record, name.len == 0 ? SPAN("message") : name);
+    append(record, SPAN("|"));
+    append(record, span_of(record->sse.id, record->sse.id_len));
+    append(record, SPAN("|"));
+    append(record, span_of(record->data, record->data_len));
+    append(record, SPAN("\n"));
+    record->data_len = 0;
+}
+
+static const struct sse_sink sink = { note_data, note_event };
+
+static void begin(struct record *record)
+{
+    memset(&record->sse, 0xa5,
+           sizeof(record->sse)); /* sse_init() must set what counts */
+    sse_init(&record->sse);
+    record->data_len = 0;
+    record->len = 0;
+    record->text[0] = '\0';
+}
+
+/* A copy of its own, so that a sanitizer sees each step beyond it. */
+static void feed_copy(struct record *record, const char *at, size_t len)
+{
+    char *copy = malloc(len);
+
+    assert_true(copy != NULL || len == 0);
+    if (len > 0) {
+        memcpy(copy, at, len);
+    }
+    sse_feed(&record->sse, span_of(copy, len), &sink, record);
+    free(copy);
+}
+
+/* Whole, byte by byte and in two at every place (long streams: at 64 places), up to but
+ * without sse_end(). */
+static void expect_stream(struct span stream, const char *events)
+{
+    static struct record record;
+    size_t step = stream.len > SPLITS_ALL ? stream.len / 64 : 1;
+
+    for (size_t split = 0; split <= stream.len; split += step) {
+        begin(&record);
+        feed_copy(&record, stream.at, split);
+        feed_copy(&record, stream.at + split, stream.len - split);
+        assert_string_equal(record.text, events);
+    }
+    begin(&record);
+    for (size_t i = 0; i < stream.len; i++) {
+        feed_copy(&record, stream.at + i, 1);
+    }
+    assert_string_equal(record.text, events);
+}
+
+/* Whether sse_end() finds an event, and which, at every split. */
+static void expect_end(struct span stream, bool found, const char *events)
+{
+    static struct record record;
+
+    for (size_t split = 0; split <= stream.len; split++) {
+        begin(&record);
+        feed_copy(&record, stream.at, split);
+        feed_copy(&record, stream.at + split, stream.len - split);
+        assert_int_equal(sse_end(&record.sse, &sink, &record), found);
+        assert_string_equal(record.text, events);
+        assert_false(sse_end(&record.sse, &sink, &record));
+    }
+}
+
+static void lines_end_in_three_ways(void **state)
+{
+    (void)state;
+    expect_stream(SPAN("data: a\n\ndata:b\r\n\r\ndata:  c\r\rdata\n\n"),
+                  "message||a\nmessage||b\nmessage|| c\nmessage||\n");
+    expect_stream(SPAN("data: a\r\ndata: b\rdata\ndata:\n\n"), "message||a\nb\n\n\n");
+    expect_stream(SPAN("\n\n\r\r\r\ndata: a\n\r"), "message||a\n");
+}
+
+static void events_have_names_and_ids(void **state)
+{
+    (void)state;
+    expect_stream(SPAN("event: ping\ndata: {}\nid: 7\n\n"
+                       "data: 2\n\nid\ndata: 3\n\nevent: a\nevent: b\ndata: 4\n\n"),
+                  "ping|7|{}\nmessage|7|2\nmessage||3\nb||4\n");
+    expect_stream(SPAN("id: 1\0z\nid: 2\nid: \0\ndata: x\n\n"), "message|2|x\n");
+    expect_stream(SPAN("event: lost\n\ndata: x\n\n"), "message||x\n");
+    expect_stream(SPAN("event: 0123456789012345678901234567890123456789012345678\n"
+                       "data: x\n\n"),
+                  "012345678901234567890123456789012345678901234567||x\n");
+}
+
+static void other_fields_and_comments_are_dropped(void **state)
+{
+    (void)state;
+    expect_stream(SPAN(": a comment\n:\nretry: 100\nDATA: no\n data: no\ndatas: no\n"
+                       "dat: no\ndata : no\nverylongfieldname: no\n\ndata: yes\n\n"),
+                  "message||yes\n");
+}
+
+static void byte_order_mark_is_dropped_once(void **state)
+{
+    (void)state;
+    expect_stream(SPAN("\xef\xbb\xbf"
+                       "data: 1\n\n\xef\xbb\xbf"
+                       "data: 2\n\ndata: 3\n\n"),
+                  "message||1\nmessage||3\n");
+    expect_stream(SPAN("\xef\xbb"
+                       "data: 1\n\ndata: 2\n\n"),
+                  "message||2\n");
+    expect_stream(SPAN("\xef\xbb\n\xef\n\ndata: 2\n\n"), "message||2\n");
+}
+
+static void end_dispatches_what_is_open(void **state)
+{
+    (void)state;
+    expect_end(SPAN(""), false, "");
+    expect_end(SPAN("data: 1\n\n"), false, "message||1\n");
+    expect_end(SPAN("data: 1\n"), true, "message||1\n");
+    expect_end(SPAN("event: e\ndata: 1"), true, "e||1\n");
+    expect_end(SPAN("data"), true, "message||\n");
+    expect_end(SPAN("event: e\n"), false, "");
+    expect_end(SPAN("dat"), false, "");
+}
+
+static size_t base64_decode(const char *text, char *out)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned bits = 0, count = 0;
+    size_t len = 0;
+
+    for (; *text != '\0' && *text != '='; text++) {
+        const char *digit = strchr(alphabet, *text);
+
+        assert_non_null(digit);
+        bits = bits << 6 | (unsigned)(digit - alphabet);
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            out[len++] = (char)(bits >> count);
+        }
+    }
+    return len;
+}
+
+static const char *member(const cJSON *object, const char *name)
+{
+    const char *text =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+    assert_non_null(text);
+    return text;
+}
+
+/* cJSON ends a string at a NUL: \u0000 is written as \u0001, as the record has it. */
+static void rename_nuls(char *line)
+{
+    while ((line = strstr(line, "\\u0000")) != NULL) {
+        line[5] = '1';
+    }
+}
+
+static void run_case(const cJSON *vector)
+{
+    static char stream[TEXT_MAX];
+    static struct record want;
+    const cJSON *event;
+
+    assert_true(strlen(member(vector, "b64")) < sizeof(stream));
+    begin(&want);
+    cJSON_ArrayForEach(event, cJSON_GetObjectItemCaseSensitive(vector, "events"))
+    {
+        append(&want, span_text(member(event, "event")));
+        append(&want, SPAN("|"));
+        append(&want, span_text(member(event, "id")));
+        append(&want, SPAN("|"));
+        append(&want, span_text(member(event, "data")));
+        append(&want, SPAN("\n"));
+    }
+    expect_stream(span_of(stream, base64_decode(member(vector, "b64"), stream)),
+                  want.text);
+}
+
+static void agrees_with_the_web_platform_tests(void **state)
+{
+    FILE *file = fopen(CASES, "r");
+    char *line = NULL;
+    size_t size = 0;
+    unsigned cases = 0;
+
+    (void)state;
+    if (file == NULL) {
+        print_message("skipped: no %s\n", CASES);
+        skip();
+    }
+    while (getline(&line, &size, file) > 0) {
+        cJSON *vector;
+
+        rename_nuls(line);
+        vector = cJSON_Parse(line);
+        assert_non_null(vector);
+        print_message("# %s\n", member(vector, "id"));
+        run_case(vector);
+        cJSON_Delete(vector);
+        cases++;
+    }
+    free(line);
+    (void)fclose(file);
+    assert_int_equal(cases, 25);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_end_in_three_ways),
+        cmocka_unit_test(events_have_names_and_ids),
+        cmocka_unit_test(other_fields_and_comments_are_dropped),
+        cmocka_unit_test(byte_order_mark_is_dropped_once),
+        cmocka_unit_test(end_dispatches_what_is_open),
+        cmocka_unit_test(agrees_with_the_web_platform_tests),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
