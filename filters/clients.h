@@ -17,8 +17,14 @@ struct clients *clients_free(struct clients *clients);
 void clients_claims(const struct clients *clients, const struct head *head,
                     struct claims *claims);
 
-/* A session claimed in a body field (Anthropic's metadata.user_id, OpenAI's
- * prompt_cache_key): used only if the head named none. */
+/* A session named in a body field (OpenAI's prompt_cache_key): used only if the head named
+ * none. */
 void clients_session(struct span value, struct claims *claims);
+
+/* A session named within a body field (Anthropic's metadata.user_id): either behind
+ * "_session_" or as the member "session_id" of a JSON text. Its last CLIENTS_USER_TAIL
+ * bytes are enough. */
+enum { CLIENTS_USER_TAIL = 112 };
+void clients_user(struct span value, struct claims *claims);
 
 #endif

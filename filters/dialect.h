@@ -22,10 +22,10 @@ struct dialect_route {
 };
 
 enum dialect_route_flag {
-    ROUTE_FREE = 1 << 0,      /* providers do not charge for it: recorded with zero tokens */
-    ROUTE_NO_BODY = 1 << 1,   /* nothing to scan in the request */
-    ROUTE_NO_USAGE = 1 << 2,  /* nothing to count in the response (a list, a deletion) */
-    ROUTE_MULTIPART = 1 << 3  /* the facts are form parts */
+    ROUTE_FREE = 1 << 0,    /* providers do not charge for it: recorded, never billed */
+    ROUTE_NO_BODY = 1 << 1, /* nothing to scan in the request */
+    ROUTE_NO_USAGE = 1 << 2, /* nothing to count in the response (a list, a deletion) */
+    ROUTE_MULTIPART = 1 << 3 /* the facts are form parts */
 };
 
 /* What a value in a request body means: tags of `request` paths. */
@@ -38,15 +38,25 @@ enum fact {
     FACT_CHOICES,    /* the greatest wins */
     FACT_SERVICE_TIER,
     FACT_BACKGROUND,
-    FACT_SESSION,    /* a claim */
-    FACT_INPUT_TEXT  /* text that costs input tokens: pieces, for estimates and turns */
+    FACT_SESSION,    /* a claim: the value is a session's name (pieces) */
+    FACT_USER,       /* a claim: the value may hold a session's name (pieces) */
+    FACT_INPUT_TEXT, /* text that costs input tokens: pieces, for estimates and turns */
+    FACT_INPUT_JSON, /* an object or array that costs input tokens as it stands: tools */
+    FACT_ROOT        /* the body itself; the registry adds its row to every table */
 };
+
+/* A key of this meaning may stand only once: providers take the last, others the first. */
+static inline bool fact_decides(enum fact fact)
+{
+    return fact <= FACT_BACKGROUND || fact == FACT_ROOT;
+}
 
 /* What a value in a response means: tags of `response` paths. */
 enum count {
     COUNT_USAGE = 1, /* the object the counts stand in; null does not begin one */
     COUNT_INPUT,
     COUNT_OUTPUT,
+    COUNT_OUTPUT_START, /* a placeholder that a later COUNT_OUTPUT replaces */
     COUNT_TOTAL,
     COUNT_CACHED,
     COUNT_CACHE_WRITE,
@@ -63,25 +73,32 @@ enum count {
     COUNT_OUTPUT_AUDIO,
     COUNT_OUTPUT_IMAGE,
     COUNT_OUTPUT_REJECTED,
-    COUNT_TOOL_INPUT, /* input beside COUNT_INPUT (Gemini's tool-use prompt) */
+    COUNT_TOOL_INPUT,    /* input beside COUNT_INPUT (Gemini's tool-use prompt) */
+    COUNT_AUDIO_SECONDS, /* of input; says that tokens beyond the stated ones are audio */
     COUNT_WEB_SEARCHES,
-    COUNT_COST,       /* USD as a JSON number */
+    COUNT_COST,       /* USD as a JSON number; the tally has nano-dollars */
+    COUNT_COST_TICKS, /* 10^-10 USD; the tally has them under COUNT_COST */
     COUNTS,           /* tags below are not counts */
     SEEN_MODEL = COUNTS,
-    SEEN_TYPE,        /* the event's type, where it decides something */
+    SEEN_TYPE,   /* the event's type: asked of terminal() */
+    SEEN_FINISH, /* a string here: the stream says why it ends; usage may follow */
     SEEN_TIER,
-    SEEN_TEXT,        /* generated text: pieces, for estimates and echoes */
-    SEEN_ERROR,       /* an error object in the body or stream */
-    SEEN_CHOICES      /* the array of choices, for the extra usage chunk */
+    SEEN_TEXT,   /* generated text: pieces, for estimates and echoes */
+    SEEN_ERROR,  /* an error object in the body or stream */
+    SEEN_CHOICES /* the array of choices, for the extra usage chunk */
 };
 
-/* The counts of one response as they stand, before balance(). */
+/* The counts of one response as they stand, before balance(). Where a format spells one
+ * count in several ways, their rows share a tag, and the greatest number counts. */
 struct tally {
     uint64_t value[COUNTS];
     uint32_t seen; /* bit per enum count: a legal number stood there */
-    uint32_t bad;  /* bit per enum count: something else stood there (negative, text ...) */
-    bool usage_twice; /* one body held two usage objects */
+    uint32_t
+        bad; /* bit per enum count: something else stood there (negative, text ...) */
+    bool anomalous; /* a count stood twice in one object, or a zero was not believed */
 };
+
+_Static_assert(COUNTS <= 32, "a count is a bit of tally.seen");
 
 static inline bool tally_has(const struct tally *tally, enum count count)
 {
@@ -90,38 +107,46 @@ static inline bool tally_has(const struct tally *tally, enum count count)
 
 /* How a later usage object of the same stream meets an earlier one. */
 enum merge {
-    MERGE_REPLACE, /* the last one that is not null counts */
-    MERGE_FIELDS   /* field by field: the last number counts, absent and null keep; a zero
-                      never replaces a non-zero count of input */
+    MERGE_REPLACE, /* the last one that is neither null nor empty counts */
+    MERGE_FIELDS   /* field by field: the last number counts, absent and null keep. Zero
+                      counts of input are believed only beside a non-zero one */
 };
 
 /* A refusal in the dialect's own shape, so that an SDK raises its right exception. */
 struct refusal {
     enum fault fault;
-    int status;          /* may differ from the fault's, see refuse() */
-    struct span words;   /* for a person */
-    struct span id;      /* exchange id */
-    bool stream;         /* the request asked for a stream */
+    int status;        /* may differ from the fault's, see refuse() */
+    struct span words; /* for a person */
+    struct span id;    /* exchange id */
+    bool stream;       /* the request asked for a stream */
 };
 
 struct dialect {
     const char *name;   /* "openai.chat" */
-    const char *family; /* the word in a provider's `dialects`: "openai" */
+    const char *family; /* the word in a provider's `dialects`: "openai"; "" for none */
     const struct dialect_route *routes; /* path NULL at the end */
-    const struct scan_path *request;    /* path NULL at the end; NULL: nothing to scan */
+    const struct scan_path *request; /* path NULL at the end; NULL: nothing to scan */
     const struct scan_path *response;
     enum merge merge;
     bool usage_splice; /* streams report usage only if stream_options asks for it */
+    bool input_only;   /* nothing is generated: a report is whole without output */
     /* The header a provider of this family wants its credential in, and how. */
     const char *credential_field;  /* "authorization", "x-api-key" ... */
     const char *credential_prefix; /* "Bearer " or "" */
-    /* Is an event of this type the stream's regular end? NULL: every end is. */
-    bool (*terminal)(struct span type, struct span data_front);
-    /* Makes counts disjoint: fills tokens, lifetimes, modality, known bits and flags. */
+    /* Is an event of this type (SEEN_TYPE) the stream's regular end? NULL: no type is.
+     * "[DONE]", and an output count beside or behind SEEN_FINISH, end every dialect's. */
+    bool (*terminal)(struct span type);
+    /* Makes counts disjoint: fills tokens, lifetimes, modality, known bits and flags of a
+     * usage that is zero but for reported_nanousd. NULL: nothing is ever counted. */
     void (*balance)(const struct tally *tally, struct usage *usage);
     /* Writes further header lines ("name: value\r\n") and the JSON body of a refusal. */
-    void (*refuse)(const struct refusal *refusal, struct text *lines, struct text *body);
+    void (*refuse)(const struct refusal *refusal, struct text *lines,
+                   struct text *body);
 };
+
+#define DIALECT(name) extern const struct dialect dialect_##name;
+#include "filters/filters.def"
+#undef DIALECT
 
 /* All dialects in the order of filters.def, `unknown` last; NULL at the end. */
 extern const struct dialect *const dialects[];

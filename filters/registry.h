@@ -20,4 +20,12 @@ const struct dialect *registry_family_dialect(const char *family);
 /* The dialect of paths that nobody claims, and its only route. */
 const struct dialect *registry_unknown(const struct dialect_route **route);
 
+/* A dialect's paths, compiled: NULL where there is nothing to scan. Compiled at the first
+ * call from any thread, for all dialects and for good. */
+struct dialect_plans {
+    const struct scan_plan *request;
+    const struct scan_plan *response;
+};
+const struct dialect_plans *registry_plans(const struct dialect *dialect);
+
 #endif

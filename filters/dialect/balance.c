@@ -1,0 +1,84 @@
+#include "filters/dialect/balance.h"
+
+static const enum count modality_counts[MODALITIES] = {
+    [MODALITY_INPUT_TEXT] = COUNT_INPUT_TEXT,
+    [MODALITY_INPUT_AUDIO] = COUNT_INPUT_AUDIO,
+    [MODALITY_INPUT_IMAGE] = COUNT_INPUT_IMAGE,
+    [MODALITY_INPUT_VIDEO] = COUNT_INPUT_VIDEO,
+    [MODALITY_INPUT_DOCUMENT] = COUNT_INPUT_DOCUMENT,
+    [MODALITY_OUTPUT_AUDIO] = COUNT_OUTPUT_AUDIO,
+    [MODALITY_OUTPUT_IMAGE] = COUNT_OUTPUT_IMAGE,
+    [MODALITY_OUTPUT_REJECTED] = COUNT_OUTPUT_REJECTED,
+};
+
+void balance_class(const struct tally *tally, enum count count, enum token_class class,
+                   struct usage *usage)
+{
+    if (tally_has(tally, count)) {
+        usage_set(usage, class, tally->value[count]);
+    }
+}
+
+void balance_lifetime(const struct tally *tally, enum count count,
+                      enum cache_lifetime lifetime, struct usage *usage)
+{
+    if (tally_has(tally, count)) {
+        usage->cache_write[lifetime] = tally->value[count];
+        usage->known_lifetimes |= (uint8_t)(1U << lifetime);
+    }
+}
+
+void balance_searches(const struct tally *tally, struct usage *usage)
+{
+    if (tally_has(tally, COUNT_WEB_SEARCHES)) {
+        usage->web_searches = tally->value[COUNT_WEB_SEARCHES];
+    }
+}
+
+static bool is_other_input(unsigned modality)
+{
+    return modality >= MODALITY_INPUT_AUDIO && modality <= MODALITY_INPUT_DOCUMENT;
+}
+
+void balance_modality(const struct tally *tally, struct usage *usage)
+{
+    bool cached = tally_has(tally, COUNT_CACHED) && tally->value[COUNT_CACHED] > 0;
+
+    for (unsigned i = 0; i < MODALITIES; i++) {
+        if (!tally_has(tally, modality_counts[i])) {
+            continue;
+        }
+        usage->modality[i] = tally->value[modality_counts[i]];
+        usage->known_modalities |= (uint8_t)(1U << i);
+        if (cached && is_other_input(i) && usage->modality[i] > 0) {
+            usage->flags |= USAGE_OVERLAP_ASSUMED;
+        }
+    }
+}
+
+void balance_reasoning(const struct tally *tally, uint64_t output, struct usage *usage)
+{
+    uint64_t reasoning = 0;
+
+    if (tally_has(tally, COUNT_REASONING)) {
+        reasoning = tally->value[COUNT_REASONING];
+        if (reasoning > output) {
+            reasoning = output;
+            usage->flags |= USAGE_ANOMALY;
+        }
+        usage_set(usage, TOKENS_REASONING, reasoning);
+    }
+    usage_set(usage, TOKENS_OUTPUT, output - reasoning);
+}
+
+void refusal_put_name(struct text *body, enum fault fault)
+{
+    const char *name = fault_row(fault)->name;
+
+    text_put_char(body, '"');
+    for (; *name != '\0'; name++) {
+        text_put_char(body,
+                      *name >= 'A' && *name <= 'Z' ? (char)(*name | 0x20) : *name);
+    }
+    text_put_char(body, '"');
+}

@@ -1,0 +1,23 @@
+/* Small pieces that the dialects' balance() and refuse() share. */
+#ifndef ASSAY_FILTERS_DIALECT_BALANCE_H
+#define ASSAY_FILTERS_DIALECT_BALANCE_H
+
+#include "filters/dialect.h"
+
+/* Copies a count into a class, a lifetime, a counter; leaves it unknown if not tallied. */
+void balance_class(const struct tally *tally, enum count count, enum token_class class,
+                   struct usage *usage);
+void balance_lifetime(const struct tally *tally, enum count count,
+                      enum cache_lifetime lifetime, struct usage *usage);
+void balance_searches(const struct tally *tally, struct usage *usage);
+
+/* Copies all modality counts; flags that cached and non-text input may overlap. */
+void balance_modality(const struct tally *tally, struct usage *usage);
+
+/* Splits a stated output into visible output and reasoning, which is inside it. */
+void balance_reasoning(const struct tally *tally, uint64_t output, struct usage *usage);
+
+/* The fault's name as a quoted JSON string, in lower case: "bad_body". */
+void refusal_put_name(struct text *body, enum fault fault);
+
+#endif

@@ -1,0 +1,56 @@
+/* POST /chat/completions: OpenAI's, and that of everybody who speaks it. */
+#include "filters/dialect/openai_shape.h"
+
+static const struct dialect_route routes[] = {
+    { METHOD_POST, "**/chat/completions", "chat", 0 },
+    /* stored completions repeat a usage that was counted when they were made */
+    { METHOD_GET, "**/chat/completions", "list", OPENAI_STORED },
+    { METHOD_GET, "**/chat/completions/*", "retrieve", OPENAI_STORED },
+    { METHOD_POST, "**/chat/completions/*", "update", OPENAI_STORED },
+    { METHOD_DELETE, "**/chat/completions/*", "delete", OPENAI_STORED },
+    { METHOD_GET, "**/chat/completions/*/messages", "list", OPENAI_STORED },
+    { .path = NULL },
+};
+
+static const struct scan_path request[] = {
+    OPENAI_REQUEST,
+    { "messages[].content", FACT_INPUT_TEXT, true },
+    { "messages[].content[].text", FACT_INPUT_TEXT, true },
+    { "messages[].reasoning_content", FACT_INPUT_TEXT, true },
+    { "messages[].tool_calls", FACT_INPUT_JSON, false },
+    { "tools", FACT_INPUT_JSON, false },
+    { "functions", FACT_INPUT_JSON, false },
+    { "response_format", FACT_INPUT_JSON, false },
+    { .path = NULL },
+};
+
+static const struct scan_path response[] = {
+    OPENAI_USAGE("usage"),
+    /* Groq repeats its usage here, and leaves out the other if it was not asked for */
+    OPENAI_USAGE("x_groq.usage"),
+    /* Moonshot */
+    OPENAI_USAGE("choices[].usage"),
+    { "model", SEEN_MODEL, false },
+    { "service_tier", SEEN_TIER, false },
+    { "error", SEEN_ERROR, false },
+    { "x_groq.error", SEEN_ERROR, false },
+    { "choices", SEEN_CHOICES, false },
+    { "choices[].finish_reason", SEEN_FINISH, false },
+    OPENAI_CHAT_TEXT("choices[].delta"),
+    OPENAI_CHAT_TEXT("choices[].message"),
+    { .path = NULL },
+};
+
+const struct dialect dialect_openai_chat = {
+    .name = "openai.chat",
+    .family = "openai",
+    .routes = routes,
+    .request = request,
+    .response = response,
+    .merge = MERGE_REPLACE,
+    .usage_splice = true,
+    .credential_field = "authorization",
+    .credential_prefix = "Bearer ",
+    .balance = openai_balance,
+    .refuse = openai_refuse,
+};

@@ -1,0 +1,45 @@
+/* POST /completions: prompts without roles. */
+#include "filters/dialect/openai_shape.h"
+
+static const struct dialect_route routes[] = {
+    { METHOD_POST, "**/completions", "text_completion", 0 },
+    { .path = NULL },
+};
+
+static const struct scan_path request[] = {
+    OPENAI_REQUEST,
+    /* candidates beyond n are generated and billed, but not shown */
+    { "best_of", FACT_CHOICES, false },
+    { "prompt", FACT_INPUT_TEXT, true },
+    { "prompt[]", FACT_INPUT_TEXT, true },
+    { "suffix", FACT_INPUT_TEXT, true },
+    { .path = NULL },
+};
+
+static const struct scan_path response[] = {
+    OPENAI_USAGE("usage"),
+    { "model", SEEN_MODEL, false },
+    { "service_tier", SEEN_TIER, false },
+    { "error", SEEN_ERROR, false },
+    { "choices", SEEN_CHOICES, false },
+    { "choices[].finish_reason", SEEN_FINISH, false },
+    { "choices[].text", SEEN_TEXT, true },
+    /* fill-in-the-middle of Mistral answers as a chat does */
+    OPENAI_CHAT_TEXT("choices[].delta"),
+    OPENAI_CHAT_TEXT("choices[].message"),
+    { .path = NULL },
+};
+
+const struct dialect dialect_openai_completions = {
+    .name = "openai.completions",
+    .family = "openai",
+    .routes = routes,
+    .request = request,
+    .response = response,
+    .merge = MERGE_REPLACE,
+    .usage_splice = true,
+    .credential_field = "authorization",
+    .credential_prefix = "Bearer ",
+    .balance = openai_balance,
+    .refuse = openai_refuse,
+};

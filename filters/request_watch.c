@@ -1,0 +1,370 @@
+#include "filters/clients.h"
+#include "filters/registry.h"
+#include "filters/watch_pool.h"
+
+#include <stdlib.h>
+
+enum probe_state { PROBE_IDLE, PROBE_LOOKING, PROBE_EMPTY, PROBE_FULL };
+
+/* Looks whether the object that opened before offset `at` has a member. */
+struct probe {
+    uint64_t at;
+    enum probe_state state;
+};
+
+struct request_watch {
+    struct request_watch *next; /* in the pool */
+    struct watch_pool *pool;
+    const struct dialect *dialect;
+    struct facts *facts;
+    struct claims *claims;
+    struct decode *decode; /* NULL: nothing to undo */
+    void (*out)(void *self, struct span piece);
+    void *out_self;
+    uint64_t text_bytes;
+    enum fault fault; /* the first one; nothing is read after it */
+    bool scanned;     /* there is a body to read */
+    bool ended;
+    struct probe body, options;
+    uint8_t claim_len;
+    char claim[CLIENTS_USER_TAIL]; /* of a claim in the body that is being read */
+    struct scan scan;
+};
+
+/* ---- claims ------------------------------------------------------------------------- */
+
+/* Keeps the last bytes of a claim that comes in pieces. */
+static void keep_tail(struct request_watch *watch, struct span piece)
+{
+    size_t room = sizeof(watch->claim), kept = watch->claim_len;
+
+    if (piece.len > room) {
+        piece = span_after(piece, piece.len - room);
+    }
+    if (kept + piece.len > room) {
+        size_t drop = kept + piece.len - room;
+
+        memmove(watch->claim, watch->claim + drop, kept - drop);
+        kept -= drop;
+    }
+    memcpy(watch->claim + kept, piece.at, piece.len);
+    watch->claim_len = (uint8_t)(kept + piece.len);
+}
+
+static void claim_seen(struct request_watch *watch, const struct scan_value *value)
+{
+    struct span claim = span_of(watch->claim, watch->claim_len);
+
+    if (value->type == SCAN_PIECE) {
+        keep_tail(watch, value->text);
+    } else if (value->type == SCAN_STRING) {
+        if (value->tag == FACT_USER) {
+            clients_user(claim, watch->claims);
+        } else {
+            clients_session(claim, watch->claims);
+        }
+        watch->claim_len = 0;
+    }
+}
+
+/* ---- facts -------------------------------------------------------------------------- */
+
+static bool is_printable(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.at[i] < 0x20 || text.at[i] == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum fault model_seen(struct facts *facts, const struct scan_value *value)
+{
+    if (value->type != SCAN_STRING || !is_printable(value->text)) {
+        return FAULT_BAD_BODY;
+    }
+    facts->model_cut = !text_store(facts->model, sizeof(facts->model), value->text);
+    facts->model_cut |= value->cut;
+    return FAULT_NONE;
+}
+
+static void options_seen(struct request_watch *watch, const struct scan_value *value)
+{
+    struct facts *facts = watch->facts;
+
+    facts->options_begin = value->begin;
+    if (value->type == SCAN_OBJECT) {
+        facts->options_object = true;
+        watch->options = (struct probe){ value->begin + 1, PROBE_LOOKING };
+    } else if (value->type != SCAN_ARRAY) {
+        facts->options_end = value->end;
+    }
+}
+
+/* The greatest limit counts. A negative one means none (LM Studio, llama.cpp); one beyond
+ * any count is the greatest there is. */
+static void limit_seen(uint64_t *limit, const struct scan_value *value)
+{
+    uint64_t count = INT64_MAX;
+
+    if (value->type != SCAN_NUMBER || value->text.at[0] == '-') {
+        return;
+    }
+    if (!scan_count(value->text, &count) || value->cut) {
+        count = INT64_MAX;
+    }
+    if (count > *limit) {
+        *limit = count;
+    }
+}
+
+static enum fault root_seen(struct request_watch *watch, const struct scan_value *value)
+{
+    if (value->type == SCAN_END) {
+        return FAULT_NONE;
+    }
+    if (value->type != SCAN_OBJECT) {
+        return FAULT_BAD_BODY;
+    }
+    watch->facts->body_open = value->begin + 1;
+    watch->body = (struct probe){ value->begin + 1, PROBE_LOOKING };
+    return FAULT_NONE;
+}
+
+static enum fault fact_seen(struct request_watch *watch, const struct scan_value *value)
+{
+    struct facts *facts = watch->facts;
+
+    switch ((enum fact)value->tag) {
+    case FACT_ROOT:
+        return root_seen(watch, value);
+    case FACT_MODEL:
+        return model_seen(facts, value);
+    case FACT_STREAM:
+        facts->stream_said = true;
+        facts->stream = value->type == SCAN_TRUE;
+        break;
+    case FACT_STREAM_OPTIONS:
+        options_seen(watch, value);
+        break;
+    case FACT_INCLUDE_USAGE:
+        facts->usage_asked = value->type == SCAN_TRUE;
+        facts->include_begin = value->begin;
+        facts->include_end = value->end;
+        break;
+    case FACT_MAX_OUTPUT:
+        limit_seen(&facts->max_output, value);
+        break;
+    case FACT_CHOICES:
+        limit_seen(&facts->choices, value);
+        break;
+    case FACT_SERVICE_TIER:
+        if (value->type == SCAN_STRING) {
+            text_store(facts->service_tier, sizeof(facts->service_tier), value->text);
+        }
+        break;
+    case FACT_BACKGROUND:
+        facts->background = value->type == SCAN_TRUE;
+        break;
+    case FACT_SESSION:
+    case FACT_USER:
+        claim_seen(watch, value);
+        break;
+    case FACT_INPUT_TEXT:
+        watch->text_bytes += value->type == SCAN_PIECE ? value->text.len : 0;
+        break;
+    case FACT_INPUT_JSON:
+        watch->text_bytes += value->type == SCAN_END ? value->end - value->begin : 0;
+        break;
+    }
+    return FAULT_NONE;
+}
+
+static void value_seen(void *self, const struct scan_value *value)
+{
+    struct request_watch *watch = self;
+
+    if (watch->fault != FAULT_NONE) {
+        return;
+    }
+    if (value->duplicate && fact_decides((enum fact)value->tag)) {
+        watch->fault = FAULT_DUPLICATE_KEY;
+    } else {
+        watch->fault = fact_seen(watch, value);
+    }
+}
+
+/* ---- bytes -------------------------------------------------------------------------- */
+
+static bool probe_feed(struct probe *probe, uint64_t offset, struct span piece)
+{
+    uint64_t at = probe->at > offset ? probe->at - offset : 0;
+
+    for (; probe->state == PROBE_LOOKING && at < piece.len; at++) {
+        if (memchr(" \t\r\n", piece.at[at], 4) == NULL) {
+            probe->state = piece.at[at] == '}' ? PROBE_EMPTY : PROBE_FULL;
+        }
+    }
+    return probe->state == PROBE_EMPTY;
+}
+
+static void read_piece(void *self, struct span piece)
+{
+    struct request_watch *watch = self;
+    uint64_t offset = watch->scan.offset;
+
+    if (watch->out != NULL) {
+        watch->out(watch->out_self, piece);
+    }
+    if (watch->fault != FAULT_NONE || !watch->scanned) {
+        return;
+    }
+    if (scan_feed(&watch->scan, piece, value_seen, watch) == SCAN_MALFORMED &&
+        watch->fault == FAULT_NONE) {
+        watch->fault = FAULT_BAD_BODY;
+    }
+    watch->facts->body_empty = probe_feed(&watch->body, offset, piece);
+    watch->facts->options_empty = probe_feed(&watch->options, offset, piece);
+}
+
+static void note_verdict(struct request_watch *watch, enum decode_verdict verdict)
+{
+    static const enum fault faults[] = {
+        [DECODE_OK] = FAULT_NONE,
+        [DECODE_CORRUPT] = FAULT_BAD_BODY,
+        [DECODE_OVER_LIMIT] = FAULT_BODY_TOO_LARGE,
+        [DECODE_NO_MEMORY] = FAULT_NO_MEMORY,
+    };
+
+    if (watch->fault == FAULT_NONE) {
+        watch->fault = faults[verdict];
+    }
+}
+
+enum fault request_watch_data(struct request_watch *watch, struct span bytes)
+{
+    if (watch->decode == NULL) {
+        read_piece(watch, bytes);
+    } else if (watch->fault == FAULT_NONE) {
+        note_verdict(watch, decode_feed(watch->decode, bytes, read_piece, watch));
+    }
+    return watch->fault;
+}
+
+enum fault request_watch_end(struct request_watch *watch)
+{
+    if (watch->decode != NULL && watch->fault == FAULT_NONE) {
+        note_verdict(watch, decode_end(watch->decode));
+    }
+    if (watch->scanned && watch->fault == FAULT_NONE &&
+        scan_end(&watch->scan, value_seen, watch) == SCAN_MALFORMED) {
+        watch->fault = watch->fault == FAULT_NONE ? FAULT_BAD_BODY : watch->fault;
+    }
+    watch->ended = true;
+    return watch->fault;
+}
+
+/* ---- life --------------------------------------------------------------------------- */
+
+static bool open_decoder(struct request_watch *watch, const struct head *head)
+{
+    const struct field *coding = head_field(head, FIELD_CONTENT_ENCODING);
+
+    if (!watch->scanned || coding == NULL || !decode_needed(coding->value)) {
+        return true;
+    }
+    if (!decode_known(coding->value)) {
+        watch->fault = FAULT_CODING;
+        return true;
+    }
+    watch->decode = decode_new(coding->value, watch->pool->limits);
+    return watch->decode != NULL;
+}
+
+struct request_watch *request_watch_open(struct watch_pool *pool,
+                                         const struct dialect *dialect,
+                                         const struct dialect_route *route,
+                                         const struct head *head, struct facts *facts,
+                                         struct claims *claims)
+{
+    const struct scan_plan *plan = registry_plans(dialect)->request;
+    struct request_watch *watch = pool->requests;
+
+    if (watch != NULL) {
+        pool->requests = watch->next;
+        pool->request_count--;
+    } else {
+        watch = malloc(sizeof(*watch));
+        if (watch == NULL) {
+            return NULL;
+        }
+    }
+    memset(watch, 0, offsetof(struct request_watch, claim));
+    memset(facts, 0, sizeof(*facts));
+    watch->pool = pool;
+    watch->dialect = dialect;
+    watch->facts = facts;
+    watch->claims = claims;
+    watch->scanned =
+        plan != NULL && (route->flags & (ROUTE_NO_BODY | ROUTE_MULTIPART)) == 0;
+    if (watch->scanned) {
+        scan_init(&watch->scan, plan, SCAN_STRICT);
+    }
+    return open_decoder(watch, head) ? watch : request_watch_close(watch);
+}
+
+struct request_watch *request_watch_close(struct request_watch *watch)
+{
+    if (watch == NULL) {
+        return NULL;
+    }
+    watch->decode = decode_free(watch->decode);
+    if (watch->pool->request_count == WATCH_POOL_IDLE_MAX) {
+        free(watch);
+        return NULL;
+    }
+    watch->next = watch->pool->requests;
+    watch->pool->requests = watch;
+    watch->pool->request_count++;
+    return NULL;
+}
+
+void request_watch_drop(struct request_watch *watch)
+{
+    while (watch != NULL) {
+        struct request_watch *next = watch->next;
+
+        free(watch);
+        watch = next;
+    }
+}
+
+/* ---- questions ---------------------------------------------------------------------- */
+
+bool request_watch_decided(const struct request_watch *watch)
+{
+    const struct facts *facts = watch->facts;
+
+    if (!watch->scanned || !watch->dialect->usage_splice || watch->ended) {
+        return true;
+    }
+    return facts->stream_said && (!facts->stream || facts->usage_asked);
+}
+
+bool request_watch_encoded(const struct request_watch *watch)
+{
+    return watch->decode != NULL;
+}
+
+void request_watch_on_decoded(struct request_watch *watch,
+                              void (*out)(void *self, struct span piece), void *self)
+{
+    watch->out = out;
+    watch->out_self = self;
+}
+
+uint64_t request_watch_text_bytes(const struct request_watch *watch)
+{
+    return watch->text_bytes;
+}

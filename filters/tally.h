@@ -1,0 +1,27 @@
+/* Gathers the counts of a response out of the values that a scan delivers.
+ *
+ * Within one event (or whole body) the greatest number of each count holds: spellings of
+ * one count repeat it, and a usage object that stands twice is no way to pay less. Between
+ * events the dialect's merge rule holds. */
+#ifndef ASSAY_FILTERS_TALLY_H
+#define ASSAY_FILTERS_TALLY_H
+
+#include "filters/dialect.h"
+
+struct tallier {
+    struct tally tally;
+    uint32_t now;   /* counts of the current event */
+    uint32_t zeros; /* counts of input that the current event says are zero now */
+    bool replace;   /* the current event's usage replaces what was there */
+    bool replaced;
+    bool input_now; /* the current event has a non-zero count of input */
+};
+
+/* A value with a tag below COUNTS. */
+void tallier_value(struct tallier *tallier, enum merge merge,
+                   const struct scan_value *value);
+
+/* The event has ended, or was cut. */
+void tallier_event_end(struct tallier *tallier);
+
+#endif
