@@ -73,23 +73,58 @@ void arena_done(struct arena *arena)
     arena->total = 0;
 }
 
-static bool arena_grow(struct arena *arena, size_t size)
+/* A block within the budget; the caller links it. */
+static struct arena_block *arena_grow(struct arena *arena, size_t size)
 {
-    size_t block_size = size > BLOCK_SIZE ? size : BLOCK_SIZE;
     struct arena_block *block;
 
-    if (block_size > arena->budget - arena->total) {
-        return false;
+    if (size > arena->budget - arena->total) {
+        return NULL;
     }
-    block = block_new(arena->pool, block_size);
+    block = block_new(arena->pool, size);
+    if (block != NULL) {
+        arena->total += size;
+    }
+    return block;
+}
+
+/* A large piece fills a block of its own, behind the newest: what is left of that one stays
+ * in use. */
+static char *take_large(struct arena *arena, size_t size)
+{
+    struct arena_block *block = arena_grow(arena, size);
+
     if (block == NULL) {
-        return false;
+        return NULL;
     }
-    block->next = arena->newest;
-    arena->newest = block;
-    arena->used = 0;
-    arena->total += block_size;
-    return true;
+    if (arena->newest == NULL) {
+        block->next = NULL;
+        arena->newest = block;
+        arena->used = size;
+    } else {
+        block->next = arena->newest->next;
+        arena->newest->next = block;
+    }
+    return block->bytes;
+}
+
+static char *take_small(struct arena *arena, size_t size)
+{
+    char *piece;
+
+    if (arena->newest == NULL || size > arena->newest->size - arena->used) {
+        struct arena_block *block = arena_grow(arena, BLOCK_SIZE);
+
+        if (block == NULL) {
+            return NULL;
+        }
+        block->next = arena->newest;
+        arena->newest = block;
+        arena->used = 0;
+    }
+    piece = arena->newest->bytes + arena->used;
+    arena->used += size;
+    return piece;
 }
 
 void *arena_take(struct arena *arena, size_t size)
@@ -101,13 +136,8 @@ void *arena_take(struct arena *arena, size_t size)
         return NULL;
     }
     size = (size + align - 1) / align * align;
-    if ((arena->newest == NULL || size > arena->newest->size - arena->used) &&
-        !arena_grow(arena, size)) {
-        return NULL;
-    }
-    piece = arena->newest->bytes + arena->used;
-    arena->used += size;
-    return memset(piece, 0, size);
+    piece = size > BLOCK_SIZE ? take_large(arena, size) : take_small(arena, size);
+    return piece == NULL ? NULL : memset(piece, 0, size);
 }
 
 struct span arena_copy(struct arena *arena, struct span bytes)

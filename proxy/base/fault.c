@@ -4,8 +4,8 @@
 
 static const struct fault_row rows[] = {
     { "none", 0, BLAME_NONE, false, "no fault" },
-#define FAULT(name, status, blame, retry, words)                                       \
-    { #name, status, BLAME_##blame, retry, words },
+#define FAULT(NAME, name, status, blame, retry, words)                                 \
+    { name, status, BLAME_##blame, retry, words },
 #include "proxy/base/fault.def"
 #undef FAULT
 };

@@ -6,7 +6,7 @@
 
 enum fault {
     FAULT_NONE,
-#define FAULT(name, status, blame, retry, words) FAULT_##name,
+#define FAULT(NAME, name, status, blame, retry, words) FAULT_##NAME,
 #include "proxy/base/fault.def"
 #undef FAULT
     FAULT_COUNT

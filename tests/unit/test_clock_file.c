@@ -1,0 +1,43 @@
+/* The clock as an ASSAY_TEST_CLOCK build has it. */
+#ifndef ASSAY_TEST_CLOCK
+    #define ASSAY_TEST_CLOCK
+#endif
+#include "proxy/base/clock.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static char path[] = "/tmp/assay-test-clock-XXXXXX";
+
+static void set_time(int file, uint64_t ns)
+{
+    assert_int_equal(pwrite(file, &ns, sizeof ns, 0), sizeof ns);
+}
+
+static void test_time_is_what_the_file_says(void **state)
+{
+    int file = mkstemp(path);
+
+    (void)state;
+    assert_true(file >= 0);
+    set_time(file, 1234567890 * (uint64_t)NS_PER_S);
+    assert_int_equal(setenv("ASSAY_TEST_CLOCK_FILE", path, 1), 0);
+    assert_true(clock_unix_ns() == 1234567890 * (uint64_t)NS_PER_S);
+    assert_true(clock_monotonic_ns() == clock_unix_ns());
+    set_time(file, 1234567890 * (uint64_t)NS_PER_S + 1);
+    assert_true(clock_unix_ns() == 1234567890 * (uint64_t)NS_PER_S + 1);
+    assert_int_equal(close(file), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_time_is_what_the_file_says),
+    };
+
+    return cmocka_run_group_tests_name("clock_file", tests, NULL, NULL);
+}
