@@ -8,9 +8,9 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-/* A server gives one to two tickets per connection; a burst of new connections to one
- * provider rarely needs more. */
-enum { SESSIONS_MAX = 4 };
+/* Enough for a burst of new connections. Servers give about two tickets for each; the
+ * tickets of one connection, and those resumed from them, share its certificates. */
+enum { SESSIONS_MAX = 16 };
 
 struct tls_client {
     SSL_CTX *context;
@@ -21,39 +21,56 @@ struct tls_client {
 
 static const struct error_place nowhere = { 0 };
 
-/* Sessions. */
+/* Sessions. Each is offered once: a ticket of TLS 1.3 so that nobody on the path can link
+ * two connections (RFC 8446, appendix C.4), any so that one a server chokes on is gone. */
 
-static int session_keep(SSL *ssl, SSL_SESSION *session)
+static void session_push(struct tls_client *client, SSL_SESSION *session)
 {
-    struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-
-    if (client == NULL) {
-        return 0;
-    }
     if (client->session_count == SESSIONS_MAX) {
         SSL_SESSION_free(client->sessions[0]);
         client->session_count--;
         memmove(client->sessions, client->sessions + 1,
-                client->session_count * sizeof *client->sessions);
+                client->session_count * sizeof(SSL_SESSION *));
     }
     client->sessions[client->session_count++] = session;
-    return 1; /* the reference is ours now */
 }
 
-/* A ticket of TLS 1.3 is used once, so that nobody on the path can link two connections
- * (RFC 8446, appendix C.4). */
+/* A copy, because a session of TLS 1.2 belongs to its connection as well, which makes it
+ * useless when it ends without close_notify. */
+static void session_copy(const SSL *ssl, const SSL_SESSION *session)
+{
+    struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    SSL_SESSION *copy = client == NULL ? NULL : SSL_SESSION_dup(session);
+
+    if (copy != NULL) {
+        session_push(client, copy);
+    }
+}
+
+static int session_received(SSL *ssl, SSL_SESSION *session)
+{
+    session_copy(ssl, session);
+    return 0; /* OpenSSL keeps its reference */
+}
+
+/* Most servers renew no session of TLS 1.2 when it is resumed: it goes back. */
+static void session_return(const SSL *ssl, int where, int result)
+{
+    (void)result;
+    if ((where & SSL_CB_HANDSHAKE_DONE) != 0 && SSL_version(ssl) == TLS1_2_VERSION &&
+        SSL_session_reused(ssl) == 1) {
+        session_copy(ssl, SSL_get_session(ssl));
+    }
+}
+
 static void session_offer(struct tls_client *client, SSL *ssl)
 {
-    SSL_SESSION *session;
+    SSL_SESSION *newest;
 
-    if (client->session_count == 0) {
-        return;
-    }
-    session = client->sessions[client->session_count - 1];
-    SSL_set_session(ssl, session);
-    if (SSL_SESSION_get_protocol_version(session) == TLS1_3_VERSION) {
-        SSL_SESSION_free(session);
-        client->session_count--;
+    if (client->session_count > 0) {
+        newest = client->sessions[--client->session_count];
+        SSL_set_session(ssl, newest);
+        SSL_SESSION_free(newest);
     }
 }
 
@@ -109,7 +126,8 @@ static bool client_setup(struct tls_client *client, const char *name)
     SSL_CTX_set_app_data(client->context, client);
     SSL_CTX_set_session_cache_mode(client->context,
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(client->context, session_keep);
+    SSL_CTX_sess_set_new_cb(client->context, session_received);
+    SSL_CTX_set_info_callback(client->context, session_return);
     if (name_is_address(name)) {
         return true; /* no SNI for addresses (RFC 6066, section 3) */
     }
