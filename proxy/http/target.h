@@ -23,7 +23,8 @@ struct target {
 };
 
 /* Reads an origin-form target. The canonical path is written to buffer, of `size` bytes;
- * it is never longer than the raw one. The query is borrowed from `raw`.
+ * it is never longer than the raw one, and its segments are those of the raw one, one for
+ * one. The query is borrowed from `raw`.
  *
  * FAULT_BAD_TARGET: an empty segment (so also a slash at the end of anything but "/"), a
  * segment that is or ends in a dot, a semicolon, whatever a URI may not hold, a broken
