@@ -25,22 +25,29 @@ bool decode_known(struct span content_encoding);
 /* Is there anything to undo? */
 bool decode_needed(struct span content_encoding);
 
+/* Do these first bytes of a body begin like gzip? For bodies that come encoded without
+ * saying so; no text begins with these bytes, so that one byte is enough to ask. */
+bool decode_sniff(struct span first_bytes);
+
 struct decode;
 
 /* NULL without memory. `content_encoding` must be known. */
 struct decode *decode_new(struct span content_encoding, struct decode_limits limits);
 struct decode *decode_free(struct decode *decode);
 
-/* Decodes the next piece; `out` gets what it yields, in pieces. After a verdict other than
- * DECODE_OK nothing more comes out. */
+/* Decodes the next piece; `out` gets all that can be decoded so far, in pieces of at most
+ * 16 KiB. After a verdict other than DECODE_OK nothing more comes out. Bytes behind the
+ * last member, frame or stream are DECODE_CORRUPT. */
 enum decode_verdict decode_feed(struct decode *decode, struct span piece,
                                 void (*out)(void *self, struct span piece), void *self);
 
-/* The body has ended: DECODE_CORRUPT if a member or frame was cut short. */
+/* The body has ended: DECODE_CORRUPT if a member or frame was cut short. A body without a
+ * byte is whole. */
 enum decode_verdict decode_end(struct decode *decode);
 
 /* An Accept-Encoding value reduced to what this build can undo, in its order and with its
- * weights; "identity" if nothing is left. Adds to `out`. */
+ * weights; "identity" if nothing is left. "*" becomes the codings that it stands for here,
+ * unless it has weight 0. Adds to `out`. */
 struct text;
 void decode_accept(struct span accept_encoding, struct text *out);
 

@@ -1,15 +1,11 @@
 #include "filters/frame/sse.h"
-
-#include <cjson/cJSON.h>
+#include "tests/support/vectors.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-#define CASES "../shared/vectors/sse-wpt/cases.jsonl"
 
 enum { TEXT_MAX = 4 << 20, SPLITS_ALL = 16384 };
 
@@ -177,90 +173,55 @@ static void end_dispatches_what_is_open(void **state)
     expect_end(SPAN("dat"), false, "");
 }
 
-static size_t base64_decode(const char *text, char *out)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned bits = 0, count = 0;
-    size_t len = 0;
-
-    for (; *text != '\0' && *text != '='; text++) {
-        const char *digit = strchr(alphabet, *text);
-
-        assert_non_null(digit);
-        bits = bits << 6 | (unsigned)(digit - alphabet);
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out[len++] = (char)(bits >> count);
-        }
-    }
-    return len;
-}
-
-static const char *member(const cJSON *object, const char *name)
-{
-    const char *text =
-        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-    assert_non_null(text);
-    return text;
-}
-
 /* cJSON ends a string at a NUL: \u0000 is written as \u0001, as the record has it. */
-static void rename_nuls(char *line)
+static cJSON *parse_with_nuls(char *line)
 {
-    while ((line = strstr(line, "\\u0000")) != NULL) {
-        line[5] = '1';
+    char *escape = line;
+
+    while ((escape = strstr(escape, "\\u0000")) != NULL) {
+        escape[5] = '1';
     }
+    return cJSON_Parse(line);
 }
 
-static void run_case(const cJSON *vector)
+static void run_case(struct span stream, const cJSON *vector)
 {
-    static char stream[TEXT_MAX];
     static struct record want;
     const cJSON *event;
 
-    assert_true(strlen(member(vector, "b64")) < sizeof(stream));
     begin(&want);
     cJSON_ArrayForEach(event, cJSON_GetObjectItemCaseSensitive(vector, "events"))
     {
-        append(&want, span_text(member(event, "event")));
+        append(&want, span_text(vectors_string(event, "event")));
         append(&want, SPAN("|"));
-        append(&want, span_text(member(event, "id")));
+        append(&want, span_text(vectors_string(event, "id")));
         append(&want, SPAN("|"));
-        append(&want, span_text(member(event, "data")));
+        append(&want, span_text(vectors_string(event, "data")));
         append(&want, SPAN("\n"));
     }
-    expect_stream(span_of(stream, base64_decode(member(vector, "b64"), stream)),
-                  want.text);
+    expect_stream(stream, want.text);
 }
 
 static void agrees_with_the_web_platform_tests(void **state)
 {
-    FILE *file = fopen(CASES, "r");
-    char *line = NULL;
-    size_t size = 0;
+    struct vectors vectors;
+    const cJSON *object;
     unsigned cases = 0;
 
     (void)state;
-    if (file == NULL) {
-        print_message("skipped: no %s\n", CASES);
+    if (!vectors_open(&vectors, "sse-wpt/cases.jsonl")) {
         skip();
     }
-    while (getline(&line, &size, file) > 0) {
-        cJSON *vector;
+    while ((object = vectors_next(&vectors)) != NULL) {
+        cJSON *vector = parse_with_nuls(vectors.line);
 
-        rename_nuls(line);
-        vector = cJSON_Parse(line);
         assert_non_null(vector);
-        print_message("# %s\n", member(vector, "id"));
-        run_case(vector);
+        print_message("# %s\n", vectors_string(object, "id"));
+        run_case(vectors_bytes(&vectors, object, "b64"), vector);
         cJSON_Delete(vector);
         cases++;
     }
-    free(line);
-    (void)fclose(file);
+    vectors_close(&vectors);
     assert_int_equal(cases, 25);
 }
 
