@@ -58,9 +58,14 @@ int command_misused(const struct command_line *line, const char *format, ...)
 /* The families of all dialects, for config_load(); NULL at the end. */
 const char *const *command_families(void);
 
-/* Loads line->config. NULL when there are mistakes, all of which are then on stderr; the
- * command returns COMMAND_MISUSED. The caller frees it with config_free(). */
+/* Loads line->config, with the prices and clients that come with assay where it names
+ * none. NULL when there are mistakes, all of which are then on stderr; the command returns
+ * COMMAND_MISUSED. The caller frees it with config_free(). For the main thread. */
 struct config *command_config(const struct command_line *line, bool resolve_secrets);
+
+/* The same with the mistakes in *error: for a reload, which logs them. */
+struct config *command_config_read(const struct command_line *line,
+                                   bool resolve_secrets, struct error *error);
 
 /* The whole program: parses argv, runs the command, returns the exit code. */
 int command_run(int argc, char **argv);

@@ -1,0 +1,142 @@
+/* assay check: everything that starting would refuse, without starting. */
+#include "certs/tls.h"
+#include "config/document.h"
+#include "proxy/cli/command.h"
+#include "proxy/cli/help.h"
+#include "proxy/engine/snapshot.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int print_docs(const struct command_line *line, const char *format)
+{
+    if (strcmp(format, "markdown") == 0) {
+        config_write_markdown(stdout);
+    } else if (strcmp(format, "man") == 0) {
+        config_write_man(stdout);
+    } else if (strcmp(format, "program") == 0) {
+        help_write_man(stdout);
+    } else {
+        return command_misused(line, "'%s' is not markdown, man or program", format);
+    }
+    return COMMAND_OK;
+}
+
+static void print_listeners(const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+
+        printf("  listen    %s, ", listener->address.text);
+        if (listener->certificate_count == 0) {
+            puts("plain HTTP");
+        } else {
+            printf("HTTPS with %zu certificate%s\n", listener->certificate_count,
+                   listener->certificate_count == 1 ? "" : "s");
+        }
+    }
+    printf("  admin     %s\n", config->admin_on ? config->admin.text : "off");
+}
+
+static const char *credential_words(enum config_credential credential)
+{
+    switch (credential) {
+    case CREDENTIAL_SECRET:
+        return "own credential";
+    case CREDENTIAL_PASSTHROUGH:
+        return "the caller's credential";
+    case CREDENTIAL_NONE:
+        break;
+    }
+    return "no credential";
+}
+
+static void print_providers(const struct config *config)
+{
+    for (size_t i = 0; i < config->provider_count; i++) {
+        const struct config_provider *provider = &config->providers[i];
+
+        printf("  provider  %s at %s, %s%s:", provider->name, provider->url,
+               credential_words(provider->credential),
+               provider->is_default ? ", default" : "");
+        for (const char *const *dialect = provider->dialects; *dialect != NULL;
+             dialect++) {
+            printf(" %s", *dialect);
+        }
+        putchar('\n');
+    }
+}
+
+static void print_teams(const struct config *config)
+{
+    for (size_t i = 0; i < config->team_count; i++) {
+        size_t callers = 0;
+
+        while (config->teams[i].callers[callers] != NULL) {
+            callers++;
+        }
+        printf("  team      %s, %zu caller%s\n", config->teams[i].name, callers,
+               callers == 1 ? "" : "s");
+    }
+}
+
+/* Authorities and names that providers' certificates will be verified with. */
+static void check_clients(const struct config *config, struct error *error)
+{
+    for (size_t i = 0; i < config->provider_count; i++) {
+        const struct config_provider *provider = &config->providers[i];
+
+        if (provider->tls) {
+            tls_client_free(tls_client_new(provider->host, provider->ca,
+                                           provider->insecure_for_tests, error));
+        }
+    }
+}
+
+/* Prints the summary, or all mistakes. */
+static int check(const struct command_line *line, bool resolve)
+{
+    struct snapshot *snapshot = NULL;
+    struct config *config;
+    struct error error;
+    bool good;
+
+    error_init(&error);
+    config = command_config_read(line, resolve, &error);
+    if (config != NULL && resolve) {
+        check_clients(config, &error);
+        snapshot = snapshot_new(config, &error); /* owns config, even if it fails */
+    }
+    good = !error_any(&error);
+    if (good) {
+        printf("%s: ok\n", line->config);
+        print_listeners(config);
+        print_providers(config);
+        print_teams(config);
+    }
+    error_print(&error, stderr);
+    error_done(&error);
+    if (resolve) {
+        snapshot_unref(snapshot);
+    } else {
+        config_free(config);
+    }
+    return good ? COMMAND_OK : COMMAND_MISUSED;
+}
+
+int command_check(const struct command_line *line)
+{
+    const char *format = command_option(line, "docs");
+    struct command_line named = *line;
+
+    if (format != NULL) {
+        return print_docs(line, format);
+    }
+    if (line->argument_count > 1) {
+        return command_misused(line, "one file at a time");
+    }
+    if (line->argument_count == 1) {
+        named.config = line->arguments[0];
+    }
+    return check(&named, command_option(line, "no-secrets") == NULL);
+}

@@ -1,0 +1,86 @@
+#include "filters/registry.h"
+#include "proxy/cli/command.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+const char *const *command_families(void)
+{
+    enum { FAMILY_LIMIT = 64 };
+    static const char *families[FAMILY_LIMIT + 1];
+    size_t count = 0;
+
+    for (const struct dialect *const *dialect = dialects; *dialect != NULL; dialect++) {
+        const char *family = (*dialect)->family;
+        bool known = *family == '\0'; /* of the dialect of unclaimed paths */
+
+        for (size_t i = 0; i < count; i++) {
+            known = known || strcmp(families[i], family) == 0;
+        }
+        if (!known) {
+            CHECK(count < FAMILY_LIMIT);
+            families[count++] = family;
+        }
+    }
+    families[count] = NULL;
+    return families;
+}
+
+/* Where data files lie as seen from the program: as installed, then as built. */
+static const char *const data_folders[] = { "../share/assay", "../config",
+                                            "../../config", NULL };
+
+/* A file that comes with assay, in `path`; the installed name if it is nowhere, so that a
+ * message can tell it. */
+static const char *data_file(const char *name, char path[PATH_MAX])
+{
+    char program[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    char *slash;
+
+    program[len < 0 ? 0 : len] = '\0';
+    slash = strrchr(program, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    for (size_t i = 0; data_folders[i] != NULL; i++) {
+        int length =
+            snprintf(path, PATH_MAX, "%s/%s/%s", program, data_folders[i], name);
+
+        if (length < PATH_MAX && access(path, R_OK) == 0) {
+            return path;
+        }
+    }
+    snprintf(path, PATH_MAX, "/usr/share/assay/%s", name);
+    return path;
+}
+
+struct config *command_config_read(const struct command_line *line,
+                                   bool resolve_secrets, struct error *error)
+{
+    static char prices[PATH_MAX];
+    static char clients[PATH_MAX];
+    struct config *config =
+        config_load(line->config, command_families(), resolve_secrets, error);
+
+    if (config != NULL && config->prices == NULL) {
+        config->prices = data_file("prices.yaml", prices);
+    }
+    if (config != NULL && config->clients == NULL) {
+        config->clients = data_file("clients.yaml", clients);
+    }
+    return config;
+}
+
+struct config *command_config(const struct command_line *line, bool resolve_secrets)
+{
+    struct config *config;
+    struct error error;
+
+    error_init(&error);
+    config = command_config_read(line, resolve_secrets, &error);
+    error_print(&error, stderr);
+    error_done(&error);
+    return config;
+}
