@@ -9,7 +9,8 @@
 
 struct clients;
 
-/* Immutable; shared by all threads. NULL and entries in *error on failure. */
+/* Immutable; shared by all threads. NULL and entries in *error on failure; `path` outlives
+ * *error. A NULL path gives a table that knows no tool. */
 struct clients *clients_load(const char *path, struct error *error);
 struct clients *clients_free(struct clients *clients);
 

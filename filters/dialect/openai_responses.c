@@ -34,13 +34,14 @@ static const struct scan_path request[] = {
     { .path = NULL },
 };
 
+/* clang-format off */
 #define RESPONSE_OBJECT(at)                                                            \
     OPENAI_USAGE(at "usage"),                                                          \
-        { at "tool_usage.web_search.num_requests", COUNT_WEB_SEARCHES, false },        \
-        { at "model", SEEN_MODEL, false }, { at "service_tier", SEEN_TIER, false },    \
-    {                                                                                  \
-        at "error", SEEN_ERROR, false                                                  \
-    }
+    { at "tool_usage.web_search.num_requests", COUNT_WEB_SEARCHES, false },            \
+    { at "model", SEEN_MODEL, false },                                                 \
+    { at "service_tier", SEEN_TIER, false },                                           \
+    { at "error", SEEN_ERROR, false }
+/* clang-format on */
 
 static const struct scan_path response[] = {
     RESPONSE_OBJECT(""),
