@@ -1,0 +1,356 @@
+/* Recorded answers of real providers, read from ../shared/corpus: each goes through a
+ * response watch whole, byte by byte and at random splits, and must give what the corpus
+ * expects. Where our reading differs on purpose, tests/golden/KNOWN.md says why. */
+#include "filters/registry.h"
+#include "filters/watch.h"
+
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+
+static const char corpus[] = "../shared/corpus/*.jsonl";
+static const char known_file[] = "tests/golden/KNOWN.md";
+
+/* APIs of the corpus, and the request that stands for those whose path is not the API's. */
+static const struct api {
+    const char *name;
+    const char *path;
+    const char *dialect;
+} apis[] = {
+    { "openai.chat", "/v1/chat/completions", "openai.chat" },
+    { "groq.chat", "/v1/chat/completions", "openai.chat" },
+    { "mistral.chat", "/v1/chat/completions", "openai.chat" },
+    { "writer.chat", "/v1/chat/completions", "openai.chat" },
+    { "openai.completions", "/v1/completions", "openai.completions" },
+    { "openai.responses", "/v1/responses", "openai.responses" },
+    { "openai.responses.compact", "/v1/responses/compact", "openai.responses" },
+    { "openai.count_tokens", "/v1/responses/input_tokens", "openai.responses" },
+    { "openai.embeddings", "/v1/embeddings", "openai.embeddings" },
+    { "mistral.embeddings", "/v1/embeddings", "openai.embeddings" },
+    { "anthropic.messages", "/v1/messages", "anthropic.messages" },
+    { "anthropic.count_tokens", "/v1/messages/count_tokens", "anthropic.count_tokens" },
+    { "anthropic.complete", "/v1/complete", "anthropic.complete" },
+    { "other.responses_retrieve", "/v1/responses/resp_1", "openai.responses" },
+};
+
+/* What is left to feed: pieces of a fixed size, or of random ones if size is 0. */
+struct splitter {
+    struct span rest;
+    size_t size;
+    uint64_t random;
+};
+
+static struct span next_piece(struct splitter *splitter)
+{
+    size_t len = splitter->size;
+    struct span piece = splitter->rest;
+
+    if (len == 0) {
+        splitter->random ^= splitter->random << 13;
+        splitter->random ^= splitter->random >> 7;
+        splitter->random ^= splitter->random << 17;
+        len = 1 + splitter->random % (splitter->random % 7 == 0 ? 4096 : 40);
+    }
+    if (len < piece.len) {
+        piece.len = len;
+    }
+    splitter->rest = span_after(splitter->rest, piece.len);
+    return piece;
+}
+
+/* ---- reading the corpus ------------------------------------------------------------- */
+
+static const char *string_of(const cJSON *object, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
+
+    return text == NULL ? "" : text;
+}
+
+static int digit_of(char c)
+{
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = strchr(digits, c);
+
+    return c == '\0' || at == NULL ? -1 : (int)(at - digits);
+}
+
+static size_t decode_base64(const char *text, char *bytes)
+{
+    unsigned bits = 0, held = 0;
+    size_t len = 0;
+
+    for (; digit_of(*text) >= 0; text++) {
+        held = held << 6 | (unsigned)digit_of(*text);
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            bytes[len++] = (char)(held >> bits & 0xff);
+        }
+    }
+    return len;
+}
+
+/* The caller frees `at`. */
+static struct span body_of(const cJSON *item)
+{
+    const char *encoded = string_of(item, "response_body_b64");
+    const char *plain = string_of(item, "response_body");
+    char *bytes = malloc(strlen(encoded) + strlen(plain) + 1);
+
+    assert_non_null(bytes);
+    if (*encoded != '\0') {
+        return span_of(bytes, decode_base64(encoded, bytes));
+    }
+    memcpy(bytes, plain, strlen(plain));
+    return span_of(bytes, strlen(plain));
+}
+
+static void read_head(const cJSON *item, struct head *head)
+{
+    const cJSON *pair;
+
+    *head = (struct head){ .minor = 1 };
+    head->status = (unsigned)cJSON_GetNumberValue(cJSON_GetObjectItem(item, "status"));
+    cJSON_ArrayForEach(pair, cJSON_GetObjectItem(item, "response_headers"))
+    {
+        struct field *field = &head->fields[head->field_count];
+
+        if (head->field_count == HEAD_FIELDS_MAX) {
+            break;
+        }
+        field->name = span_text(cJSON_GetStringValue(cJSON_GetArrayItem(pair, 0)));
+        field->value = span_text(cJSON_GetStringValue(cJSON_GetArrayItem(pair, 1)));
+        field->id = field_name_of(field->name);
+        head->field_count++;
+    }
+}
+
+static const struct api *api_of(const cJSON *item)
+{
+    for (size_t i = 0; i < sizeof(apis) / sizeof(apis[0]); i++) {
+        if (strcmp(apis[i].name, string_of(item, "api")) == 0) {
+            return &apis[i];
+        }
+    }
+    return NULL;
+}
+
+static enum method method_of(const cJSON *item)
+{
+    return strcmp(string_of(item, "method"), "GET") == 0 ? METHOD_GET : METHOD_POST;
+}
+
+/* The path as it was recorded must be claimed by the right dialect or by none (nominal
+ * paths, and those of other clouds). */
+static const struct dialect *claim(const cJSON *item, const struct api *api,
+                                   const struct dialect_route **route)
+{
+    static const char *const families[] = { "openai", "anthropic", NULL };
+    const char *recorded = string_of(item, "path");
+    struct span path = span_of(recorded, strcspn(recorded, "?"));
+    const struct dialect *dialect;
+
+    dialect = registry_claim(families, method_of(item), path, route);
+    if (dialect != NULL) {
+        assert_string_equal(dialect->name, api->dialect);
+    }
+    dialect = registry_claim(families, method_of(item), span_text(api->path), route);
+    assert_non_null(dialect);
+    assert_string_equal(dialect->name, api->dialect);
+    return dialect;
+}
+
+/* ---- one case ----------------------------------------------------------------------- */
+
+static void replay(struct watch_pool *pool, const cJSON *item, struct splitter splitter,
+                   struct entry *entry)
+{
+    const struct dialect_route *route;
+    const struct dialect *dialect = claim(item, api_of(item), &route);
+    struct facts facts = { .stream = false };
+    struct head head;
+    struct response_watch *watch;
+
+    read_head(item, &head);
+    memset(entry, 0, sizeof(*entry));
+    watch = response_watch_open(pool, dialect, route, &head, &facts);
+    assert_non_null(watch);
+    while (splitter.rest.len > 0) {
+        response_watch_data(watch, next_piece(&splitter));
+    }
+    response_watch_settle(watch, true, &facts, 400, entry);
+    response_watch_close(watch);
+}
+
+static bool number_agrees(const cJSON *expected, const char *key, bool known,
+                          uint64_t count)
+{
+    const cJSON *number = cJSON_GetObjectItem(expected, key);
+
+    if (!cJSON_IsNumber(number)) {
+        return !known;
+    }
+    return known && (uint64_t)cJSON_GetNumberValue(number) == count;
+}
+
+static bool agrees(const cJSON *item, const struct entry *entry)
+{
+    const cJSON *expected = cJSON_GetObjectItem(item, "expected");
+    const struct usage *usage = &entry->usage;
+    bool said = usage->source >= USAGE_PARTIAL;
+    char model[sizeof(entry->response_model)];
+
+    text_store(model, sizeof(model), span_text(string_of(expected, "model")));
+    return number_agrees(expected, "input_total", said && usage_knows(usage, TOKENS_INPUT),
+                         usage_input(usage)) &&
+           number_agrees(expected, "cache_read",
+                         said && usage_knows(usage, TOKENS_CACHE_READ),
+                         usage->tokens[TOKENS_CACHE_READ]) &&
+           number_agrees(expected, "cache_write",
+                         said && usage_knows(usage, TOKENS_CACHE_WRITE),
+                         usage->tokens[TOKENS_CACHE_WRITE]) &&
+           number_agrees(expected, "output_total",
+                         said && usage_knows(usage, TOKENS_OUTPUT),
+                         usage_output(usage)) &&
+           number_agrees(expected, "reasoning",
+                         said && usage_knows(usage, TOKENS_REASONING),
+                         usage->tokens[TOKENS_REASONING]) &&
+           strcmp(entry->response_model, model) == 0;
+}
+
+static void tell(const cJSON *item, const struct entry *entry)
+{
+    char *expected = cJSON_PrintUnformatted(cJSON_GetObjectItem(item, "expected"));
+    char *raw = cJSON_PrintUnformatted(cJSON_GetObjectItem(item, "usage_raw"));
+
+    print_message("# %s %s: %s input %ju read %ju write %ju output %ju reasoning %ju "
+                  "known %x flags %x model %s\n#   expected %s\n#   raw %s\n",
+                  string_of(item, "id"), string_of(item, "api"),
+                  usage_source_name((enum usage_source)entry->usage.source),
+                  (uintmax_t)usage_input(&entry->usage),
+                  (uintmax_t)entry->usage.tokens[TOKENS_CACHE_READ],
+                  (uintmax_t)entry->usage.tokens[TOKENS_CACHE_WRITE],
+                  (uintmax_t)usage_output(&entry->usage),
+                  (uintmax_t)entry->usage.tokens[TOKENS_REASONING],
+                  (unsigned)entry->usage.known_tokens, (unsigned)entry->usage.flags,
+                  entry->response_model, expected, raw);
+    cJSON_free(expected);
+    cJSON_free(raw);
+}
+
+/* ---- all of them -------------------------------------------------------------------- */
+
+struct result {
+    struct watch_pool *pool;
+    char *known; /* the text of KNOWN.md */
+    size_t cases, excused, wrong, unstable, stale;
+};
+
+static bool is_known(const struct result *result, const cJSON *item)
+{
+    return strstr(result->known, string_of(item, "id")) != NULL;
+}
+
+static void run_case(struct result *result, const cJSON *item)
+{
+    struct span body = body_of(item);
+    struct entry whole, split;
+    bool known = is_known(result, item);
+
+    replay(result->pool, item, (struct splitter){ body, body.len + 1, 0 }, &whole);
+    result->cases++;
+    if (agrees(item, &whole)) {
+        result->stale += known;
+    } else if (known) {
+        result->excused++;
+    } else {
+        tell(item, &whole);
+        result->wrong++;
+    }
+    for (uint64_t seed = 0; seed < 3; seed++) {
+        struct splitter splitter = { body, seed == 0, seed * 0x9e3779b97f4a7c15 };
+
+        replay(result->pool, item, splitter, &split);
+        if (memcmp(&whole, &split, sizeof(whole)) != 0) {
+            print_message("# %s: differs when split\n", string_of(item, "id"));
+            tell(item, &split);
+            result->unstable++;
+        }
+    }
+    free((char *)(uintptr_t)body.at);
+}
+
+static void run_file(struct result *result, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *line = NULL;
+    size_t size = 0;
+
+    assert_non_null(file);
+    while (getline(&line, &size, file) > 0) {
+        cJSON *item = cJSON_Parse(line);
+
+        assert_non_null(item);
+        if (api_of(item) != NULL) {
+            run_case(result, item);
+        }
+        cJSON_Delete(item);
+    }
+    free(line);
+    fclose(file);
+}
+
+static char *read_text(const char *path)
+{
+    enum { SIZE = 1 << 20 };
+    char *text = calloc(1, SIZE);
+    FILE *file = fopen(path, "r");
+
+    assert_non_null(text);
+    if (file != NULL) {
+        assert_true(fread(text, 1, SIZE - 1, file) < SIZE - 1);
+        fclose(file);
+    }
+    return text;
+}
+
+static void recorded_answers_are_metered_exactly(void **state)
+{
+    struct decode_limits limits = { .bytes = 64 << 20, .ratio = 200 };
+    struct result result = { .pool = watch_pool_new(limits),
+                             .known = read_text(known_file) };
+    glob_t files;
+
+    (void)state;
+    if (glob(corpus, 0, NULL, &files) != 0) {
+        print_message("# %s is absent\n", corpus);
+        skip();
+    }
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        run_file(&result, files.gl_pathv[i]);
+    }
+    globfree(&files);
+    free(result.known);
+    result.pool = watch_pool_free(result.pool);
+    print_message("# %zu cases, %zu differ and are known, %zu wrong, %zu unstable\n",
+                  result.cases, result.excused, result.wrong, result.unstable);
+    assert_int_equal(result.wrong, 0);
+    assert_int_equal(result.unstable, 0);
+    assert_int_equal(result.stale, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(recorded_answers_are_metered_exactly),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
