@@ -2,5 +2,5 @@
 
 int main(int argc, char **argv)
 {
-    return command_run(argc, argv);
+    return command_main(argc, argv);
 }

@@ -185,7 +185,7 @@ static int unknown_command(const char *name)
     return COMMAND_MISUSED;
 }
 
-int command_run(int argc, char **argv)
+int command_main(int argc, char **argv)
 {
     const char *name = argc < 2 ? "" : argv[1];
     const struct command *command;

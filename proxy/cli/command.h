@@ -68,6 +68,6 @@ struct config *command_config_read(const struct command_line *line,
                                    bool resolve_secrets, struct error *error);
 
 /* The whole program: parses argv, runs the command, returns the exit code. */
-int command_run(int argc, char **argv);
+int command_main(int argc, char **argv);
 
 #endif

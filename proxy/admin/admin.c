@@ -1,0 +1,282 @@
+#include "proxy/admin/admin.h"
+
+#include "proxy/base/log.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    RECENT = 256,        /* exchanges that /v1/exchanges can show */
+    HEAD_MAX = 8 * 1024, /* of an admin request */
+    TIMEOUT_S = 10
+};
+
+struct admin {
+    struct admin_sources sources;
+    struct event_base *base;
+    struct evhttp *http;
+    struct event *stop;
+    int stop_fd;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock; /* recent and written: ledger's thread and this one */
+    uint64_t written;     /* entries ever */
+    struct entry recent[RECENT];
+};
+
+/* ---- answers ----------------------------------------------------------------------- */
+
+static void answer(struct evhttp_request *request, int status, const char *reason,
+                   const char *type, struct evbuffer *body)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+
+    evhttp_add_header(headers, "Content-Type", type);
+    evhttp_add_header(headers, "Cache-Control", "no-store");
+    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+    evhttp_send_reply(request, status, reason, body);
+}
+
+static void answer_text(struct evhttp_request *request, int status, const char *reason,
+                        const char *words)
+{
+    struct evbuffer *body = evbuffer_new();
+
+    CHECK(body != NULL);
+    evbuffer_add_printf(body, "%s\n", words);
+    answer(request, status, reason, "text/plain; charset=utf-8", body);
+    evbuffer_free(body);
+}
+
+static void on_health(struct evhttp_request *request, void *self)
+{
+    (void)self;
+    answer_text(request, 200, "OK", "ok");
+}
+
+static void on_ready(struct evhttp_request *request, void *self)
+{
+    struct admin *admin = self;
+
+    if (admin->sources.ready(admin->sources.self)) {
+        answer_text(request, 200, "OK", "ready");
+    } else {
+        answer_text(request, 503, "Service Unavailable",
+                    "not ready: stopping, or the ledger cannot be written");
+    }
+}
+
+static void body_put(void *self, struct span piece)
+{
+    evbuffer_add(self, piece.at, piece.len);
+}
+
+static void put_gauge(struct evbuffer *body, const char *name, const char *help,
+                      uint64_t value, const char *type)
+{
+    evbuffer_add_printf(body, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name,
+                        type, name, (unsigned long long)value);
+}
+
+static void on_metrics(struct evhttp_request *request, void *self)
+{
+    struct admin *admin = self;
+    const struct admin_sources *sources = &admin->sources;
+    struct evbuffer *body = evbuffer_new();
+    int64_t expiry = sources->certificate_expiry(sources->self);
+
+    CHECK(body != NULL);
+    metrics_write(sources->shards, sources->shard_count, sources->state_names, body_put,
+                  body);
+    if (expiry != 0) {
+        put_gauge(body, "assay_certificate_expiry_seconds",
+                  "Unix time at which the first listener certificate expires.",
+                  (uint64_t)expiry, "gauge");
+    }
+    put_gauge(body, "assay_log_lines_dropped_total",
+              "Log lines dropped because the log could not be written in time.",
+              log_dropped(), "counter");
+    evbuffer_add_printf(body,
+                        "# HELP assay_build_info The running version.\n"
+                        "# TYPE assay_build_info gauge\n"
+                        "assay_build_info{version=\"%s\"} 1\n",
+                        ASSAY_VERSION);
+    answer(request, 200, "OK", "text/plain; version=0.0.4; charset=utf-8", body);
+    evbuffer_free(body);
+}
+
+/* ?limit=N, within 1 and RECENT; RECENT without one; 0 if it is malformed. */
+static uint64_t wanted_limit(struct evhttp_request *request)
+{
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    const char *query = evhttp_uri_get_query(uri);
+    struct evkeyvalq parameters;
+    uint64_t limit = RECENT;
+    const char *value;
+
+    if (query == NULL || evhttp_parse_query_str(query, &parameters) != 0) {
+        return query == NULL ? limit : 0;
+    }
+    value = evhttp_find_header(&parameters, "limit");
+    if (value != NULL && !span_decimal(span_text(value), &limit)) {
+        limit = 0;
+    }
+    evhttp_clear_headers(&parameters);
+    return limit > RECENT ? RECENT : limit;
+}
+
+static void put_recent(struct admin *admin, struct evbuffer *body, uint64_t limit)
+{
+    char memory[ENTRY_JSON_MAX];
+
+    pthread_mutex_lock(&admin->lock);
+    for (uint64_t i = 0; i < limit && i < admin->written; i++) {
+        struct text line = text_over(memory, sizeof memory);
+
+        entry_json(&admin->recent[(admin->written - 1 - i) % RECENT], &line);
+        evbuffer_add_printf(body, i == 0 ? "\n" : ",\n");
+        evbuffer_add(body, line.at, line.len);
+    }
+    pthread_mutex_unlock(&admin->lock);
+}
+
+static void on_exchanges(struct evhttp_request *request, void *self)
+{
+    uint64_t limit = wanted_limit(request);
+    struct evbuffer *body;
+
+    if (limit == 0) {
+        answer_text(request, 400, "Bad Request", "limit must be a whole number from 1");
+        return;
+    }
+    body = evbuffer_new();
+    CHECK(body != NULL);
+    evbuffer_add_printf(body, "{\"exchanges\":[");
+    put_recent(self, body, limit);
+    evbuffer_add_printf(body, "]}\n");
+    answer(request, 200, "OK", "application/json", body);
+    evbuffer_free(body);
+}
+
+static void on_other(struct evhttp_request *request, void *self)
+{
+    (void)self;
+    answer_text(request, 404, "Not Found",
+                "here are /metrics, /healthz, /readyz and /v1/exchanges");
+}
+
+/* ---- life -------------------------------------------------------------------------- */
+
+static void on_stop(evutil_socket_t fd, short events, void *self)
+{
+    struct admin *admin = self;
+
+    (void)fd;
+    (void)events;
+    event_base_loopbreak(admin->base);
+}
+
+static void *admin_run(void *self)
+{
+    struct admin *admin = self;
+
+    event_base_dispatch(admin->base);
+    return NULL;
+}
+
+static bool admin_make(struct admin *admin)
+{
+    admin->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    admin->base = event_base_new();
+    if (admin->stop_fd < 0 || admin->base == NULL) {
+        return false;
+    }
+    admin->stop = event_new(admin->base, admin->stop_fd, EV_READ, on_stop, admin);
+    admin->http = evhttp_new(admin->base);
+    if (admin->stop == NULL || admin->http == NULL ||
+        event_add(admin->stop, NULL) != 0) {
+        return false;
+    }
+    evhttp_set_allowed_methods(admin->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+    evhttp_set_max_headers_size(admin->http, HEAD_MAX);
+    evhttp_set_max_body_size(admin->http, 0);
+    evhttp_set_timeout(admin->http, TIMEOUT_S);
+    evhttp_set_gencb(admin->http, on_other, admin);
+    return evhttp_set_cb(admin->http, "/metrics", on_metrics, admin) == 0 &&
+           evhttp_set_cb(admin->http, "/healthz", on_health, admin) == 0 &&
+           evhttp_set_cb(admin->http, "/readyz", on_ready, admin) == 0 &&
+           evhttp_set_cb(admin->http, "/v1/exchanges", on_exchanges, admin) == 0;
+}
+
+struct admin *admin_new(const struct admin_sources *sources, struct error *error)
+{
+    const struct error_place nowhere = { 0 };
+    struct admin *admin = calloc(1, sizeof *admin);
+
+    CHECK(admin != NULL);
+    admin->sources = *sources;
+    pthread_mutex_init(&admin->lock, NULL);
+    if (!admin_make(admin)) {
+        error_add(error, nowhere, "the admin port cannot be made: out of resources");
+        return admin_free(admin);
+    }
+    if (evhttp_bind_socket(admin->http, sources->address.host, sources->address.port) !=
+        0) {
+        error_add(error, nowhere,
+                  "cannot listen on %s for admin: is another assay running?",
+                  sources->address.text);
+        return admin_free(admin);
+    }
+    admin->started = pthread_create(&admin->thread, NULL, admin_run, admin) == 0;
+    if (!admin->started) {
+        error_add(error, nowhere, "the admin thread cannot be started");
+        return admin_free(admin);
+    }
+    return admin;
+}
+
+void admin_entry(struct admin *admin, const struct entry *entry)
+{
+    if (admin != NULL) {
+        pthread_mutex_lock(&admin->lock);
+        admin->recent[admin->written % RECENT] = *entry;
+        admin->written++;
+        pthread_mutex_unlock(&admin->lock);
+    }
+}
+
+struct admin *admin_free(struct admin *admin)
+{
+    const uint64_t one = 1;
+
+    if (admin == NULL) {
+        return NULL;
+    }
+    if (admin->started) {
+        (void)!write(admin->stop_fd, &one, sizeof one);
+        pthread_join(admin->thread, NULL);
+    }
+    if (admin->http != NULL) {
+        evhttp_free(admin->http);
+    }
+    if (admin->stop != NULL) {
+        event_free(admin->stop);
+    }
+    if (admin->base != NULL) {
+        event_base_free(admin->base);
+    }
+    if (admin->stop_fd >= 0) {
+        close(admin->stop_fd);
+    }
+    pthread_mutex_destroy(&admin->lock);
+    free(admin);
+    return NULL;
+}

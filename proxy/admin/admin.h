@@ -1,0 +1,36 @@
+/* The admin port: metrics, health and the newest exchanges, on a thread and a loop of its
+ * own, so that a scrape never delays a byte of traffic. Read only.
+ *
+ *   GET /metrics         Prometheus text format
+ *   GET /healthz         200 while the process runs
+ *   GET /readyz          200 while it takes traffic and its ledger can be written, else 503
+ *   GET /v1/exchanges    the newest settled exchanges as JSON, newest first; ?limit=N */
+#ifndef ASSAY_ADMIN_ADMIN_H
+#define ASSAY_ADMIN_ADMIN_H
+
+#include "config/config.h"
+#include "proxy/meter/metrics.h"
+
+/* What the admin thread reads; everything outlives it. */
+struct admin_sources {
+    struct config_address address;
+    struct metrics_shard *const *shards;
+    size_t shard_count;
+    const char *const *state_names; /* of exchanges, NULL at the end */
+    bool (*ready)(void *self);
+    int64_t (*certificate_expiry)(void *self); /* Unix seconds; 0: no certificate */
+    void *self;
+};
+
+struct admin;
+
+/* Binds and starts the thread. NULL and an entry in *error on failure. */
+struct admin *admin_new(const struct admin_sources *sources, struct error *error);
+
+/* Any one thread: remembers a settled exchange for /v1/exchanges. Takes NULL. */
+void admin_entry(struct admin *admin, const struct entry *entry);
+
+/* Ends the thread; takes NULL; returns NULL. */
+struct admin *admin_free(struct admin *admin);
+
+#endif

@@ -1,0 +1,249 @@
+/* assay run: the service in the foreground, until a signal ends it. */
+#include "proxy/admin/admin.h"
+#include "proxy/base/clock.h"
+#include "proxy/base/log.h"
+#include "proxy/base/notify.h"
+#include "proxy/cli/command.h"
+#include "proxy/engine/exchange.h"
+#include "proxy/engine/service.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    WATCH_MS = 250 /* how often keys are looked at: changes hold within a second */
+};
+
+struct run {
+    const struct command_line *line;
+    struct service *service;
+    struct admin *admin;
+    bool stopping;
+};
+
+/* ---- the process ------------------------------------------------------------------- */
+
+static void raise_limits(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static sigset_t served_signals(void)
+{
+    static const int numbers[] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        sigaddset(&set, numbers[i]);
+    }
+    return set;
+}
+
+static void prepare_process(void)
+{
+    sigset_t signals = served_signals();
+
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* every thread inherits this */
+    prctl(PR_SET_DUMPABLE, 0);              /* a core would hold credentials */
+    raise_limits();
+}
+
+/* ---- events ------------------------------------------------------------------------ */
+
+static void log_errors(enum log_level level, const char *event,
+                       const struct error *error)
+{
+    for (size_t i = 0; i < error->count; i++) {
+        const struct error_entry *entry = &error->entries[i];
+        const char *file = entry->place.file == NULL ? "" : entry->place.file;
+
+        log_line(level, event, "%s:%u:%u: %s", file, entry->place.line,
+                 entry->place.column, entry->words);
+    }
+}
+
+static void reload(struct run *run)
+{
+    struct error error;
+    struct config *config;
+
+    error_init(&error);
+    notify("RELOADING=1");
+    config = config_load(run->line->config, command_families(), true, &error);
+    if (config != NULL && service_reload(run->service, config, &error)) {
+        log_line(LOG_INFO, "reloaded", "%s is in force", run->line->config);
+    } else {
+        log_line(LOG_ERROR, "reload_failed", "the old configuration stays in force");
+        log_errors(LOG_ERROR, "reload_failed", &error);
+    }
+    notify("READY=1");
+    error_done(&error);
+}
+
+static void stop(struct run *run)
+{
+    notify("STOPPING=1");
+    if (run->stopping) {
+        log_line(LOG_WARN, "stopping", "second signal: open exchanges are cut");
+    } else {
+        log_line(LOG_INFO, "stopping", "open exchanges may finish");
+    }
+    service_stop(run->service, run->stopping);
+    run->stopping = true;
+}
+
+static void watch_keys(struct run *run)
+{
+    struct error error;
+
+    error_init(&error);
+    if (!service_rekey(run->service, &error)) {
+        log_errors(LOG_ERROR, "keys_unread", &error);
+    }
+    error_done(&error);
+}
+
+static void serve_signal(struct run *run, int number)
+{
+    switch (number) {
+    case SIGHUP:
+        reload(run);
+        break;
+    case SIGUSR1:
+        log_reopen();
+        break;
+    case SIGTERM:
+    case SIGINT:
+        stop(run);
+        break;
+    default:
+        watch_keys(run);
+        break;
+    }
+}
+
+static void serve(struct run *run)
+{
+    const struct timespec wait = { .tv_nsec = (long)WATCH_MS * NS_PER_MS };
+    const struct timespec soon = { .tv_nsec = 10L * NS_PER_MS };
+    sigset_t signals = served_signals();
+
+    while (!run->stopping || !service_stopped(run->service)) {
+        serve_signal(run, sigtimedwait(&signals, NULL, run->stopping ? &soon : &wait));
+    }
+}
+
+/* ---- the command ------------------------------------------------------------------- */
+
+/* On the ledger's thread, for every entry that is safe. */
+static void entry_written(void *self, const struct entry *entry)
+{
+    struct run *run = self;
+    char memory[ENTRY_JSON_MAX];
+    struct text line = text_over(memory, sizeof memory);
+
+    admin_entry(run->admin, entry);
+    if (service_config(run->service)->log_exchanges) {
+        entry_json(entry, &line);
+        log_entry(text_span(&line));
+    }
+}
+
+static bool is_ready(void *self)
+{
+    return service_ready(self);
+}
+
+static int64_t certificate_expiry(void *self)
+{
+    return service_certificate_expiry(self);
+}
+
+static struct admin *start_admin(struct run *run, struct error *error)
+{
+    struct admin_sources sources = {
+        .address = service_config(run->service)->admin,
+        .state_names = exchange_state_names,
+        .ready = is_ready,
+        .certificate_expiry = certificate_expiry,
+        .self = run->service,
+    };
+
+    sources.shard_count = service_shards(run->service, &sources.shards);
+    return admin_new(&sources, error);
+}
+
+static bool start(struct run *run, struct error *error)
+{
+    const struct config *config = service_config(run->service);
+
+    if (!log_open(config->log_file, LOG_JSON, LOG_INFO, error)) {
+        return false;
+    }
+    if (config->admin_on) {
+        run->admin = start_admin(run, error);
+        if (run->admin == NULL) {
+            return false;
+        }
+    }
+    return service_start(run->service, entry_written, run, error);
+}
+
+static void tell_ready(const struct run *run)
+{
+    const struct config *config = service_config(run->service);
+
+    for (size_t i = 0; i < config->listener_count; i++) {
+        log_line(LOG_INFO, "listening", "%s (%s)", config->listeners[i].address.text,
+                 config->listeners[i].certificate_count > 0 ? "TLS" : "plain HTTP");
+    }
+    if (config->admin_on) {
+        log_line(LOG_INFO, "listening", "%s (admin)", config->admin.text);
+    }
+    log_line(LOG_INFO, "ready", "assay %s, %zu providers", ASSAY_VERSION,
+             config->provider_count);
+    notify("READY=1");
+}
+
+int command_run(const struct command_line *line)
+{
+    struct run run = { .line = line };
+    struct config *config = command_config(line, true);
+    struct error error;
+    int code = COMMAND_FAILED;
+
+    if (config == NULL) {
+        return COMMAND_MISUSED;
+    }
+    prepare_process();
+    error_init(&error);
+    run.service = service_new(config, &error);
+    if (run.service != NULL) {
+        if (start(&run, &error)) {
+            tell_ready(&run);
+            serve(&run);
+            code = COMMAND_OK;
+        }
+        service_stop(run.service, true);
+        service_free(run.service);
+        admin_free(run.admin);
+        log_line(LOG_INFO, "stopped", "every exchange is settled");
+        log_close();
+    }
+    error_print(&error, stderr);
+    error_done(&error);
+    return code;
+}

@@ -1,0 +1,36 @@
+/* A downstream connection: exchanges in sequence. The next request is read only when the
+ * response before it is done. */
+#ifndef ASSAY_ENGINE_CLIENT_H
+#define ASSAY_ENGINE_CLIENT_H
+
+#include "proxy/engine/exchange.h"
+#include "proxy/net/stream.h"
+
+struct client {
+    struct stream stream;
+    struct worker *worker;
+    struct client *next, *previous; /* all of the worker */
+    struct exchange *exchange;      /* NULL: between exchanges */
+    char *pending;                  /* bytes of a request that cannot be served yet */
+    size_t pending_len, pending_cap;
+    size_t scanned;    /* of pending, by head_find_end() */
+    uint64_t lingered; /* bytes read and dropped after a refusal */
+    bool feeding;      /* client_feed() is on the stack */
+    bool half_closed;  /* it will send no more */
+    bool closing;      /* no further exchange; closed when the queue is empty */
+    bool lingering;    /* closed when it stops sending */
+};
+
+/* A connection was accepted on listener number `listener`; the socket is taken over. */
+void client_accept(struct worker *worker, size_t listener, int fd);
+
+/* The exchange is over and forgotten; `keep` the connection for another. */
+void client_exchange_over(struct client *client, bool keep);
+
+/* A stalled reader is noticed: call after sending. */
+void client_watch_queue(struct client *client);
+
+/* Closes at once. `reset`: as a visible break. */
+void client_close(struct client *client, bool reset);
+
+#endif

@@ -1,0 +1,125 @@
+/* One request and its response: the state machine of the data path.
+ *
+ *   HOLD     the request's body is read (and held where a fact in it decides something)
+ *   CONNECT  waiting for an address or a connection
+ *   SEND     the request goes upstream
+ *   AWAIT    the request is sent; no response yet
+ *   RELAY    the response goes to the client
+ *   DRAIN    the client left; the response is read for its usage
+ *
+ * HEAD (a request head is read) is a client without an exchange; settling takes no time.
+ * A state is a list of the worker; exchange_move() alone changes it. There is one way out,
+ * exchange_end(), always with a fault or FAULT_NONE, and it settles the journal's slot. */
+#ifndef ASSAY_ENGINE_EXCHANGE_H
+#define ASSAY_ENGINE_EXCHANGE_H
+
+#include "filters/watch.h"
+#include "proxy/base/arena.h"
+#include "proxy/engine/flow.h"
+#include "proxy/net/block.h"
+
+enum exchange_state {
+    EXCHANGE_HOLD,
+    EXCHANGE_CONNECT,
+    EXCHANGE_SEND,
+    EXCHANGE_AWAIT,
+    EXCHANGE_RELAY,
+    EXCHANGE_DRAIN,
+    EXCHANGE_STATES
+};
+
+/* The states' names for metrics, NULL at the end. */
+extern const char *const exchange_state_names[EXCHANGE_STATES + 1];
+
+struct client;
+struct upstream;
+struct worker;
+struct view;
+struct origin;
+struct splice;
+struct strip;
+
+struct exchange {
+    struct exchange *next, *previous; /* of the same state */
+    struct worker *worker;
+    struct view *view;
+    struct client *client;     /* NULL: it left */
+    struct upstream *upstream; /* NULL: none yet, or given back */
+    struct origin *origin;
+    const struct dialect *dialect;
+    const struct dialect_route *route;
+    struct entry *entry; /* the journal's slot; NULL: not taken */
+    struct request_watch *asked;
+    struct response_watch *answered;
+    struct strip *strip; /* removes the usage chunk that a splice provoked */
+    struct arena arena;
+    struct span head;           /* the upstream head, without framing and final CRLF */
+    struct span accept;         /* Accept-Encoding to send, unless usage is injected */
+    struct span encoding;       /* Content-Encoding of the request body */
+    struct block_queue held;    /* request body that did not leave yet */
+    struct block_queue decoded; /* its decoded copy, kept while a splice may need it */
+    struct facts facts;
+    struct claims claims;
+    struct flow request;
+    struct flow response;
+    uint64_t input_text_bytes;
+    uint64_t request_length; /* of the body that leaves, with FRAMING_LENGTH */
+    uint64_t held_counted;   /* of held and decoded, in the worker's account */
+    uint64_t began_ns;       /* monotonic */
+    uint64_t drain_bytes;
+    enum exchange_state state;
+    enum fault fault; /* why it ends */
+    enum method method;
+    uint16_t status;    /* what the client got; 0: nothing yet */
+    uint8_t interim;    /* 1xx heads seen */
+    uint8_t connects;   /* addresses that refused */
+    bool head_borrowed; /* head and accept lie in the worker's buffer */
+    bool http10;
+    bool keep_alive;       /* the client's connection may live on */
+    bool upstream_keeps;   /* the provider's connection may live on */
+    bool surplus;          /* bytes came behind the response's end */
+    bool going;            /* the body need not be held any longer */
+    bool injected;         /* include_usage was spliced in */
+    bool no_memory;        /* a copy could not be kept */
+    bool head_sent;        /* the client has a response head */
+    bool response_watched; /* the provider's final head came */
+    bool refused;          /* assay itself answered */
+};
+
+/* A whole request head has come: begins an exchange, or refuses. `raw` is borrowed. */
+void exchange_begin(struct client *client, struct span raw);
+
+/* Does it still want request body? */
+bool exchange_wants_body(const struct exchange *exchange);
+
+/* Takes request body off the front of the bytes; returns what is not its own. */
+struct span exchange_request(struct exchange *exchange, struct span bytes);
+
+/* The client's bytes of this turn are used up: what was borrowed from them is kept. */
+void exchange_keep(struct exchange *exchange);
+
+/* The client's connection is gone. */
+void exchange_client_left(struct exchange *exchange);
+
+/* The client took what was queued. */
+void exchange_client_drained(struct exchange *exchange);
+
+/* The upstream connection stands (or stood already): the request goes out. */
+void exchange_upstream_ready(struct exchange *exchange);
+/* No connection could be had. */
+void exchange_upstream_failed(struct exchange *exchange, enum fault fault);
+void exchange_upstream_drained(struct exchange *exchange);
+/* A whole response head; `rest` is what came behind it. */
+void exchange_response_head(struct exchange *exchange, const struct head *head);
+void exchange_response(struct exchange *exchange, struct span bytes);
+/* The upstream ended its side. */
+void exchange_upstream_ended(struct exchange *exchange, enum stream_end how);
+void exchange_upstream_expired(struct exchange *exchange);
+
+/* Ends with a fault: refuses if nothing was sent to the client, cuts it otherwise. */
+void exchange_fail(struct exchange *exchange, enum fault fault);
+
+/* Changes state; CHECKs that the transition is legal. */
+void exchange_move(struct exchange *exchange, enum exchange_state state);
+
+#endif

@@ -1,0 +1,19 @@
+/* The request head that goes upstream: written anew from parsed values, never copied. */
+#ifndef ASSAY_ENGINE_FORWARD_H
+#define ASSAY_ENGINE_FORWARD_H
+
+#include "proxy/engine/exchange.h"
+#include "proxy/engine/route.h"
+
+/* Writes the upstream head into the worker's buffer, without framing, Accept-Encoding,
+ * Content-Encoding and the final blank line, and notes those of its own accord in the
+ * exchange: exchange->head, ->accept and ->encoding, borrowed until exchange_keep().
+ * FAULT_HEAD_TOO_LARGE if it does not fit. */
+enum fault forward_head(struct exchange *exchange, const struct head *head,
+                        const struct route *route) MUST_CHECK;
+
+/* Is this field an identity, rewriting or credential field that a client must not pass to
+ * a provider (in dashes or underscores)? */
+bool forward_drops(struct span name);
+
+#endif

@@ -1,0 +1,203 @@
+#include "proxy/engine/reply.h"
+
+#include "filters/registry.h"
+#include "proxy/engine/worker.h"
+
+enum {
+    REFUSAL_LINES_MAX = 1024, /* header lines of a dialect's own */
+    REFUSAL_BODY_MAX = 4096
+};
+
+static void put_status(struct text *out, int status, struct span reason)
+{
+    text_put(out, SPAN("HTTP/1.1 "));
+    text_put_u64(out, (uint64_t)status);
+    text_put_char(out, ' ');
+    text_put(out, reason);
+    text_put(out, SPAN("\r\n"));
+}
+
+static void put_line(struct text *out, struct span name, struct span value)
+{
+    text_put(out, name);
+    text_put(out, SPAN(": "));
+    text_put(out, value);
+    text_put(out, SPAN("\r\n"));
+}
+
+static void put_exchange_id(struct text *out, const struct exchange *x)
+{
+    char id[ENTRY_ID_SIZE];
+
+    if (x != NULL && x->entry != NULL) {
+        entry_id_text(x->entry->id, id);
+        put_line(out, SPAN("assay-exchange-id"), span_text(id));
+    }
+}
+
+/* ---- refusals ---------------------------------------------------------------------- */
+
+static struct span reason_of(int status)
+{
+    switch (status) {
+    case 400:
+        return SPAN("Bad Request");
+    case 401:
+        return SPAN("Unauthorized");
+    case 404:
+        return SPAN("Not Found");
+    case 405:
+        return SPAN("Method Not Allowed");
+    case 408:
+        return SPAN("Request Timeout");
+    case 413:
+        return SPAN("Content Too Large");
+    case 414:
+        return SPAN("URI Too Long");
+    case 415:
+        return SPAN("Unsupported Media Type");
+    case 417:
+        return SPAN("Expectation Failed");
+    case 426:
+        return SPAN("Upgrade Required");
+    case 429:
+        return SPAN("Too Many Requests");
+    case 431:
+        return SPAN("Request Header Fields Too Large");
+    case 502:
+        return SPAN("Bad Gateway");
+    case 503:
+        return SPAN("Service Unavailable");
+    case 504:
+        return SPAN("Gateway Timeout");
+    case 505:
+        return SPAN("HTTP Version Not Supported");
+    default:
+        return SPAN("Refused");
+    }
+}
+
+static int refuse(struct client *client, const struct exchange *x,
+                  const struct dialect *dialect, enum fault fault, bool close)
+{
+    const struct fault_row *row = fault_row(fault);
+    char lines_memory[REFUSAL_LINES_MAX], body_memory[REFUSAL_BODY_MAX];
+    char head_memory[REFUSAL_LINES_MAX * 2], id[ENTRY_ID_SIZE] = "";
+    struct text lines = text_over(lines_memory, sizeof lines_memory);
+    struct text body = text_over(body_memory, sizeof body_memory);
+    struct text head = text_over(head_memory, sizeof head_memory);
+    struct refusal refusal = {
+        .fault = fault,
+        .status = row->status,
+        .words = span_text(row->words),
+        .stream = x != NULL && x->facts.stream,
+    };
+
+    if (x != NULL && x->entry != NULL) {
+        entry_id_text(x->entry->id, id);
+    }
+    refusal.id = span_text(id);
+    dialect->refuse(&refusal, &lines, &body);
+    put_status(&head, refusal.status, reason_of(refusal.status));
+    put_line(&head, SPAN("content-type"), SPAN("application/json"));
+    text_put(&head, SPAN("content-length: "));
+    text_put_u64(&head, body.len);
+    text_put(&head, SPAN("\r\n"));
+    text_put(&head, row->retry ? SPAN("x-should-retry: true\r\n")
+                               : SPAN("x-should-retry: false\r\n"));
+    text_put(&head, text_span(&lines));
+    put_exchange_id(&head, x);
+    text_put(&head, close ? SPAN("connection: close\r\n\r\n") : SPAN("\r\n"));
+    CHECK(!head.full && !body.full);
+    stream_send_copy(&client->stream, text_span(&head));
+    if (x == NULL || x->method != METHOD_HEAD) {
+        stream_send_copy(&client->stream, text_span(&body));
+    }
+    return refusal.status;
+}
+
+void reply_refuse_head(struct client *client, enum fault fault)
+{
+    const struct dialect_route *route;
+
+    metrics_add(client->worker->metrics, METRIC_REFUSED_HEADS, 1);
+    if (!client->stream.handshaking) {
+        refuse(client, NULL, registry_unknown(&route), fault, true);
+    }
+    client_exchange_over(client, false);
+}
+
+/* A path that no dialect claims is refused in the shape of its provider's family. */
+static const struct dialect *shape_of(const struct exchange *x)
+{
+    const struct dialect_route *route;
+
+    if (x->dialect == registry_unknown(&route) && x->origin != NULL) {
+        return x->origin->shape;
+    }
+    return x->dialect;
+}
+
+int reply_refuse(struct exchange *x, enum fault fault)
+{
+    int status = refuse(x->client, x, shape_of(x), fault, !x->keep_alive);
+
+    stream_flush(&x->client->stream);
+    return status;
+}
+
+/* ---- responses on their way through ------------------------------------------------ */
+
+/* Fields of a response that end here: framing is written anew, cookies are the gateway's
+ * account's, and Alt-Svc would lead clients around the meter. */
+static bool ends_here(const struct field *field)
+{
+    return field->hop_by_hop || field->id == FIELD_CONTENT_LENGTH ||
+           field->id == FIELD_TRANSFER_ENCODING || field->id == FIELD_CONNECTION ||
+           field->id == FIELD_KEEP_ALIVE || field->id == FIELD_TRAILER ||
+           field->id == FIELD_SET_COOKIE || field->id == FIELD_UPGRADE ||
+           span_equal_nocase(field->name, SPAN("alt-svc")) ||
+           span_equal_nocase(field->name, SPAN("assay-exchange-id"));
+}
+
+static void put_framing(struct text *out, const struct exchange *x,
+                        const struct head *head)
+{
+    const struct field *length = head_field(head, FIELD_CONTENT_LENGTH);
+
+    switch (x->response.sink) {
+    case FRAMING_LENGTH:
+        text_put(out, SPAN("content-length: "));
+        text_put_u64(out, head->length);
+        text_put(out, SPAN("\r\n"));
+        break;
+    case FRAMING_CHUNKED:
+        text_put(out, SPAN("transfer-encoding: chunked\r\n"));
+        break;
+    case FRAMING_NONE:
+        /* What a GET would have had (RFC 9110, sections 8.6 and 15.4.5). */
+        if (length != NULL && (x->method == METHOD_HEAD || head->status == 304)) {
+            put_line(out, SPAN("content-length"), length->value);
+        }
+        break;
+    case FRAMING_CLOSE:
+        break;
+    }
+}
+
+void reply_head(struct exchange *x, const struct head *head)
+{
+    struct text out = text_over(x->worker->built, WORKER_BUILT_BYTES);
+
+    put_status(&out, (int)head->status, head->reason);
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (!ends_here(&head->fields[i])) {
+            put_line(&out, head->fields[i].name, head->fields[i].value);
+        }
+    }
+    put_framing(&out, x, head);
+    put_exchange_id(&out, x);
+    text_put(&out, x->keep_alive ? SPAN("\r\n") : SPAN("connection: close\r\n\r\n"));
+    CHECK(!out.full); /* a response head is at most HEAD_SIZE_MAX */
+    stream_send_copy(&x->client->stream, text_span(&out));
+}

@@ -1,0 +1,278 @@
+#include "proxy/engine/service.h"
+
+#include "proxy/base/clock.h"
+#include "proxy/engine/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { WORKERS_MAX = 64 };
+
+struct service {
+    struct snapshot *snapshot; /* in force; the newest */
+    struct keyring *keyring;
+    struct key_watch *keys;
+    struct ledger *ledger;
+    unsigned count;
+    unsigned started;
+    struct worker *workers[WORKERS_MAX];
+    struct journal *journals[WORKERS_MAX];
+    struct metrics_shard *shards[WORKERS_MAX];
+    int64_t certificate_expiry; /* atomic; Unix seconds, 0: no certificate */
+    bool ready;                 /* atomic */
+};
+
+/* ---- making ------------------------------------------------------------------------ */
+
+static unsigned worker_count(const struct config *config)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    long wanted = config->workers > 0 ? (long)config->workers : processors;
+
+    if (wanted < 1) {
+        return 1;
+    }
+    return wanted > WORKERS_MAX ? WORKERS_MAX : (unsigned)wanted;
+}
+
+static bool state_folder(const struct config *config, struct error *error)
+{
+    const struct error_place place = { .file = config->file };
+
+    if (mkdir(config->state, 0700) != 0 && errno != EEXIST) {
+        error_add(error, place, "state folder %s cannot be made: %s", config->state,
+                  strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* Journals of workers that a smaller configuration no longer has hold records all the
+ * same. */
+static bool settle_orphans(struct service *service, const struct config *config,
+                           struct error *error)
+{
+    bool sound = true;
+
+    for (unsigned i = service->count; i < WORKERS_MAX && sound; i++) {
+        struct journal *journal;
+        char path[4096];
+
+        snprintf(path, sizeof path, "%s/journal-%02u", config->state, i);
+        if (access(path, F_OK) != 0) {
+            continue;
+        }
+        journal = journal_open(config->state, i, config->journal_slots, error);
+        sound = journal != NULL && ledger_recover(service->ledger, journal, error);
+        journal_close(journal);
+    }
+    return sound;
+}
+
+static bool journals_open(struct service *service, const struct config *config,
+                          struct error *error)
+{
+    for (unsigned i = 0; i < service->count; i++) {
+        service->journals[i] =
+            journal_open(config->state, i, config->journal_slots, error);
+        if (service->journals[i] == NULL ||
+            !ledger_recover(service->ledger, service->journals[i], error)) {
+            return false;
+        }
+    }
+    return settle_orphans(service, config, error);
+}
+
+static bool workers_new(struct service *service, struct error *error)
+{
+    const struct config *config = service->snapshot->config;
+
+    for (unsigned i = 0; i < service->count; i++) {
+        struct metrics_shard *shard = metrics_shard_new(config->limits.series);
+
+        CHECK(shard != NULL);
+        service->shards[i] = shard;
+        service->workers[i] =
+            worker_new(i, service->count, snapshot_ref(service->snapshot),
+                       keyring_ref(service->keyring), service->journals[i], shard,
+                       i == 0 ? NULL : service->workers[0], error);
+        if (service->workers[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void note_expiry(struct service *service)
+{
+    const struct snapshot *snapshot = service->snapshot;
+    int64_t earliest = 0;
+
+    for (size_t i = 0; i < snapshot->config->listener_count; i++) {
+        int64_t expiry =
+            snapshot->tls[i] == NULL ? 0 : tls_server_expiry(snapshot->tls[i]);
+
+        if (expiry != 0 && (earliest == 0 || expiry < earliest)) {
+            earliest = expiry;
+        }
+    }
+    __atomic_store_n(&service->certificate_expiry, earliest, __ATOMIC_RELAXED);
+}
+
+static bool service_make(struct service *service, struct config *config,
+                         struct error *error)
+{
+    service->count = worker_count(config);
+    service->snapshot = snapshot_new(config, error);
+    if (service->snapshot == NULL || !state_folder(config, error)) {
+        return false;
+    }
+    note_expiry(service);
+    service->keys = key_watch_open(config->state, error);
+    service->keyring =
+        service->keys == NULL ? NULL : keyring_load(config->state, error);
+    service->ledger =
+        service->keyring == NULL ? NULL : ledger_open(config->state, error);
+    return service->ledger != NULL && journals_open(service, config, error) &&
+           workers_new(service, error);
+}
+
+struct service *service_new(struct config *config, struct error *error)
+{
+    struct service *service = calloc(1, sizeof *service);
+
+    CHECK(service != NULL);
+    return service_make(service, config, error) ? service : service_free(service);
+}
+
+/* ---- running ----------------------------------------------------------------------- */
+
+bool service_start(struct service *service,
+                   void (*written)(void *self, const struct entry *entry), void *self,
+                   struct error *error)
+{
+    const struct error_place place = { .file = service->snapshot->config->file };
+
+    if (!ledger_start(service->ledger, service->journals, service->count, written, self,
+                      error)) {
+        return false;
+    }
+    for (; service->started < service->count; service->started++) {
+        if (!worker_start(service->workers[service->started])) {
+            error_add(error, place, "a thread cannot be started");
+            return false;
+        }
+    }
+    __atomic_store_n(&service->ready, true, __ATOMIC_RELEASE);
+    return true;
+}
+
+const struct config *service_config(const struct service *service)
+{
+    return service->snapshot->config;
+}
+
+bool service_reload(struct service *service, struct config *config, struct error *error)
+{
+    struct snapshot *snapshot;
+
+    config_reload_check(service->snapshot->config, config, error);
+    if (error_any(error)) {
+        config_free(config);
+        return false;
+    }
+    snapshot = snapshot_new(config, error);
+    if (snapshot == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < service->count; i++) {
+        worker_reload(service->workers[i], snapshot_ref(snapshot));
+    }
+    snapshot_unref(service->snapshot);
+    service->snapshot = snapshot;
+    note_expiry(service);
+    return true;
+}
+
+bool service_rekey(struct service *service, struct error *error)
+{
+    struct keyring *keyring;
+
+    if (!key_watch_changed(service->keys)) {
+        return true;
+    }
+    keyring = keyring_load(service->snapshot->config->state, error);
+    if (keyring == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < service->count; i++) {
+        worker_rekey(service->workers[i], keyring_ref(keyring));
+    }
+    keyring_unref(service->keyring);
+    service->keyring = keyring;
+    return true;
+}
+
+void service_stop(struct service *service, bool now)
+{
+    __atomic_store_n(&service->ready, false, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < service->started; i++) {
+        worker_stop(service->workers[i], now ? WORKER_STOPS : WORKER_DRAINS);
+    }
+}
+
+bool service_stopped(const struct service *service)
+{
+    for (unsigned i = 0; i < service->started; i++) {
+        if (!worker_ended(service->workers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- ending ------------------------------------------------------------------------ */
+
+struct service *service_free(struct service *service)
+{
+    for (unsigned i = 0; i < service->started; i++) {
+        worker_join(service->workers[i]);
+    }
+    if (service->started > 0) {
+        ledger_stop(service->ledger);
+    }
+    for (unsigned i = 0; i < service->count; i++) {
+        worker_free(service->workers[i]);
+        metrics_shard_free(service->shards[i]);
+        journal_close(service->journals[i]);
+    }
+    ledger_close(service->ledger);
+    keyring_unref(service->keyring);
+    key_watch_close(service->keys);
+    snapshot_unref(service->snapshot);
+    free(service);
+    return NULL;
+}
+
+/* ---- looking ----------------------------------------------------------------------- */
+
+size_t service_shards(const struct service *service,
+                      struct metrics_shard *const **shards)
+{
+    *shards = service->shards;
+    return service->count;
+}
+
+bool service_ready(const struct service *service)
+{
+    return __atomic_load_n(&service->ready, __ATOMIC_ACQUIRE) &&
+           ledger_healthy(service->ledger);
+}
+
+int64_t service_certificate_expiry(const struct service *service)
+{
+    return __atomic_load_n(&service->certificate_expiry, __ATOMIC_RELAXED);
+}

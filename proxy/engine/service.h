@@ -1,0 +1,49 @@
+/* The whole data path as one thing: workers, journals, ledger, and what changes while they
+ * run. Started and steered by one thread (cli/run.c). */
+#ifndef ASSAY_ENGINE_SERVICE_H
+#define ASSAY_ENGINE_SERVICE_H
+
+#include "config/config.h"
+#include "proxy/meter/ledger.h"
+#include "proxy/meter/metrics.h"
+
+struct service;
+
+/* Makes everything: takes over the configuration, settles what an earlier process left,
+ * binds listeners. No thread runs yet. NULL and entries in *error on failure. */
+struct service *service_new(struct config *config, struct error *error);
+
+/* Starts the threads. `written` (may be NULL) is called on the ledger's thread for every
+ * entry that is safe in the ledger. */
+bool service_start(struct service *service,
+                   void (*written)(void *self, const struct entry *entry), void *self,
+                   struct error *error);
+
+/* The configuration in force. */
+const struct config *service_config(const struct service *service);
+
+/* Puts another configuration in force (taken over). On failure the old one stays, with
+ * entries in *error. */
+bool service_reload(struct service *service, struct config *config,
+                    struct error *error);
+
+/* Looks whether virtual keys changed and puts them in force: to be called several times a
+ * second. false and entries in *error if they cannot be read; the old ones stay. */
+bool service_rekey(struct service *service, struct error *error);
+
+/* Open exchanges finish, nothing new is accepted; `now`: they are cut. Returns at once. */
+void service_stop(struct service *service, bool now);
+
+/* Has every worker ended? */
+bool service_stopped(const struct service *service);
+
+/* Ends what service_stop() began and frees all. */
+struct service *service_free(struct service *service);
+
+/* For the admin thread; immutable between start and free. */
+size_t service_shards(const struct service *service,
+                      struct metrics_shard *const **shards);
+bool service_ready(const struct service *service);
+int64_t service_certificate_expiry(const struct service *service);
+
+#endif

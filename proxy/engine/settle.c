@@ -1,0 +1,113 @@
+#include "proxy/engine/settle.h"
+
+#include "proxy/base/clock.h"
+#include "proxy/engine/worker.h"
+
+static void store(char *array, size_t size, const char *value)
+{
+    text_store(array, size, span_text(value));
+}
+
+#define STORE(array, value) store(array, sizeof(array), value)
+
+void settle_open(struct exchange *x, const struct caller *caller)
+{
+    struct entry *entry = x->entry;
+
+    entry->started_ns = clock_unix_ns();
+    STORE(entry->team, caller->team);
+    STORE(entry->caller, caller->name);
+    STORE(entry->key, caller->key_id);
+    if (x->origin != NULL) {
+        STORE(entry->provider, x->origin->provider->name);
+    }
+    STORE(entry->dialect, x->dialect->name);
+    STORE(entry->operation, x->route->operation);
+    entry->free = (x->route->flags & ROUTE_FREE) != 0;
+}
+
+void settle_facts(struct exchange *x)
+{
+    struct entry *entry = x->entry;
+
+    STORE(entry->request_model, x->facts.model);
+    STORE(entry->service_tier, x->facts.service_tier);
+    STORE(entry->tool, x->claims.tool);
+    STORE(entry->tool_version, x->claims.tool_version);
+    STORE(entry->mode, x->claims.mode);
+    STORE(entry->session, x->claims.session);
+    STORE(entry->agent, x->claims.agent);
+    entry->retry = x->claims.retry;
+    entry->max_output = x->facts.max_output;
+    entry->stream = x->facts.stream;
+}
+
+static enum outcome outcome_of(const struct exchange *x)
+{
+    if (x->fault == FAULT_NONE) {
+        return OUTCOME_COMPLETE;
+    }
+    if (x->fault == FAULT_CLIENT_GONE) {
+        return OUTCOME_CLIENT_ABORT;
+    }
+    if (fault_row(x->fault)->blame == BLAME_UPSTREAM) {
+        return fault_row(x->fault)->status == 504 ? OUTCOME_TIMEOUT
+                                                  : OUTCOME_UPSTREAM_CUT;
+    }
+    return x->refused ? OUTCOME_REFUSED : OUTCOME_UPSTREAM_CUT;
+}
+
+/* Money: the table's price, else the provider's own word. What used no tokens costs
+ * nothing; what used tokens that nobody could count is unpriced, never free. */
+static void price(const struct exchange *x, struct entry *entry)
+{
+    const struct price_key key = {
+        .provider = span_text(entry->provider),
+        .model = span_text(entry->response_model[0] != '\0' ? entry->response_model
+                                                            : entry->request_model),
+        .service_tier = span_text(entry->service_tier),
+        .at_unix_ns = entry->started_ns,
+        .input_tokens = usage_input(&entry->usage),
+    };
+    struct price_rates rates;
+
+    if (entry->usage.reported_nanousd >= 0) {
+        entry->cost_nanousd = entry->usage.reported_nanousd;
+        entry->priced = 1;
+    } else if (entry->free || !x->response_watched || entry->status >= 400) {
+        entry->priced = 1;
+    } else if (entry->usage.source != USAGE_NONE &&
+               price_find(x->view->snapshot->prices, &key, &rates)) {
+        entry->cost_nanousd = price_cost(&rates, &entry->usage);
+        entry->priced = 1;
+    }
+}
+
+void settle(struct exchange *x)
+{
+    struct worker *worker = x->worker;
+    struct entry unowned = { .usage = { .reported_nanousd = -1 } };
+    struct entry *entry = x->entry != NULL ? x->entry : &unowned;
+    bool whole = x->response.ended;
+
+    if (x->entry != NULL) {
+        settle_facts(x);
+    }
+    entry->duration_us = (worker->loop->now_ns - x->began_ns) / NS_PER_US;
+    entry->request_bytes = x->request.bytes;
+    entry->response_bytes = x->response.bytes;
+    entry->status = x->status;
+    entry->fault = (uint8_t)x->fault;
+    entry->drained = x->state == EXCHANGE_DRAIN && whole;
+    if (x->answered != NULL) {
+        response_watch_settle(x->answered, whole, &x->facts, x->input_text_bytes,
+                              entry);
+    }
+    entry->outcome = (uint8_t)outcome_of(x);
+    price(x, entry);
+    metrics_count(worker->metrics, entry);
+    if (x->entry != NULL) {
+        journal_settle(worker->journal, x->entry);
+        x->entry = NULL;
+    }
+}

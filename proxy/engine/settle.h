@@ -1,0 +1,18 @@
+/* What an exchange leaves behind: the entry in its journal slot, priced and counted. */
+#ifndef ASSAY_ENGINE_SETTLE_H
+#define ASSAY_ENGINE_SETTLE_H
+
+#include "proxy/engine/exchange.h"
+#include "proxy/identity/identity.h"
+
+/* Writes what is known at the head: so that a crash leaves a row that says whose call it
+ * was and where it went. */
+void settle_open(struct exchange *exchange, const struct caller *caller);
+
+/* The same for what the body said. */
+void settle_facts(struct exchange *exchange);
+
+/* The exchange ends with exchange->fault: counts, prices and settles, once. */
+void settle(struct exchange *exchange);
+
+#endif

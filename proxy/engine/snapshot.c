@@ -1,0 +1,112 @@
+#include "proxy/engine/snapshot.h"
+
+#include <stdlib.h>
+
+static struct snapshot *snapshot_free(struct snapshot *snapshot)
+{
+    if (snapshot->tls != NULL) {
+        for (size_t i = 0; i < snapshot->config->listener_count; i++) {
+            tls_server_free(snapshot->tls[i]);
+        }
+        free(snapshot->tls);
+    }
+    price_table_free(snapshot->prices);
+    clients_free(snapshot->clients);
+    config_free(snapshot->config);
+    free(snapshot);
+    return NULL;
+}
+
+static struct tls_server *listener_tls(const struct config_listener *listener,
+                                       struct error *error)
+{
+    struct tls_certificate *certificates;
+    struct tls_server *server;
+
+    certificates = calloc(listener->certificate_count, sizeof *certificates);
+    CHECK(certificates != NULL);
+    for (size_t i = 0; i < listener->certificate_count; i++) {
+        certificates[i] = (struct tls_certificate){
+            .chain = listener->certificates[i].chain,
+            .key = listener->certificates[i].key,
+            .place = listener->certificates[i].place,
+        };
+    }
+    server = tls_server_new(certificates, listener->certificate_count, NULL, error);
+    free(certificates);
+    return server;
+}
+
+static bool snapshot_load(struct snapshot *snapshot, struct error *error)
+{
+    const struct config *config = snapshot->config;
+
+    snapshot->tls = calloc(config->listener_count, sizeof(struct tls_server *));
+    CHECK(snapshot->tls != NULL);
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i].certificate_count > 0) {
+            snapshot->tls[i] = listener_tls(&config->listeners[i], error);
+        }
+    }
+    snapshot->prices = price_table_load(config->prices, error);
+    snapshot->clients = clients_load(config->clients, error);
+    return !error_any(error);
+}
+
+struct snapshot *snapshot_new(struct config *config, struct error *error)
+{
+    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+
+    CHECK(snapshot != NULL);
+    snapshot->references = 1;
+    snapshot->config = config;
+    if (!snapshot_load(snapshot, error)) {
+        return snapshot_free(snapshot);
+    }
+    return snapshot;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+    __atomic_add_fetch(&snapshot->references, 1, __ATOMIC_RELAXED);
+    return snapshot;
+}
+
+struct snapshot *snapshot_unref(struct snapshot *snapshot)
+{
+    if (snapshot != NULL &&
+        __atomic_sub_fetch(&snapshot->references, 1, __ATOMIC_ACQ_REL) == 0) {
+        snapshot_free(snapshot);
+    }
+    return NULL;
+}
+
+struct keyring *keyring_load(const char *state, struct error *error)
+{
+    struct key_table *table = key_table_load(state, error);
+    struct keyring *keyring;
+
+    if (table == NULL) {
+        return NULL;
+    }
+    keyring = calloc(1, sizeof *keyring);
+    CHECK(keyring != NULL);
+    *keyring = (struct keyring){ .references = 1, .table = table };
+    return keyring;
+}
+
+struct keyring *keyring_ref(struct keyring *keyring)
+{
+    __atomic_add_fetch(&keyring->references, 1, __ATOMIC_RELAXED);
+    return keyring;
+}
+
+struct keyring *keyring_unref(struct keyring *keyring)
+{
+    if (keyring != NULL &&
+        __atomic_sub_fetch(&keyring->references, 1, __ATOMIC_ACQ_REL) == 0) {
+        key_table_free(keyring->table);
+        free(keyring);
+    }
+    return NULL;
+}

@@ -1,0 +1,38 @@
+/* What is in force: the configuration and everything made from it, immutable and counted.
+ * A reload makes a new one; exchanges finish under the one they began with. */
+#ifndef ASSAY_ENGINE_SNAPSHOT_H
+#define ASSAY_ENGINE_SNAPSHOT_H
+
+#include "certs/tls.h"
+#include "config/config.h"
+#include "filters/clients.h"
+#include "proxy/identity/virtual_key.h"
+#include "proxy/meter/price.h"
+
+struct snapshot {
+    unsigned references; /* atomic */
+    struct config *config;
+    struct price_table *prices;
+    struct clients *clients;
+    struct tls_server **tls; /* per listener; NULL: plain HTTP */
+};
+
+/* Reads prices, clients and certificates as `config` says. `config` is taken over, also
+ * on failure (NULL, with entries in *error). */
+struct snapshot *snapshot_new(struct config *config, struct error *error);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+/* Takes NULL; returns NULL. The last one frees it. */
+struct snapshot *snapshot_unref(struct snapshot *snapshot);
+
+/* The keys in force, counted in the same way: they change more often. */
+struct keyring {
+    unsigned references; /* atomic */
+    struct key_table *table;
+};
+
+/* NULL and entries in *error on failure. */
+struct keyring *keyring_load(const char *state, struct error *error);
+struct keyring *keyring_ref(struct keyring *keyring);
+struct keyring *keyring_unref(struct keyring *keyring);
+
+#endif

@@ -1,0 +1,282 @@
+#include "proxy/engine/splice.h"
+
+#include "filters/json/scan.h"
+
+#include <stdlib.h>
+
+/* ---- into the request -------------------------------------------------------------- */
+
+struct splice splice_plan(const struct facts *facts)
+{
+    if (facts->options_end == 0) {
+        return (struct splice){
+            .at = facts->body_open,
+            .insert = facts->body_empty
+                          ? SPAN("\"stream_options\":{\"include_usage\":true}")
+                          : SPAN("\"stream_options\":{\"include_usage\":true},"),
+        };
+    }
+    if (!facts->options_object) {
+        return (struct splice){
+            .at = facts->options_begin,
+            .remove = facts->options_end - facts->options_begin,
+            .insert = SPAN("{\"include_usage\":true}"),
+        };
+    }
+    if (facts->include_end != 0) {
+        return (struct splice){
+            .at = facts->include_begin,
+            .remove = facts->include_end - facts->include_begin,
+            .insert = SPAN("true"),
+        };
+    }
+    return (struct splice){
+        .at = facts->options_begin + 1,
+        .insert = facts->options_empty ? SPAN("\"include_usage\":true")
+                                       : SPAN("\"include_usage\":true,"),
+    };
+}
+
+/* Moves the first n bytes of one queue to the end of another. */
+static bool queue_move(struct block_queue *from, struct block_queue *to,
+                       struct block_pool *pool, uint64_t n)
+{
+    while (n > 0) {
+        struct span front = block_front(from);
+
+        if (front.len > n) {
+            front.len = (size_t)n;
+        }
+        if (front.len == 0 || !block_put(to, pool, front)) {
+            return false;
+        }
+        n -= front.len;
+        block_drop(from, pool, front.len);
+    }
+    return true;
+}
+
+bool splice_apply(const struct splice *splice, struct block_queue *body,
+                  struct block_pool *pool)
+{
+    struct block_queue spliced = { 0 };
+    bool whole;
+
+    CHECK(splice->at + splice->remove <= body->bytes);
+    whole = queue_move(body, &spliced, pool, splice->at);
+    if (whole) {
+        block_drop(body, pool, (size_t)splice->remove);
+        whole = block_put(&spliced, pool, splice->insert) &&
+                queue_move(body, &spliced, pool, body->bytes);
+    }
+    block_clear(body, pool);
+    *body = spliced;
+    return whole;
+}
+
+/* ---- out of the response ----------------------------------------------------------- */
+
+enum {
+    EVENT_MAX = 32 * 1024, /* a longer event is not the usage chunk */
+    TAG_CHOICES = 1,
+    TAG_CHOICE,
+    TAG_USAGE
+};
+
+struct strip {
+    char *held; /* the front of an incomplete event; EVENT_MAX */
+    size_t held_len;
+    bool line_empty; /* nothing on the current line yet */
+    bool after_cr;   /* the last byte was a CR: an LF belongs to it */
+    bool too_long;   /* the event's front is out already */
+    bool done;       /* the chunk is out, or there will be none */
+};
+
+static const struct scan_plan *usage_chunk_plan(void)
+{
+    static const struct scan_path paths[] = {
+        { "choices", TAG_CHOICES, false },
+        { "choices[]", TAG_CHOICE, false },
+        { "usage", TAG_USAGE, false },
+    };
+    static struct scan_plan *shared;
+    struct scan_plan *plan = __atomic_load_n(&shared, __ATOMIC_ACQUIRE);
+    struct scan_plan *expected = NULL;
+
+    if (plan != NULL) {
+        return plan;
+    }
+    plan = scan_plan_new(paths, sizeof paths / sizeof paths[0]);
+    if (!__atomic_compare_exchange_n(&shared, &expected, plan, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        scan_plan_free(plan);
+        plan = expected;
+    }
+    return plan;
+}
+
+struct strip *strip_new(void)
+{
+    struct strip *strip = calloc(1, sizeof *strip);
+
+    if (strip != NULL) {
+        strip->line_empty = true;
+    }
+    return strip;
+}
+
+struct strip *strip_free(struct strip *strip)
+{
+    if (strip != NULL) {
+        free(strip->held);
+        free(strip);
+    }
+    return NULL;
+}
+
+struct chunk_marks {
+    bool no_choice;
+    bool usage;
+};
+
+static void chunk_seen(void *self, const struct scan_value *value)
+{
+    struct chunk_marks *marks = self;
+
+    if (value->tag == TAG_CHOICES) {
+        marks->no_choice |= value->type == SCAN_ARRAY;
+    } else if (value->tag == TAG_CHOICE) {
+        marks->no_choice = false;
+    } else if (value->type == SCAN_OBJECT) {
+        marks->usage = true;
+    }
+}
+
+/* Does this whole event say {"choices":[], "usage":{...}}? */
+static bool is_usage_chunk(struct span event)
+{
+    const struct span data = SPAN("data:");
+    struct chunk_marks marks = { 0 };
+    struct scan scan;
+
+    while (event.len > 0 && (event.at[0] == '\n' || event.at[0] == '\r')) {
+        event = span_after(event, 1); /* the last byte of the blank line before */
+    }
+    if (!span_starts(event, data) ||
+        memmem(event.at, event.len, "\"usage\"", 7) == NULL) {
+        return false;
+    }
+    scan_init(&scan, usage_chunk_plan(), SCAN_TOLERANT);
+    scan_feed(&scan, span_after(event, data.len), chunk_seen, &marks);
+    if (scan_end(&scan, chunk_seen, &marks) != SCAN_COMPLETE) {
+        return false;
+    }
+    return marks.no_choice && marks.usage;
+}
+
+/* Length up to and with the blank line that ends the running event; 0: it goes on. */
+static size_t event_end(struct strip *strip, struct span piece)
+{
+    for (size_t i = 0; i < piece.len; i++) {
+        char c = piece.at[i];
+
+        if (c == '\n' && strip->after_cr) {
+            strip->after_cr = false; /* the line ended at its CR */
+            continue;
+        }
+        strip->after_cr = c == '\r';
+        if (c != '\n' && c != '\r') {
+            strip->line_empty = false;
+            continue;
+        }
+        if (!strip->line_empty) {
+            strip->line_empty = true;
+            continue;
+        }
+        /* The LF of a CRLF blank line goes with it, if it is here already. */
+        if (c == '\r' && i + 1 < piece.len && piece.at[i + 1] == '\n') {
+            strip->after_cr = false;
+            i++;
+        }
+        return i + 1;
+    }
+    return 0;
+}
+
+/* Keeps an event's front; false when it is too long for the chunk that is looked for. */
+static bool front_keep(struct strip *strip, struct span piece)
+{
+    if (strip->too_long || piece.len > EVENT_MAX - strip->held_len) {
+        return false;
+    }
+    if (strip->held == NULL) {
+        strip->held = malloc(EVENT_MAX);
+        if (strip->held == NULL) {
+            return false;
+        }
+    }
+    memcpy(strip->held + strip->held_len, piece.at, piece.len);
+    strip->held_len += piece.len;
+    return true;
+}
+
+static void front_release(struct strip *strip,
+                          void (*out)(void *self, struct span bytes), void *self)
+{
+    if (strip->held_len > 0) {
+        out(self, span_of(strip->held, strip->held_len));
+        strip->held_len = 0;
+    }
+}
+
+static void event_over(struct strip *strip, struct span rest,
+                       void (*out)(void *self, struct span bytes), void *self)
+{
+    if (strip->held_len == 0) {
+        if (!strip->too_long && is_usage_chunk(rest)) {
+            strip->done = true;
+        } else {
+            out(self, rest);
+        }
+    } else if (!front_keep(strip, rest)) {
+        front_release(strip, out, self);
+        out(self, rest);
+    } else if (is_usage_chunk(span_of(strip->held, strip->held_len))) {
+        strip->done = true;
+        strip->held_len = 0;
+    } else {
+        front_release(strip, out, self);
+    }
+    strip->too_long = false;
+}
+
+void strip_feed(struct strip *strip, struct span piece,
+                void (*out)(void *self, struct span bytes), void *self)
+{
+    while (piece.len > 0 && !strip->done) {
+        size_t end = event_end(strip, piece);
+
+        if (end == 0) {
+            if (!front_keep(strip, piece)) {
+                front_release(strip, out, self);
+                out(self, piece);
+                strip->too_long = true;
+            }
+            return;
+        }
+        event_over(strip, span_of(piece.at, end), out, self);
+        piece = span_after(piece, end);
+    }
+    if (piece.len > 0) {
+        out(self, piece);
+    }
+}
+
+void strip_end(struct strip *strip, void (*out)(void *self, struct span bytes),
+               void *self)
+{
+    if (strip->held_len > 0 && is_usage_chunk(span_of(strip->held, strip->held_len))) {
+        strip->held_len = 0;
+    }
+    front_release(strip, out, self);
+}

@@ -1,0 +1,189 @@
+#include "proxy/net/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 4096,
+    ACCEPTS_PER_TURN = 32, /* so that open connections get their turn */
+    PAUSE_MS = 100         /* without file descriptors */
+};
+
+struct listener {
+    int fd;
+    struct loop *loop;
+    struct event *event;
+    struct event *pause;
+    void (*accepted)(void *self, int fd);
+    void (*paused)(void *self);
+    void *self;
+};
+
+static socklen_t address_fill(const struct listen_address *address,
+                              struct sockaddr_storage *out)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    struct sockaddr_un *local = (struct sockaddr_un *)out;
+
+    memset(out, 0, sizeof *out);
+    if (address->path != NULL) {
+        if (strlen(address->path) >= sizeof local->sun_path) {
+            return 0;
+        }
+        local->sun_family = AF_UNIX;
+        memcpy(local->sun_path, address->path, strlen(address->path) + 1);
+        return sizeof *local;
+    }
+    if (inet_pton(AF_INET, address->host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(address->port);
+        return sizeof *v4;
+    }
+    if (inet_pton(AF_INET6, address->host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(address->port);
+        return sizeof *v6;
+    }
+    return 0;
+}
+
+static int socket_bind(const struct listen_address *address)
+{
+    struct sockaddr_storage where;
+    socklen_t size = address_fill(address, &where);
+    int on = 1;
+    int fd;
+
+    if (size == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    fd = socket(where.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    if (address->path != NULL) {
+        unlink(address->path);
+    } else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+               setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
+        close(fd);
+        return -1;
+    }
+    if (bind(fd, (struct sockaddr *)&where, size) != 0 || listen(fd, BACKLOG) != 0) {
+        int problem = errno;
+
+        close(fd);
+        errno = problem;
+        return -1;
+    }
+    return fd;
+}
+
+struct listener *listener_open(const struct listen_address *address,
+                               const struct listener *shared, struct error *error)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+
+    if (listener == NULL) {
+        error_add(error, address->place, "cannot listen: out of memory");
+        return NULL;
+    }
+    if (shared != NULL && address->path != NULL) {
+        listener->fd = dup(shared->fd);
+    } else {
+        listener->fd = socket_bind(address);
+    }
+    if (listener->fd < 0) {
+        const char *where = address->path != NULL ? address->path : address->host;
+
+        error_add(error, address->place, "cannot listen on %s port %u: %s", where,
+                  (unsigned)address->port, strerror(errno));
+        free(listener);
+        return NULL;
+    }
+    return listener;
+}
+
+static bool out_of_resources(int problem)
+{
+    return problem == EMFILE || problem == ENFILE || problem == ENOBUFS ||
+           problem == ENOMEM;
+}
+
+static void accepting_pauses(struct listener *listener)
+{
+    const struct timeval wait = { .tv_usec = PAUSE_MS * 1000 };
+
+    event_del(listener->event);
+    event_add(listener->pause, &wait);
+    if (listener->paused != NULL) {
+        listener->paused(listener->self);
+    }
+}
+
+static void accept_some(evutil_socket_t fd, short events, void *self)
+{
+    struct listener *listener = self;
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (client >= 0) {
+            listener->accepted(listener->self, client);
+        } else if (out_of_resources(errno)) {
+            accepting_pauses(listener);
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        }
+        /* Anything else concerns one connection that is gone already. */
+    }
+}
+
+static void pause_over(evutil_socket_t fd, short events, void *self)
+{
+    struct listener *listener = self;
+
+    (void)fd;
+    (void)events;
+    event_add(listener->event, NULL);
+}
+
+bool listener_start(struct listener *listener, struct loop *loop,
+                    void (*accepted)(void *self, int fd), void (*paused)(void *self),
+                    void *self)
+{
+    listener->loop = loop;
+    listener->accepted = accepted;
+    listener->paused = paused;
+    listener->self = self;
+    listener->event = event_new(loop->base, listener->fd, EV_READ | EV_PERSIST,
+                                accept_some, listener);
+    listener->pause = event_new(loop->base, -1, 0, pause_over, listener);
+    return listener->event != NULL && listener->pause != NULL &&
+           event_add(listener->event, NULL) == 0;
+}
+
+struct listener *listener_close(struct listener *listener)
+{
+    if (listener == NULL) {
+        return NULL;
+    }
+    if (listener->event != NULL) {
+        /* Connections that the kernel has completed would be reset by close(). */
+        accept_some(listener->fd, EV_READ, listener);
+        event_free(listener->event);
+    }
+    if (listener->pause != NULL) {
+        event_free(listener->pause);
+    }
+    close(listener->fd);
+    free(listener);
+    return NULL;
+}

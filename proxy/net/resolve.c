@@ -1,0 +1,249 @@
+#include "proxy/net/resolve.h"
+
+#include "proxy/base/clock.h"
+
+#include <event2/dns.h>
+#include <event2/util.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* evdns wants text. */
+#define QUERY_TIMEOUT_S "2"
+#define QUERY_ATTEMPTS  "2"
+
+struct resolver {
+    struct loop *loop;
+    struct evdns_base *dns; /* made when the first name needs it */
+};
+
+struct resolve_name {
+    struct resolver *resolver;
+    char *host;
+    uint16_t port;
+    bool literal; /* an address, not a name: never asked for */
+    bool failing;
+    struct evdns_getaddrinfo_request *request; /* NULL: none under way */
+    uint64_t asked_ns;                         /* of the newest answer; 0: none yet */
+    struct resolve_wait waits;                 /* ring */
+    struct event *failed; /* ends waits outside resolve_address() */
+    size_t count, next;
+    socklen_t lengths[RESOLVE_ADDRESSES_MAX];
+    struct sockaddr_storage addresses[RESOLVE_ADDRESSES_MAX];
+};
+
+struct resolver *resolver_new(struct loop *loop)
+{
+    struct resolver *resolver = calloc(1, sizeof *resolver);
+
+    if (resolver != NULL) {
+        resolver->loop = loop;
+    }
+    return resolver;
+}
+
+struct resolver *resolver_free(struct resolver *resolver)
+{
+    if (resolver != NULL) {
+        if (resolver->dns != NULL) {
+            evdns_base_free(resolver->dns, 0);
+        }
+        free(resolver);
+    }
+    return NULL;
+}
+
+static bool name_literal(struct resolve_name *name)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&name->addresses[0];
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&name->addresses[0];
+
+    if (inet_pton(AF_INET, name->host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(name->port);
+        name->lengths[0] = sizeof *v4;
+    } else if (inet_pton(AF_INET6, name->host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(name->port);
+        name->lengths[0] = sizeof *v6;
+    } else {
+        return false;
+    }
+    name->count = 1;
+    return true;
+}
+
+struct resolve_name *resolve_name_free(struct resolve_name *name)
+{
+    if (name == NULL) {
+        return NULL;
+    }
+    CHECK(name->waits.next == &name->waits);
+    if (name->failed != NULL) {
+        event_free(name->failed);
+        name->failed = NULL;
+    }
+    if (name->request != NULL) {
+        /* Its callback comes later, with EVUTIL_EAI_CANCEL, and frees what is left. */
+        name->resolver = NULL;
+        evdns_getaddrinfo_cancel(name->request);
+        return NULL;
+    }
+    free(name->host);
+    free(name);
+    return NULL;
+}
+
+static void waits_end(struct resolve_name *name)
+{
+    bool found = name->count > 0;
+
+    while (name->waits.next != &name->waits) {
+        struct resolve_wait *wait = name->waits.next;
+
+        resolve_cancel(wait);
+        wait->done(wait->owner, found);
+    }
+}
+
+static void failed_at_once(evutil_socket_t fd, short events, void *self)
+{
+    struct resolve_name *name = self;
+
+    (void)fd;
+    (void)events;
+    name->resolver->loop->now_ns = clock_monotonic_ns();
+    waits_end(name);
+}
+
+struct resolve_name *resolve_name_new(struct resolver *resolver, const char *host,
+                                      uint16_t port)
+{
+    struct resolve_name *name = calloc(1, sizeof *name);
+
+    if (name == NULL) {
+        return NULL;
+    }
+    name->resolver = resolver;
+    name->port = port;
+    name->waits.next = &name->waits;
+    name->waits.previous = &name->waits;
+    name->host = strdup(host);
+    name->failed = event_new(resolver->loop->base, -1, 0, failed_at_once, name);
+    if (name->host == NULL || name->failed == NULL) {
+        return resolve_name_free(name);
+    }
+    name->literal = name_literal(name);
+    return name;
+}
+
+static void addresses_keep(struct resolve_name *name,
+                           const struct evutil_addrinfo *answer)
+{
+    size_t count = 0;
+
+    for (; answer != NULL && count < RESOLVE_ADDRESSES_MAX; answer = answer->ai_next) {
+        if (answer->ai_addrlen <= sizeof name->addresses[0]) {
+            memcpy(&name->addresses[count], answer->ai_addr, answer->ai_addrlen);
+            name->lengths[count] = answer->ai_addrlen;
+            count++;
+        }
+    }
+    if (count > 0) {
+        name->count = count;
+        name->next = 0;
+    }
+}
+
+static void answered(int result, struct evutil_addrinfo *answer, void *self)
+{
+    struct resolve_name *name = self;
+
+    name->request = NULL;
+    if (name->resolver == NULL) { /* freed meanwhile */
+        resolve_name_free(name);
+    } else {
+        name->resolver->loop->now_ns = clock_monotonic_ns();
+        name->failing = result != 0;
+        name->asked_ns = name->resolver->loop->now_ns;
+        if (result == 0) {
+            addresses_keep(name, answer);
+        }
+        waits_end(name);
+    }
+    if (answer != NULL) {
+        evutil_freeaddrinfo(answer);
+    }
+}
+
+static void ask(struct resolve_name *name)
+{
+    struct resolver *resolver = name->resolver;
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = EVUTIL_AI_ADDRCONFIG,
+    };
+    char port[8];
+
+    if (resolver->dns == NULL) {
+        resolver->dns =
+            evdns_base_new(resolver->loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
+                                                     EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    }
+    if (resolver->dns == NULL) {
+        /* resolv.conf cannot be read: ask the hosts file and say so by failing. */
+        resolver->dns =
+            evdns_base_new(resolver->loop->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    }
+    if (resolver->dns == NULL) {
+        return;
+    }
+    evdns_base_set_option(resolver->dns, "timeout:", QUERY_TIMEOUT_S);
+    evdns_base_set_option(resolver->dns, "attempts:", QUERY_ATTEMPTS);
+    snprintf(port, sizeof port, "%u", (unsigned)name->port);
+    name->request =
+        evdns_getaddrinfo(resolver->dns, name->host, port, &hints, answered, name);
+}
+
+bool resolve_address(struct resolve_name *name, struct resolve_wait *wait,
+                     struct sockaddr_storage *address, socklen_t *length)
+{
+    uint64_t age_ns = name->resolver->loop->now_ns - name->asked_ns;
+    bool stale = name->asked_ns == 0 || age_ns > (uint64_t)RESOLVE_FRESH_S * NS_PER_S;
+
+    if (!name->literal && stale && name->request == NULL) {
+        ask(name);
+    }
+    if (name->count == 0) {
+        wait->next = &name->waits;
+        wait->previous = name->waits.previous;
+        wait->previous->next = wait;
+        name->waits.previous = wait;
+        if (name->request == NULL) {
+            event_active(name->failed, EV_TIMEOUT, 0);
+        }
+        return false;
+    }
+    *address = name->addresses[name->next];
+    *length = name->lengths[name->next];
+    name->next = (name->next + 1) % name->count;
+    return true;
+}
+
+void resolve_cancel(struct resolve_wait *wait)
+{
+    if (wait->next != NULL) {
+        wait->previous->next = wait->next;
+        wait->next->previous = wait->previous;
+        wait->next = NULL;
+        wait->previous = NULL;
+    }
+}
+
+bool resolve_failing(const struct resolve_name *name)
+{
+    return name->failing;
+}
