@@ -1,0 +1,102 @@
+"""The recorded exchanges in ../shared/corpus, as cases for the running proxy."""
+
+import base64
+import glob
+import json
+import os
+import re
+import zlib
+
+from proxy import shared
+
+# The APIs whose tokens must be counted exactly, and the provider that each case goes to.
+METERED = {'openai.chat', 'openai.completions', 'openai.responses', 'openai.embeddings',
+           'anthropic.messages'}
+OPENAI_SHAPED = {'groq.chat', 'mistral.chat', 'mistral.embeddings', 'writer.chat'}
+SPLICED = {'openai.chat', 'openai.completions'} | OPENAI_SHAPED
+FREE = {'anthropic.count_tokens', 'openai.count_tokens'}
+
+CREDENTIALS = {'authorization', 'x-api-key', 'api-key', 'x-goog-api-key', 'cookie',
+               'proxy-authorization', 'openai-organization', 'openai-project'}
+FRAMING = {'host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'te',
+           'keep-alive', 'proxy-connection', 'upgrade', 'trailer'}
+
+
+class Case:
+    """One recorded exchange."""
+
+    def __init__(self, row):
+        self.id = row['id']
+        self.api = row['api']
+        self.method = row['method']
+        self.path = row['path']
+        self.status = row['status']
+        self.stream = row['stream']
+        self.expected = row['expected']
+        self.flags = set(row['flags'])
+        self.request_fields = [(name, value) for name, value in row['request_headers']
+                               if name.lower() not in CREDENTIALS | FRAMING]
+        self.response_fields = [(name, value) for name, value in row['response_headers']
+                                if name.lower() not in FRAMING]
+        self.request_body = body_of(row, 'request_body')
+        self.response_body = body_of(row, 'response_body')
+        self.seed = zlib.crc32(self.id.encode())
+        self.provider = provider_of(row)
+
+    def asks_for_stream_without_usage(self):
+        """Is this a request whose stream would not report usage?"""
+        if self.api not in SPLICED or self.provider != 'openai':
+            return False
+        try:
+            body = json.loads(self.request_body)
+        except ValueError:
+            return False
+        options = body.get('stream_options') or {}
+        return body.get('stream') is True and options.get('include_usage') is not True
+
+
+def body_of(row, name):
+    if name + '_b64' in row:
+        return base64.b64decode(row[name + '_b64'])
+    return (row.get(name) or '').encode('utf-8', 'surrogatepass')
+
+
+def provider_of(row):
+    if row['api'].startswith('anthropic.') or row['provider'] == 'anthropic':
+        return 'anthropic'
+    if row['api'].startswith('openai.') or row['api'] in OPENAI_SHAPED or \
+            row['provider'] == 'openai':
+        return 'openai'
+    return 'other'
+
+
+def load(step=1):
+    """All cases; with `step` every step-th."""
+    rows = []
+    for name in sorted(glob.glob(shared('corpus', '*.jsonl'))):
+        with open(name, encoding='utf-8') as file:
+            rows += [json.loads(line) for line in file]
+    return [Case(row) for row in rows[::step]]
+
+
+def available():
+    return os.path.isdir(shared('corpus'))
+
+
+def without_usage_chunk(body):
+    """A recorded stream as a client sees it that did not ask for usage: without the event
+    that has usage and no choices. The body itself if there is none."""
+    kept = []
+    for block in re.split(rb'(?<=\n\n)|(?<=\r\n\r\n)', body):
+        if not is_usage_chunk(block):
+            kept.append(block)
+    return b''.join(kept)
+
+
+def is_usage_chunk(block):
+    data = b''.join(line[5:] for line in block.splitlines() if line.startswith(b'data:'))
+    try:
+        chunk = json.loads(data)
+    except ValueError:
+        return False
+    return isinstance(chunk, dict) and chunk.get('choices') == [] and bool(chunk.get('usage'))

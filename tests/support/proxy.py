@@ -1,0 +1,192 @@
+"""A running assay for a test: configuration, key, process, export."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+BINARY = os.environ.get('ASSAY', os.path.join(ROOT, 'build', 'assay'))
+START_SECONDS = 20
+EXPORT_SECONDS = 15
+
+
+def shared(*parts):
+    """A path in the folder of recordings and vectors that lies beside the repository."""
+    return os.path.join(ROOT, '..', 'shared', *parts)
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return sock.getsockname()[1]
+
+
+def yaml(value, indent=0):
+    """Plain values as YAML: enough for a configuration."""
+    pad = ' ' * indent
+    if isinstance(value, dict):
+        return ''.join('%s%s:%s' % (pad, key, nested(item, indent))
+                       for key, item in value.items())
+    return ''.join('%s-%s' % (pad, nested(item, indent)) for item in value)
+
+
+def nested(value, indent):
+    if isinstance(value, (dict, list)) and value:
+        return '\n' + yaml(value, indent + 2)
+    if isinstance(value, bool):
+        return ' ' + ('true' if value else 'false') + '\n'
+    return ' ' + json.dumps(value) + '\n'
+
+
+class Assay:
+    """One proxy over a folder of its own. Use it as a context manager."""
+
+    def __init__(self, providers, settings=None, listen=None, folder=None):
+        self.folder = folder or tempfile.mkdtemp(prefix='assay-test-')
+        self.owned = folder is None
+        self.port = free_port()
+        self.admin_port = free_port()
+        self.file = os.path.join(self.folder, 'assay.yaml')
+        self.log = os.path.join(self.folder, 'assay.log')
+        self.process = None
+        listener = {'address': '127.0.0.1:%d' % self.port, **(listen or {})}
+        self.config = {'listen': [listener],
+                       'admin': {'address': '127.0.0.1:%d' % self.admin_port},
+                       'state': os.path.join(self.folder, 'state'),
+                       'providers': providers, 'teams': {'tests': {'callers': ['tester']}},
+                       **(settings or {})}
+        os.makedirs(self.config['state'], mode=0o700, exist_ok=True)
+        self.write_config()
+        self.key = None
+
+    def write_config(self):
+        text = yaml(self.config)
+        with open(self.file + '.new', 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.replace(self.file + '.new', self.file)
+
+    def run(self, *arguments):
+        """Run an assay command to its end; its standard output."""
+        done = subprocess.run([BINARY, *arguments, '--config', self.file], timeout=60,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                              env=self.environment())
+        if done.returncode != 0:
+            raise RuntimeError('assay %s: exit status %d: %s' % (
+                arguments[0], done.returncode, done.stderr.decode(errors='replace')))
+        return done.stdout.decode()
+
+    @staticmethod
+    def environment():
+        return {'PATH': os.environ['PATH'], 'UPSTREAM_KEY': 'sk-upstream', **{
+            name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')}}
+
+    def add_key(self, caller='tester'):
+        return self.run('keys', 'add', '--team', 'tests', '--caller', caller).strip()
+
+    def start(self, preexec=None):
+        if self.key is None:
+            self.key = self.add_key()
+        with open(self.log, 'ab') as log:
+            self.process = subprocess.Popen(
+                [BINARY, 'run', '--config', self.file], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, env=self.environment(), preexec_fn=preexec)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.accepts():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop(signal.SIGKILL)
+                raise RuntimeError('assay did not start:\n' + self.log_tail())
+            time.sleep(0.02)
+        return self
+
+    def accepts(self):
+        try:
+            socket.create_connection(('127.0.0.1', self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, number=signal.SIGTERM, seconds=20):
+        """End the process; its exit status, or None if it had to be killed."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            status = None
+        self.process = None
+        return status
+
+    def export(self):
+        """The ledger's records."""
+        lines = self.run('export', '--format', 'jsonl').splitlines()
+        return [json.loads(line) for line in lines]
+
+    def export_all(self, ids):
+        """The ledger's records once all of these exchange ids are in it, or after a while."""
+        deadline = time.monotonic() + EXPORT_SECONDS
+        wanted = set(ids)
+        while True:
+            records = self.export()
+            missing = wanted - {record['id'] for record in records}
+            if not missing or time.monotonic() > deadline:
+                return records
+            time.sleep(0.2)
+
+    def log_tail(self, lines=30):
+        try:
+            with open(self.log, encoding='utf-8', errors='replace') as file:
+                return ''.join(file.readlines()[-lines:])
+        except OSError:
+            return ''
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+        if self.owned and not os.environ.get('ASSAY_KEEP'):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class DemoProvider:
+    """tests/demo/provider.py as a process, with its truth log."""
+
+    def __init__(self, folder, arguments=()):
+        self.truth_file = os.path.join(folder, 'truth.jsonl')
+        self.process = subprocess.Popen(
+            ['python3', os.path.join(ROOT, 'tests', 'demo', 'provider.py'), '--truth',
+             self.truth_file, '--credential', 'sk-upstream', *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        self.url = line.split()[-1]
+        self.port = int(self.url.rsplit(':', 1)[1])
+
+    def truth(self):
+        try:
+            with open(self.truth_file, encoding='utf-8') as file:
+                return [json.loads(line) for line in file]
+        except FileNotFoundError:
+            return []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(10)
+        self.process.stdout.close()
