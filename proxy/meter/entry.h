@@ -37,11 +37,10 @@ struct entry {
     char mode[12]; /* "interactive", "headless" or empty */
     char session[48];
     char agent[40]; /* sub-agent id */
-    /* what was called */
+    /* what was called, in OpenTelemetry's words where it has them */
     char provider[24];
     char dialect[24];
-    char
-        operation[20]; /* OpenTelemetry's gen_ai.operation.name: chat, embeddings ... */
+    char operation[20]; /* gen_ai.operation.name: chat, embeddings ... */
     char request_model[64];
     char response_model[64];
     char service_tier[16];

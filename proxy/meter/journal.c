@@ -606,3 +606,8 @@ uint32_t journal_in_use(const struct journal *journal)
 
     return atomic_load_explicit(&journal->taken, memory_order_relaxed) - released;
 }
+
+uint32_t journal_slots(const struct journal *journal)
+{
+    return journal->slots;
+}

@@ -56,4 +56,7 @@ void journal_release(struct journal *journal);
 /* Any thread: slots that are not free. */
 uint32_t journal_in_use(const struct journal *journal);
 
+/* Any thread: how many slots there are; at least as many as were asked for. */
+uint32_t journal_slots(const struct journal *journal);
+
 #endif

@@ -1,11 +1,19 @@
 /* The ledger: settled exchanges in SQLite (WAL), written in batches by a thread of its
- * own, each exactly once. Readers (report, export, admin) open it for themselves. */
+ * own, each exactly once. Readers (report, export, admin) open it for themselves.
+ *
+ * What a failure can cost: kill -9 nothing, for the journal keeps what is not committed;
+ * a power failure what was settled within the last LEDGER_WINDOW_MS and one commit.
+ *
+ * For people with sqlite3: the view `exchanges` has a readable row per exchange. */
 #ifndef ASSAY_METER_LEDGER_H
 #define ASSAY_METER_LEDGER_H
 
 #include "proxy/meter/journal.h"
 
 struct ledger;
+
+/* An entry is committed at most this long after it was settled, and the commit synced. */
+enum { LEDGER_WINDOW_MS = 100 };
 
 /* Opens or creates `directory`/ledger.db, for one writer. NULL and an entry in *error on
  * failure. */
@@ -14,7 +22,8 @@ struct ledger *ledger_close(struct ledger *ledger);
 
 /* Settles what an earlier process left in the journal: in one transaction, repeatable
  * after a crash at any point. Returns false and an entry in *error on failure. */
-bool ledger_recover(struct ledger *ledger, struct journal *journal, struct error *error);
+bool ledger_recover(struct ledger *ledger, struct journal *journal,
+                    struct error *error);
 
 /* Starts the writer thread over `count` journals, which outlive it. After each commit it
  * calls `written` (may be NULL) for every entry of the batch, on its own thread. */
@@ -28,14 +37,16 @@ void ledger_stop(struct ledger *ledger);
 /* Any thread: false while commits fail (disk full, I/O error); they are tried again. */
 bool ledger_healthy(const struct ledger *ledger);
 
-/* One row of a read: what to select and how to group lives in ledger_query. */
+/* Which entries to read. Time is that of the id, which is when the exchange was let
+ * through to its provider. */
 struct ledger_query {
-    uint64_t since_ns;  /* Unix time; 0: from the beginning */
-    uint64_t until_ns;  /* 0: to the end */
-    uint64_t after_id;  /* entries with greater ids only; 0: all */
+    uint64_t since_ns; /* Unix time, inclusive; 0: from the beginning */
+    uint64_t until_ns; /* exclusive; 0: to the end */
+    uint64_t after_id; /* entries with greater ids only; 0: all */
 };
 
-/* Calls back for every entry in the order of their ids, until it returns false. */
+/* Calls back for every entry in the order of their ids, until it returns false. An entry
+ * comes back as it was settled, but for started_ns, which is in whole microseconds. */
 bool ledger_each(const char *directory, const struct ledger_query *query,
                  bool (*each)(void *self, const struct entry *entry), void *self,
                  struct error *error);
@@ -54,11 +65,12 @@ enum ledger_by {
 };
 
 struct ledger_sum {
-    const char *team, *caller, *model, *tool, *provider, *dialect, *day, *outcome, *source;
+    const char *team, *caller, *model, *tool, *provider, *dialect, *day, *outcome,
+        *source;
     uint64_t exchanges;
-    uint64_t refused;           /* of them, nothing went upstream */
-    uint64_t not_reported;      /* of them, with usage that is not fully reported */
-    uint64_t unpriced;          /* of them, without a price */
+    uint64_t refused;      /* of them, nothing went upstream */
+    uint64_t not_reported; /* of the others, charged with usage not fully reported */
+    uint64_t unpriced;     /* of the others, charged without a known price */
     uint64_t tokens[TOKEN_CLASSES];
     uint64_t unpriced_tokens;
     int64_t cost_nanousd;

@@ -1,0 +1,282 @@
+/* The reading half of ledger.h: its own connection, one statement, one snapshot. */
+#include "proxy/base/clock.h"
+#include "proxy/base/fault.h"
+#include "proxy/meter/ledger.h"
+#include "proxy/meter/ledger_sql.h"
+
+#include <stdlib.h>
+
+static bool fail(sqlite3 *sqlite, struct error *error)
+{
+    error_add(error, (struct error_place){ 0 }, "ledger: cannot be read: %s",
+              sqlite3_errmsg(sqlite));
+    return false;
+}
+
+/* Binds ?1 and ?2, the ids that a query is about: from ?1 on, below ?2. */
+static void bind_range(sqlite3_stmt *statement, const struct ledger_query *query)
+{
+    uint64_t from = query->since_ns == 0 ? 0 : entry_id_at(query->since_ns);
+    uint64_t until = query->until_ns == 0 ? INT64_MAX : entry_id_at(query->until_ns);
+
+    if (from <= query->after_id) {
+        from = query->after_id + 1;
+    }
+    sqlite3_bind_int64(statement, 1, from > INT64_MAX ? INT64_MAX : (int64_t)from);
+    sqlite3_bind_int64(statement, 2, (int64_t)until);
+}
+
+/* --- entries ------------------------------------------------------------------------ */
+
+#define TEXT(name, field)              ", l." #name
+#define WORD(name, value, to, from)    ", l." #name
+#define MARK(name, field)              ", l." #name
+#define NUMBER(name, field)            ", e." #name
+#define KNOWN(name, value, known, bit) ", e." #name
+static const char select_entries[] =
+    "SELECT e.id, e.lead_us, e.cost_nanousd, e.reported_nanousd"
+#include "proxy/meter/ledger_column.def"
+    " FROM exchange e JOIN label l ON l.id = e.label"
+    " WHERE e.id >= ?1 AND e.id < ?2 ORDER BY e.id";
+#undef TEXT
+#undef WORD
+#undef MARK
+#undef NUMBER
+#undef KNOWN
+
+static struct span column_span(sqlite3_stmt *row, int at)
+{
+    const void *text = sqlite3_column_text(row, at);
+
+    return span_of(text, text == NULL ? 0 : (size_t)sqlite3_column_bytes(row, at));
+}
+
+static uint64_t column_number(sqlite3_stmt *row, int at)
+{
+    int64_t number = sqlite3_column_int64(row, at);
+
+    return number < 0 ? 0 : (uint64_t)number;
+}
+
+static bool column_known(sqlite3_stmt *row, int at)
+{
+    return sqlite3_column_type(row, at) != SQLITE_NULL;
+}
+
+static uint8_t outcome_of_word(struct span word)
+{
+    for (uint8_t i = 0; i < OUTCOMES; i++) {
+        if (span_equal(word, span_text(outcome_name(i)))) {
+            return i;
+        }
+    }
+    return OUTCOME_UNKNOWN;
+}
+
+static uint8_t usage_source_of_word(struct span word)
+{
+    for (uint8_t i = 0; i < USAGE_SOURCES; i++) {
+        if (span_equal(word, span_text(usage_source_name(i)))) {
+            return i;
+        }
+    }
+    return USAGE_NONE;
+}
+
+static uint8_t fault_of_word(struct span word)
+{
+    for (uint8_t i = 0; i < FAULT_COUNT; i++) {
+        if (span_equal(word, span_text(fault_row(i)->name))) {
+            return i;
+        }
+    }
+    return FAULT_NONE;
+}
+
+static void read_entry(sqlite3_stmt *row, struct entry *entry)
+{
+    int64_t lead_us = sqlite3_column_int64(row, 1);
+    int at = 4;
+
+    *entry = (struct entry){ .id = column_number(row, 0) };
+    entry->started_ns =
+        (entry_id_time(entry->id) / NS_PER_US - (uint64_t)lead_us) * NS_PER_US;
+    entry->priced = column_known(row, 2);
+    entry->cost_nanousd = sqlite3_column_int64(row, 2);
+    entry->usage.reported_nanousd =
+        column_known(row, 3) ? sqlite3_column_int64(row, 3) : -1;
+#define TEXT(name, field)                                                              \
+    text_store(entry->field, sizeof entry->field, column_span(row, at++));
+#define WORD(name, value, to, from) entry->value = from(column_span(row, at++));
+#define MARK(name, field)                                                              \
+    entry->field = (__typeof__(entry->field))column_number(row, at++);
+#define NUMBER(name, field)                                                            \
+    entry->field = (__typeof__(entry->field))column_number(row, at++);
+#define KNOWN(name, value, known, bit)                                                 \
+    entry->known |= (uint8_t)(column_known(row, at) ? 1U << (bit) : 0);                \
+    entry->value = column_number(row, at++);
+#include "proxy/meter/ledger_column.def"
+#undef TEXT
+#undef WORD
+#undef MARK
+#undef NUMBER
+#undef KNOWN
+}
+
+bool ledger_each(const char *directory, const struct ledger_query *query,
+                 bool (*each)(void *self, const struct entry *entry), void *self,
+                 struct error *error)
+{
+    sqlite3 *sqlite = ledger_db_read(directory, error);
+    sqlite3_stmt *statement = NULL;
+    struct entry entry;
+    bool good;
+    int result;
+
+    if (sqlite == NULL) {
+        return false;
+    }
+    result = sqlite3_prepare_v2(sqlite, select_entries, -1, &statement, NULL);
+    if (result == SQLITE_OK) {
+        bind_range(statement, query);
+        while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+            read_entry(statement, &entry);
+            if (!each(self, &entry)) {
+                result = SQLITE_DONE;
+                break;
+            }
+        }
+    }
+    good = result == SQLITE_DONE || fail(sqlite, error);
+    sqlite3_finalize(statement);
+    sqlite3_close(sqlite);
+    return good;
+}
+
+/* --- sums --------------------------------------------------------------------------- */
+
+/* SQLite's own sum() fails where a sum overflows: then one absurd count from a provider
+ * would take the whole report away. This one stays at the greatest number. */
+static void saturating_step(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    int64_t *sum = sqlite3_aggregate_context(context, sizeof *sum);
+
+    (void)count;
+    if (sum != NULL &&
+        __builtin_add_overflow(*sum, sqlite3_value_int64(values[0]), sum)) {
+        *sum = INT64_MAX;
+    }
+}
+
+static void saturating_value(sqlite3_context *context)
+{
+    int64_t *sum = sqlite3_aggregate_context(context, 0);
+
+    sqlite3_result_int64(context, sum == NULL ? 0 : *sum);
+}
+
+/* ?3 is the set of dimensions, as enum ledger_by. First by label, which needs no texts,
+ * then by the texts of the labels. */
+static const char select_sums[] =
+    "WITH by_label AS ("
+    "SELECT label,"
+    " CASE WHEN ?3 & 64"
+    "  THEN (((id >> 22) + 1704067200000) * 1000 - lead_us) / 86400000000 END AS day,"
+    " count(*) AS exchanges,"
+    " count(*) - count(cost_nanousd) AS unpriced,"
+    " add_up(input) AS input, add_up(cache_read) AS cache_read,"
+    " add_up(cache_write) AS cache_write, add_up(output) AS output,"
+    " add_up(reasoning) AS reasoning,"
+    " add_up(CASE WHEN cost_nanousd IS NULL THEN"
+    "  ifnull(input, 0) + ifnull(cache_read, 0) + ifnull(cache_write, 0)"
+    "  + ifnull(output, 0) + ifnull(reasoning, 0) ELSE 0 END) AS unpriced_tokens,"
+    " add_up(cost_nanousd) AS cost"
+    " FROM exchange WHERE id >= ?1 AND id < ?2 GROUP BY 1, 2)"
+    "SELECT"
+    " CASE WHEN ?3 & 1 THEN l.team END,"
+    " CASE WHEN ?3 & 2 THEN l.caller END,"
+    " CASE WHEN ?3 & 4 THEN ifnull(l.response_model, l.request_model) END,"
+    " CASE WHEN ?3 & 8 THEN l.tool END,"
+    " CASE WHEN ?3 & 16 THEN l.provider END,"
+    " CASE WHEN ?3 & 32 THEN l.dialect END,"
+    " date(s.day * 86400, 'unixepoch'),"
+    " CASE WHEN ?3 & 128 THEN l.outcome END,"
+    " CASE WHEN ?3 & 256 THEN l.usage_source END,"
+    " add_up(s.exchanges),"
+    " add_up(s.exchanges * (l.outcome = 'refused')),"
+    " add_up(s.exchanges * (l.outcome <> 'refused' AND NOT l.free"
+    "  AND l.usage_source <> 'reported')),"
+    " add_up(s.unpriced * (l.outcome <> 'refused' AND NOT l.free)),"
+    " add_up(s.input), add_up(s.cache_read), add_up(s.cache_write), add_up(s.output),"
+    " add_up(s.reasoning),"
+    " add_up(s.unpriced_tokens * NOT l.free),"
+    " add_up(s.cost) AS cost,"
+    " add_up(s.input + s.cache_read + s.cache_write + s.output + s.reasoning) AS tokens"
+    " FROM by_label s JOIN label l ON l.id = s.label"
+    " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    " ORDER BY cost DESC, tokens DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9";
+
+static const char *column_word(sqlite3_stmt *row, int at)
+{
+    const void *text = sqlite3_column_text(row, at);
+
+    return text == NULL ? "" : text;
+}
+
+static void read_sum(sqlite3_stmt *row, struct ledger_sum *sum)
+{
+    int at = 9;
+
+    *sum = (struct ledger_sum){
+        .team = column_word(row, 0),
+        .caller = column_word(row, 1),
+        .model = column_word(row, 2),
+        .tool = column_word(row, 3),
+        .provider = column_word(row, 4),
+        .dialect = column_word(row, 5),
+        .day = column_word(row, 6),
+        .outcome = column_word(row, 7),
+        .source = column_word(row, 8),
+    };
+    sum->exchanges = column_number(row, at++);
+    sum->refused = column_number(row, at++);
+    sum->not_reported = column_number(row, at++);
+    sum->unpriced = column_number(row, at++);
+    for (enum token_class of = 0; of < TOKEN_CLASSES; of++) {
+        sum->tokens[of] = column_number(row, at++);
+    }
+    sum->unpriced_tokens = column_number(row, at++);
+    sum->cost_nanousd = sqlite3_column_int64(row, at);
+}
+
+bool ledger_sums(const char *directory, const struct ledger_query *query, unsigned by,
+                 void (*each)(void *self, const struct ledger_sum *sum), void *self,
+                 struct error *error)
+{
+    sqlite3 *sqlite = ledger_db_read(directory, error);
+    sqlite3_stmt *statement = NULL;
+    struct ledger_sum sum;
+    bool good;
+    int result;
+
+    if (sqlite == NULL) {
+        return false;
+    }
+    result = sqlite3_create_function(sqlite, "add_up", 1, SQLITE_UTF8, NULL, NULL,
+                                     saturating_step, saturating_value);
+    if (result == SQLITE_OK) {
+        result = sqlite3_prepare_v2(sqlite, select_sums, -1, &statement, NULL);
+    }
+    if (result == SQLITE_OK) {
+        bind_range(statement, query);
+        sqlite3_bind_int64(statement, 3, by);
+        while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+            read_sum(statement, &sum);
+            each(self, &sum);
+        }
+    }
+    good = result == SQLITE_DONE || fail(sqlite, error);
+    sqlite3_finalize(statement);
+    sqlite3_close(sqlite);
+    return good;
+}

@@ -1,0 +1,716 @@
+#include "proxy/meter/ledger_sql.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include "proxy/base/clock.h"
+#include "proxy/base/fault.h"
+
+#include <xxhash.h>
+
+enum { APPLICATION_ID = 0x61737379 /* "assy" */ };
+
+/* The texts of an entry lie side by side. */
+enum {
+    LABEL_TEXTS_END = offsetof(struct entry, service_tier) +
+                      sizeof(((struct entry *)NULL)->service_tier),
+    LABEL_TEXTS = LABEL_TEXTS_END - offsetof(struct entry, team)
+};
+
+/* --- statements --------------------------------------------------------------------- */
+
+#define TEXT(name, field)           #name " TEXT, "
+#define WORD(name, value, to, from) #name " TEXT, "
+#define MARK(name, field)           #name " INTEGER NOT NULL, "
+static const char create_label[] = "CREATE TABLE label ("
+#include "proxy/meter/ledger_column.def"
+                                   "id INTEGER PRIMARY KEY) STRICT";
+#undef TEXT
+#undef WORD
+#undef MARK
+
+/* lead_us: how long before its id's millisecond an exchange began. */
+#define NUMBER(name, field)            #name " INTEGER NOT NULL, "
+#define KNOWN(name, value, known, bit) #name " INTEGER, "
+static const char create_exchange[] = "CREATE TABLE exchange ("
+                                      "id INTEGER PRIMARY KEY, "
+                                      "label INTEGER NOT NULL, "
+                                      "lead_us INTEGER NOT NULL, "
+#include "proxy/meter/ledger_column.def"
+                                      "cost_nanousd INTEGER, "
+                                      "reported_nanousd INTEGER) STRICT";
+#undef NUMBER
+#undef KNOWN
+
+#define DIGIT(shift)                                                                   \
+    "substr('0123456789abcdefghjkmnpqrstvwxyz', 1 + ((e.id >> " #shift ") & 31), 1)"
+#define TEXT(name, field)              "l." #name ", "
+#define WORD(name, value, to, from)    "l." #name ", "
+#define MARK(name, field)              "l." #name ", "
+#define NUMBER(name, field)            "e." #name ", "
+#define KNOWN(name, value, known, bit) "e." #name ", "
+static const char create_view[] =
+    "CREATE VIEW exchanges AS SELECT "
+    "'ax-' || " DIGIT(60) "||" DIGIT(55) "||" DIGIT(50) "||" DIGIT(45) "||" DIGIT(40) "||" DIGIT(35) "||" DIGIT(30) "||" DIGIT(
+        25) "||" DIGIT(20) "||" DIGIT(15) "||" DIGIT(10) "||" DIGIT(5) "||" DIGIT(0) " "
+                                                                                     "A"
+                                                                                     "S"
+                                                                                     " "
+                                                                                     "i"
+                                                                                     "d"
+                                                                                     ","
+                                                                                     " "
+                                                                                     "s"
+                                                                                     "t"
+                                                                                     "r"
+                                                                                     "f"
+                                                                                     "t"
+                                                                                     "i"
+                                                                                     "m"
+                                                                                     "e"
+                                                                                     "("
+                                                                                     "'"
+                                                                                     "%"
+                                                                                     "Y"
+                                                                                     "-"
+                                                                                     "%"
+                                                                                     "m"
+                                                                                     "-"
+                                                                                     "%"
+                                                                                     "d"
+                                                                                     "T"
+                                                                                     "%"
+                                                                                     "H"
+                                                                                     ":"
+                                                                                     "%"
+                                                                                     "M"
+                                                                                     ":"
+                                                                                     "%"
+                                                                                     "f"
+                                                                                     "Z"
+                                                                                     "'"
+                                                                                     ","
+                                                                                     " "
+                                                                                     "("
+                                                                                     "("
+                                                                                     "("
+                                                                                     "e"
+                                                                                     "."
+                                                                                     "i"
+                                                                                     "d"
+                                                                                     " "
+                                                                                     ">"
+                                                                                     ">"
+                                                                                     " "
+                                                                                     "2"
+                                                                                     "2"
+                                                                                     ")"
+                                                                                     " "
+                                                                                     "+"
+                                                                                     " "
+                                                                                     "1"
+                                                                                     "7"
+                                                                                     "0"
+                                                                                     "4"
+                                                                                     "0"
+                                                                                     "6"
+                                                                                     "7"
+                                                                                     "2"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     ")"
+                                                                                     " "
+                                                                                     "*"
+                                                                                     " "
+                                                                                     "1"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     " "
+                                                                                     "-"
+                                                                                     " "
+                                                                                     "e"
+                                                                                     "."
+                                                                                     "l"
+                                                                                     "e"
+                                                                                     "a"
+                                                                                     "d"
+                                                                                     "_"
+                                                                                     "u"
+                                                                                     "s"
+                                                                                     ")"
+                                                                                     " "
+                                                                                     "/"
+                                                                                     " "
+                                                                                     "1"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     " "
+                                                                                     "/"
+                                                                                     " "
+                                                                                     "1"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     "0"
+                                                                                     "."
+                                                                                     "0"
+                                                                                     ","
+                                                                                     " "
+                                                                                     "'"
+                                                                                     "u"
+                                                                                     "n"
+                                                                                     "i"
+                                                                                     "x"
+                                                                                     "e"
+                                                                                     "p"
+                                                                                     "o"
+                                                                                     "c"
+                                                                                     "h"
+                                                                                     "'"
+                                                                                     ")"
+                                                                                     " "
+                                                                                     "A"
+                                                                                     "S"
+                                                                                     " "
+                                                                                     "t"
+                                                                                     "i"
+                                                                                     "m"
+                                                                                     "e"
+                                                                                     ","
+                                                                                     " "
+#include "proxy/meter/ledger_column.def"
+                                                                                     "e"
+                                                                                     "."
+                                                                                     "c"
+                                                                                     "o"
+                                                                                     "s"
+                                                                                     "t"
+                                                                                     "_"
+                                                                                     "n"
+                                                                                     "a"
+                                                                                     "n"
+                                                                                     "o"
+                                                                                     "u"
+                                                                                     "s"
+                                                                                     "d"
+                                                                                     ","
+                                                                                     " "
+                                                                                     "e"
+                                                                                     "."
+                                                                                     "c"
+                                                                                     "o"
+                                                                                     "s"
+                                                                                     "t"
+                                                                                     "_"
+                                                                                     "n"
+                                                                                     "a"
+                                                                                     "n"
+                                                                                     "o"
+                                                                                     "u"
+                                                                                     "s"
+                                                                                     "d"
+                                                                                     " "
+                                                                                     "/"
+                                                                                     " "
+                                                                                     "1"
+                                                                                     "e"
+                                                                                     "9"
+                                                                                     " "
+                                                                                     "A"
+                                                                                     "S"
+                                                                                     " "
+                                                                                     "c"
+                                                                                     "o"
+                                                                                     "s"
+                                                                                     "t"
+                                                                                     "_"
+                                                                                     "u"
+                                                                                     "s"
+                                                                                     "d"
+                                                                                     ","
+                                                                                     " "
+                                                                                     "e"
+                                                                                     "."
+                                                                                     "r"
+                                                                                     "e"
+                                                                                     "p"
+                                                                                     "o"
+                                                                                     "r"
+                                                                                     "t"
+                                                                                     "e"
+                                                                                     "d"
+                                                                                     "_"
+                                                                                     "n"
+                                                                                     "a"
+                                                                                     "n"
+                                                                                     "o"
+                                                                                     "u"
+                                                                                     "s"
+                                                                                     "d"
+                                                                                     " "
+                                                                                     "F"
+                                                                                     "R"
+                                                                                     "O"
+                                                                                     "M"
+                                                                                     " "
+                                                                                     "e"
+                                                                                     "x"
+                                                                                     "c"
+                                                                                     "h"
+                                                                                     "a"
+                                                                                     "n"
+                                                                                     "g"
+                                                                                     "e"
+                                                                                     " "
+                                                                                     "e"
+                                                                                     " "
+                                                                                     "J"
+                                                                                     "O"
+                                                                                     "I"
+                                                                                     "N"
+                                                                                     " "
+                                                                                     "l"
+                                                                                     "a"
+                                                                                     "b"
+                                                                                     "e"
+                                                                                     "l"
+                                                                                     " "
+                                                                                     "l"
+                                                                                     " "
+                                                                                     "O"
+                                                                                     "N"
+                                                                                     " "
+                                                                                     "l"
+                                                                                     "."
+                                                                                     "i"
+                                                                                     "d"
+                                                                                     " "
+                                                                                     "="
+                                                                                     " "
+                                                                                     "e"
+                                                                                     "."
+                                                                                     "l"
+                                                                                     "a"
+                                                                                     "b"
+                                                                                     "e"
+                                                                                     "l";
+#undef TEXT
+#undef WORD
+#undef MARK
+#undef NUMBER
+#undef KNOWN
+
+#define TEXT(name, field)           "?, "
+#define WORD(name, value, to, from) "?, "
+#define MARK(name, field)           "?, "
+static const char insert_label[] = "INSERT INTO label VALUES ("
+#include "proxy/meter/ledger_column.def"
+                                   "NULL)";
+#undef TEXT
+#undef WORD
+#undef MARK
+
+#define NUMBER(name, field)            "?, "
+#define KNOWN(name, value, known, bit) "?, "
+static const char insert_exchange[] = "INSERT OR IGNORE INTO exchange VALUES (?, ?, ?, "
+#include "proxy/meter/ledger_column.def"
+                                      "?, ?)";
+#undef NUMBER
+#undef KNOWN
+
+/* --- labels ------------------------------------------------------------------------- */
+
+/* What an entry's label is made of, as it lies in the entry. */
+struct label_key {
+    char texts[LABEL_TEXTS];
+    uint16_t status;
+    uint8_t outcome, fault, stream, free, drained, source, flags, unused;
+};
+
+/* Which labels were written lately: a cache of limited size, WAYS places per label. One
+ * that fell out, or was written before a restart, is written once more, which costs a
+ * row and changes no sum. */
+enum { LABEL_SETS = 1024, LABEL_WAYS = 4 };
+
+struct label_known {
+    XXH128_hash_t hash;
+    int64_t id; /* 0: an empty place */
+};
+
+struct ledger_db {
+    sqlite3 *sqlite;
+    sqlite3_stmt *begin, *commit, *rollback, *add_label, *add_exchange;
+    uint64_t seed; /* a client that cannot know it cannot make labels collide */
+    uint8_t turn;  /* which place of a full set is given up next */
+    struct label_known known[LABEL_SETS][LABEL_WAYS];
+};
+
+static void label_key(struct label_key *key, const struct entry *entry)
+{
+    *key = (struct label_key){
+        .status = entry->status,
+        .outcome = entry->outcome,
+        .fault = entry->fault,
+        .stream = entry->stream,
+        .free = entry->free,
+        .drained = entry->drained,
+        .source = entry->usage.source,
+        .flags = entry->usage.flags,
+    };
+    memcpy(key->texts, (const char *)entry + offsetof(struct entry, team), LABEL_TEXTS);
+}
+
+static void bind_text(sqlite3_stmt *statement, int *at, const char *text)
+{
+    if (text[0] == '\0') {
+        sqlite3_bind_null(statement, (*at)++);
+    } else {
+        sqlite3_bind_text(statement, (*at)++, text, -1, SQLITE_STATIC);
+    }
+}
+
+/* Counts beyond what SQLite can hold are not counts; the greatest number stands for them. */
+static void bind_number(sqlite3_stmt *statement, int *at, uint64_t value)
+{
+    sqlite3_bind_int64(statement, (*at)++,
+                       value > INT64_MAX ? INT64_MAX : (int64_t)value);
+}
+
+static void bind_known(sqlite3_stmt *statement, int *at, uint64_t value, bool known)
+{
+    if (known) {
+        bind_number(statement, at, value);
+    } else {
+        sqlite3_bind_null(statement, (*at)++);
+    }
+}
+
+/* Runs a statement that returns no rows. */
+static bool run(sqlite3_stmt *statement)
+{
+    int result = sqlite3_step(statement);
+
+    sqlite3_reset(statement);
+    return result == SQLITE_DONE;
+}
+
+static const char *outcome_word(unsigned value)
+{
+    return outcome_name(value);
+}
+
+static const char *usage_source_word(unsigned value)
+{
+    return usage_source_name(value);
+}
+
+static const char *fault_word(unsigned value)
+{
+    return value == FAULT_NONE ? "" : fault_row(value)->name;
+}
+
+static bool label_add(struct ledger_db *db, const struct entry *entry)
+{
+    sqlite3_stmt *statement = db->add_label;
+    int at = 1;
+
+#define TEXT(name, field)           bind_text(statement, &at, entry->field);
+#define WORD(name, value, to, from) bind_text(statement, &at, to(entry->value));
+#define MARK(name, field)           bind_number(statement, &at, entry->field);
+#include "proxy/meter/ledger_column.def"
+#undef TEXT
+#undef WORD
+#undef MARK
+    return run(statement);
+}
+
+/* The number of the entry's label; 0 on failure. */
+static int64_t label_id(struct ledger_db *db, const struct entry *entry)
+{
+    struct label_key key;
+    struct label_known *set, *place;
+    XXH128_hash_t hash;
+
+    label_key(&key, entry);
+    hash = XXH3_128bits_withSeed(&key, sizeof key, db->seed);
+    set = db->known[hash.low64 % LABEL_SETS];
+    for (int way = 0; way < LABEL_WAYS; way++) {
+        if (set[way].id != 0 && XXH128_isEqual(set[way].hash, hash)) {
+            return set[way].id;
+        }
+    }
+    if (!label_add(db, entry)) {
+        return 0;
+    }
+    place = &set[db->turn++ % LABEL_WAYS];
+    *place = (struct label_known){ hash, sqlite3_last_insert_rowid(db->sqlite) };
+    return place->id;
+}
+
+/* --- writing ------------------------------------------------------------------------ */
+
+bool ledger_db_begin(struct ledger_db *db)
+{
+    return run(db->begin);
+}
+
+bool ledger_db_commit(struct ledger_db *db)
+{
+    return run(db->commit);
+}
+
+void ledger_db_rollback(struct ledger_db *db)
+{
+    /* Fails where SQLite has rolled back by itself, which is as good. */
+    if (sqlite3_get_autocommit(db->sqlite) == 0) {
+        (void)run(db->rollback);
+    }
+    memset(db->known, 0, sizeof db->known); /* labels were rolled back too */
+}
+
+bool ledger_db_add(struct ledger_db *db, const struct entry *entry)
+{
+    sqlite3_stmt *statement = db->add_exchange;
+    int64_t label = label_id(db, entry);
+    int at = 1;
+
+    if (label == 0) {
+        return false;
+    }
+    sqlite3_bind_int64(statement, at++, (int64_t)entry->id);
+    sqlite3_bind_int64(statement, at++, label);
+    sqlite3_bind_int64(statement, at++,
+                       (int64_t)(entry_id_time(entry->id) / NS_PER_US) -
+                           (int64_t)(entry->started_ns / NS_PER_US));
+#define NUMBER(name, field) bind_number(statement, &at, entry->field);
+#define KNOWN(name, value, known, bit)                                                 \
+    bind_known(statement, &at, entry->value, (entry->known >> (bit)&1) != 0);
+#include "proxy/meter/ledger_column.def"
+#undef NUMBER
+#undef KNOWN
+    if (entry->priced) {
+        sqlite3_bind_int64(statement, at++, entry->cost_nanousd);
+    } else {
+        sqlite3_bind_null(statement, at++);
+    }
+    if (entry->usage.reported_nanousd >= 0) {
+        sqlite3_bind_int64(statement, at, entry->usage.reported_nanousd);
+    } else {
+        sqlite3_bind_null(statement, at);
+    }
+    return run(statement);
+}
+
+const char *ledger_db_reason(const struct ledger_db *db)
+{
+    return sqlite3_errmsg(db->sqlite);
+}
+
+/* --- opening ------------------------------------------------------------------------ */
+
+static bool fail(struct error *error, const char *path, const char *why)
+{
+    error_add(error, (struct error_place){ 0 }, "ledger %s: %s", path, why);
+    return false;
+}
+
+static bool prepare(sqlite3 *sqlite, const char *sql, sqlite3_stmt **statement)
+{
+    return sqlite3_prepare_v3(sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, statement,
+                              NULL) == SQLITE_OK;
+}
+
+/* Runs a statement once, reading the first number it returns, if any. */
+static bool run_once(sqlite3 *sqlite, const char *sql, int64_t *number)
+{
+    sqlite3_stmt *statement;
+    int result;
+
+    if (!prepare(sqlite, sql, &statement)) {
+        return false;
+    }
+    result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        if (number != NULL) {
+            *number = sqlite3_column_int64(statement, 0);
+        }
+        result = SQLITE_DONE;
+    }
+    return sqlite3_finalize(statement) == SQLITE_OK && result == SQLITE_DONE;
+}
+
+static bool run_all(sqlite3 *sqlite, const char *const *statements)
+{
+    for (; *statements != NULL; statements++) {
+        if (!run_once(sqlite, *statements, NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* synchronous=FULL syncs the write-ahead log at every commit of a batch, which is what
+ * bounds the loss of a power failure; checkpoints are SQLite's own, by size. */
+static const char *const writer_settings[] = {
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 1000",
+    "PRAGMA journal_size_limit = 16777216",
+    "PRAGMA cache_size = -1024",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA mmap_size = 0",
+    NULL,
+};
+
+static const char *const schema[] = {
+    "BEGIN IMMEDIATE",
+    create_label,
+    create_exchange,
+    create_view,
+    "PRAGMA application_id = 1634956153", /* APPLICATION_ID */
+    "PRAGMA user_version = 1",            /* LEDGER_SCHEMA */
+    "COMMIT",
+    NULL,
+};
+
+static_assert(APPLICATION_ID == 1634956153 && LEDGER_SCHEMA == 1,
+              "as in the statements");
+
+/* Is this a ledger that this program can use? An empty database is one of version 0. */
+static bool read_version(sqlite3 *sqlite, const char *path, int64_t *version,
+                         struct error *error)
+{
+    int64_t application, tables;
+
+    if (!run_once(sqlite, "PRAGMA application_id", &application) ||
+        !run_once(sqlite, "PRAGMA user_version", version) ||
+        !run_once(sqlite, "SELECT count(*) FROM sqlite_schema", &tables)) {
+        return fail(error, path, sqlite3_errmsg(sqlite));
+    }
+    if (application != APPLICATION_ID && tables > 0) {
+        return fail(error, path, "is a database of another program");
+    }
+    if (*version > LEDGER_SCHEMA) {
+        error_add(error, (struct error_place){ 0 },
+                  "ledger %s: was written by a newer version of assay (schema %lld, "
+                  "this "
+                  "one knows %d)",
+                  path, (long long)*version, LEDGER_SCHEMA);
+        return false;
+    }
+    return true;
+}
+
+static bool open_writer(struct ledger_db *db, const char *path, struct error *error)
+{
+    int64_t version;
+
+    if (sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK) {
+        return fail(error, path,
+                    db->sqlite == NULL ? "no memory" : sqlite3_errmsg(db->sqlite));
+    }
+    sqlite3_busy_timeout(db->sqlite, 1000);
+    if (!read_version(db->sqlite, path, &version, error)) {
+        return false;
+    }
+    if (!run_all(db->sqlite, writer_settings) ||
+        (version == 0 && !run_all(db->sqlite, schema)) ||
+        !prepare(db->sqlite, "BEGIN IMMEDIATE", &db->begin) ||
+        !prepare(db->sqlite, "COMMIT", &db->commit) ||
+        !prepare(db->sqlite, "ROLLBACK", &db->rollback) ||
+        !prepare(db->sqlite, insert_label, &db->add_label) ||
+        !prepare(db->sqlite, insert_exchange, &db->add_exchange)) {
+        return fail(error, path, sqlite3_errmsg(db->sqlite));
+    }
+    return true;
+}
+
+enum { PATH_SIZE = 4096 };
+
+static bool make_path(const char *directory, char path[PATH_SIZE], struct error *error)
+{
+    int length = snprintf(path, PATH_SIZE, "%s/ledger.db", directory);
+
+    return (length > 0 && length < PATH_SIZE) ||
+           fail(error, directory, "has too long a path");
+}
+
+/* SQLite would create a file that everybody may read. */
+static bool create_private(const char *path, struct error *error)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0) {
+        return fail(error, path, strerror(errno));
+    }
+    close(fd);
+    return true;
+}
+
+struct ledger_db *ledger_db_open(const char *directory, struct error *error)
+{
+    struct ledger_db *db;
+    char path[PATH_SIZE];
+
+    if (!make_path(directory, path, error) || !create_private(path, error)) {
+        return NULL;
+    }
+    db = calloc(1, sizeof *db);
+    CHECK(db != NULL);
+    CHECK(getrandom(&db->seed, sizeof db->seed, 0) == sizeof db->seed);
+    return open_writer(db, path, error) ? db : ledger_db_close(db);
+}
+
+struct ledger_db *ledger_db_close(struct ledger_db *db)
+{
+    if (db == NULL) {
+        return NULL;
+    }
+    sqlite3_finalize(db->begin);
+    sqlite3_finalize(db->commit);
+    sqlite3_finalize(db->rollback);
+    sqlite3_finalize(db->add_label);
+    sqlite3_finalize(db->add_exchange);
+    sqlite3_close(db->sqlite);
+    free(db);
+    return NULL;
+}
+
+sqlite3 *ledger_db_read(const char *directory, struct error *error)
+{
+    char path[PATH_SIZE];
+    sqlite3 *sqlite = NULL;
+    int64_t version;
+
+    if (!make_path(directory, path, error)) {
+        return NULL;
+    }
+    if (sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK) {
+        fail(error, path, sqlite == NULL ? "no memory" : sqlite3_errmsg(sqlite));
+        sqlite3_close(sqlite);
+        return NULL;
+    }
+    sqlite3_busy_timeout(sqlite, 1000);
+    if (!read_version(sqlite, path, &version, error)) {
+        sqlite3_close(sqlite);
+        return NULL;
+    }
+    if (version == 0) {
+        fail(error, path, "holds no ledger yet");
+        sqlite3_close(sqlite);
+        return NULL;
+    }
+    return sqlite;
+}

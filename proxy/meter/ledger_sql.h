@@ -1,0 +1,36 @@
+/* The ledger's database: schema, and the writer that adds entries within transactions.
+ * Every SQL statement is a constant text.
+ *
+ * Two tables. What repeats (who, what, how it ended) is a row of `label`, written once
+ * and then referred to by number; `exchange` has a row of plain integers per entry. */
+#ifndef ASSAY_METER_LEDGER_SQL_H
+#define ASSAY_METER_LEDGER_SQL_H
+
+#include "proxy/base/check.h"
+#include "proxy/base/error.h"
+#include "proxy/meter/entry.h"
+
+#include <sqlite3.h>
+
+enum { LEDGER_SCHEMA = 1 };
+
+struct ledger_db;
+
+/* Opens `directory`/ledger.db for writing and creates what is missing, or NULL. */
+struct ledger_db *ledger_db_open(const char *directory, struct error *error);
+struct ledger_db *ledger_db_close(struct ledger_db *db);
+
+/* One transaction: false means that it must be rolled back. An entry whose id is there
+ * already is left as it is. */
+bool ledger_db_begin(struct ledger_db *db) MUST_CHECK;
+bool ledger_db_add(struct ledger_db *db, const struct entry *entry) MUST_CHECK;
+bool ledger_db_commit(struct ledger_db *db) MUST_CHECK;
+void ledger_db_rollback(struct ledger_db *db);
+
+/* Why the last call failed. */
+const char *ledger_db_reason(const struct ledger_db *db);
+
+/* Opens `directory`/ledger.db for reading; NULL and an entry in *error on failure. */
+sqlite3 *ledger_db_read(const char *directory, struct error *error);
+
+#endif
