@@ -1,0 +1,71 @@
+/* Event streams of arbitrary bytes: every split gives the same data and events. */
+#include "filters/frame/sse.h"
+#include "proxy/base/check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+struct digest {
+    uint64_t sum;
+    uint64_t data; /* bytes of the event being read */
+    uint64_t events;
+};
+
+static void add(struct digest *digest, struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        digest->sum = (digest->sum ^ (unsigned char)bytes.at[i]) * 0x100000001b3;
+    }
+}
+
+static void note_data(void *self, struct span piece)
+{
+    struct digest *digest = self;
+
+    CHECK(piece.len > 0);
+    digest->data += piece.len;
+    add(digest, piece);
+}
+
+static void note_event(void *self, struct span name)
+{
+    struct digest *digest = self;
+
+    CHECK(name.len <= SSE_NAME_MAX);
+    add(digest, SPAN("|"));
+    add(digest, name);
+    add(digest, span_of((const char *)&digest->data, sizeof(digest->data)));
+    digest->data = 0;
+    digest->events++;
+}
+
+static struct digest read_stream(struct span stream, size_t step)
+{
+    static const struct sse_sink sink = { note_data, note_event };
+    struct digest digest = { .sum = 0 };
+    struct sse sse;
+
+    sse_init(&sse);
+    while (stream.len > 0) {
+        size_t len = stream.len < step ? stream.len : step;
+
+        sse_feed(&sse, span_of(stream.at, len), &sink, &digest);
+        stream = span_after(stream, len);
+    }
+    add(&digest, sse_end(&sse, &sink, &digest) ? SPAN("open") : SPAN("closed"));
+    add(&digest, span_of(sse.id, sse.id_len));
+    CHECK(digest.events == sse.events && digest.data == 0);
+    return digest;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    struct span stream = span_of((const char *)bytes, size);
+    struct digest whole = read_stream(stream, SIZE_MAX);
+
+    for (size_t step = 1; step < 200; step = step * 3 + 1) {
+        struct digest split = read_stream(stream, step);
+
+        CHECK(split.sum == whole.sum && split.events == whole.events);
+    }
+    return 0;
+}
