@@ -30,11 +30,11 @@ static size_t slot_of(struct span name)
 
 static __attribute__((constructor)) void make_chains(void)
 {
-    for (uint8_t id = FIELD_OTHER + 1; id < FIELD_NAME_COUNT; id++) {
+    for (unsigned id = FIELD_OTHER + 1; id < FIELD_NAME_COUNT; id++) {
         size_t slot = slot_of(names[id]);
 
         next_in_slot[id] = first_in_slot[slot];
-        first_in_slot[slot] = id;
+        first_in_slot[slot] = (uint8_t)id;
     }
 }
 

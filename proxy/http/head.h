@@ -68,8 +68,10 @@ struct head {
  * an earlier call looked (start with 0). Returns FAULT_NONE with *size = 0 while the end
  * has not come, with *size = bytes up to and with the blank line when it has. Illegal
  * bytes (a bare CR or LF, NUL and other controls) and heads over HEAD_SIZE_MAX are faults
- * as soon as they are seen. A request may be preceded by at most two CRLF (RFC 9112,
- * section 2.2), which count as part of its head. */
+ * as soon as they are seen; so are a first line over HEAD_LINE_MAX and one that no
+ * HTTP/1.x message begins with. A request may be preceded by at most two CRLF (RFC 9112,
+ * section 2.2), which count as part of its head. The faults name what is wrong with a
+ * request; in a response each of them means FAULT_UPSTREAM_HEAD. */
 enum fault head_find_end(struct span bytes, size_t *scanned, size_t *size) MUST_CHECK;
 
 /* Parses and judges one whole request head, as found by head_find_end(): every rule of

@@ -260,7 +260,7 @@ static void test_unfinished_bodies_wait(void **state)
 static void test_large_chunks_are_not_cut(void **state)
 {
     static char body[DATA_MAX + 32];
-    int len = snprintf(body, sizeof(body), "%x\r\n", DATA_MAX - 16);
+    int len = snprintf(body, sizeof(body), "%x\r\n", DATA_MAX - 16u);
 
     (void)state;
     memset(body + len, 'x', DATA_MAX - 16);

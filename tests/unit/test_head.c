@@ -242,8 +242,7 @@ static void test_bad_framing_fields(void **state)
         "Content-Length: 5.0\r\n",
         "Content-Length: 9223372036854775808\r\n",
         "Content-Length: 18446744073709551621\r\n",
-        "Content-Length: \xa0"
-        "5\r\n",
+        "Content-Length: \240 5\r\n",
         "Content_Length: 5\r\n",
         "Transfer_Encoding: chunked\r\n",
         "Content-Length: 5\r\nContent_Length: 5\r\n",
