@@ -79,7 +79,7 @@ static bool bracketed_parse(struct span *rest, struct numeric_host *numeric)
 static const char *unix_parse(struct span path, struct arena *arena,
                               struct config_address *address)
 {
-    if (path.len == 0 || path.at[0] != '/') {
+    if (!span_starts(path, SPAN("/"))) {
         return "needs an absolute path, as in unix:/run/assay.sock";
     }
     if (path.len >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
@@ -95,7 +95,7 @@ const char *address_parse(const char *text, struct arena *arena,
 {
     static const char shape[] =
         "is not an address, such as 127.0.0.1:8080, [::1]:8080 or unix:/path";
-    struct span rest = span_text(text);
+    struct span rest = span_of(text, strlen(text));
     struct numeric_host numeric;
 
     address->text = arena_copy(arena, rest).at;
@@ -117,7 +117,7 @@ const char *address_parse(const char *text, struct arena *arena,
         }
         rest = span_after(rest, end);
     }
-    if (rest.len == 0 || rest.at[0] != ':') {
+    if (!span_starts(rest, SPAN(":"))) {
         return "has no port, as in 127.0.0.1:8080";
     }
     if (!port_parse(span_after(rest, 1), &address->port)) {
@@ -262,7 +262,7 @@ static bool scheme_parse(struct span *rest, struct config_provider *provider)
 const char *url_parse(const char *text, struct arena *arena,
                       struct config_provider *provider)
 {
-    struct span rest = span_text(text);
+    struct span rest = span_of(text, strlen(text));
     struct span base;
 
     if (!scheme_parse(&rest, provider)) {
@@ -277,7 +277,7 @@ const char *url_parse(const char *text, struct arena *arena,
     if (!host_parse(&rest, arena, provider)) {
         return "has no valid host";
     }
-    if (rest.len > 0 && rest.at[0] == ':') {
+    if (span_starts(rest, SPAN(":"))) {
         size_t end = span_find(rest, '/');
 
         if (!port_parse(span_of(rest.at + 1, end - 1), &provider->port)) {
@@ -285,7 +285,7 @@ const char *url_parse(const char *text, struct arena *arena,
         }
         rest = span_after(rest, end);
     }
-    if (rest.len > 0 && rest.at[0] != '/') {
+    if (rest.len > 0 && !span_starts(rest, SPAN("/"))) {
         return "has something after its host that is neither a port nor a path";
     }
     if (!base_parse(rest, &base)) {

@@ -112,11 +112,18 @@ static void fill_texts(struct loader *loader, const struct field *field,
     *(const char ***)member = texts;
 }
 
-/* Notes an element's name and place in its struct, where its group wants them. */
-static void label_element(struct loader *loader, const struct field_group *group,
+/* Where an element's mistakes are told: at its name, if it has one. */
+static struct error_place element_place(const struct node *node)
+{
+    return node->key == NULL ? node->place : node->key_place;
+}
+
+/* Notes an element's name and place in its struct, where its group wants them; false (and
+ * told) without memory. */
+static bool label_element(struct loader *loader, const struct field_group *group,
                           const struct node *node, char *element)
 {
-    struct error_place place = node->key == NULL ? node->place : node->key_place;
+    struct error_place place = element_place(node);
     struct span name;
 
     if (group->place_offset != NO_OFFSET) {
@@ -124,8 +131,13 @@ static void label_element(struct loader *loader, const struct field_group *group
     }
     if (group->name_offset != NO_OFFSET) {
         name = arena_copy(&loader->loaded->arena, span_text(node->key));
+        if (name.at == NULL) {
+            error_add(loader->error, place, "does not fit into memory");
+            return false;
+        }
         memcpy(element + group->name_offset, &name.at, sizeof name.at);
     }
+    return true;
 }
 
 static void fill_elements(struct loader *loader, const struct field *field,
@@ -144,17 +156,18 @@ static void fill_elements(struct loader *loader, const struct field *field,
     if (elements == NULL) {
         return;
     }
+    /* Linked before they are filled, so that config_free() finds every secret. */
+    memcpy((char *)target + field->offset, &elements, sizeof elements);
     for (const struct node *node = list->first; node != NULL; node = node->next) {
         char *element = elements + count++ * group->size;
 
-        label_element(loader, group, node, element);
+        if (!label_element(loader, group, node, element)) {
+            return;
+        }
+        memcpy((char *)target + field->count_offset, &count, sizeof count);
         fill_group(loader,
-                   &(struct filling){ group, node,
-                                      node->key == NULL ? node->place : node->key_place,
-                                      element });
+                   &(struct filling){ group, node, element_place(node), element });
     }
-    memcpy((char *)target + field->offset, &elements, sizeof elements);
-    memcpy((char *)target + field->count_offset, &count, sizeof count);
 }
 
 static void fill_absent(struct loader *loader, const struct field *field,

@@ -83,7 +83,7 @@ static void set_path(const struct setting *setting)
         error_add(setting->reader->error, setting->place, "an empty path");
         return;
     }
-    if (path.at[0] != '/' && !span_equal(path, SPAN("-"))) {
+    if (!span_starts(path, SPAN("/")) && !span_equal(path, SPAN("-"))) {
         text_put(&joined, folder);
     }
     text_put(&joined, path);

@@ -81,7 +81,7 @@ static void print_teams(const struct config *config)
 }
 
 /* Authorities and names that providers' certificates will be verified with. */
-static void check_clients(const struct config *config, struct error *error)
+static void check_authorities(const struct config *config, struct error *error)
 {
     for (size_t i = 0; i < config->provider_count; i++) {
         const struct config_provider *provider = &config->providers[i];
@@ -93,10 +93,30 @@ static void check_clients(const struct config *config, struct error *error)
     }
 }
 
+static void print_summary(const struct config *config)
+{
+    printf("%s: ok\n", config->file);
+    print_listeners(config);
+    print_providers(config);
+    print_teams(config);
+}
+
+/* Certificates, authorities, prices and clients: what the configuration names. */
+static void check_named_files(struct config *config, struct error *error)
+{
+    struct snapshot *snapshot;
+
+    check_authorities(config, error);
+    snapshot = snapshot_new(config, error); /* owns config, even if it fails */
+    if (!error_any(error)) {
+        print_summary(config);
+    }
+    snapshot_unref(snapshot);
+}
+
 /* Prints the summary, or all mistakes. */
 static int check(const struct command_line *line, bool resolve)
 {
-    struct snapshot *snapshot = NULL;
     struct config *config;
     struct error error;
     bool good;
@@ -104,23 +124,14 @@ static int check(const struct command_line *line, bool resolve)
     error_init(&error);
     config = command_config_read(line, resolve, &error);
     if (config != NULL && resolve) {
-        check_clients(config, &error);
-        snapshot = snapshot_new(config, &error); /* owns config, even if it fails */
-    }
-    good = !error_any(&error);
-    if (good) {
-        printf("%s: ok\n", line->config);
-        print_listeners(config);
-        print_providers(config);
-        print_teams(config);
-    }
-    error_print(&error, stderr);
-    error_done(&error);
-    if (resolve) {
-        snapshot_unref(snapshot);
-    } else {
+        check_named_files(config, &error);
+    } else if (config != NULL) {
+        print_summary(config);
         config_free(config);
     }
+    good = !error_any(&error);
+    error_print(&error, stderr);
+    error_done(&error);
     return good ? COMMAND_OK : COMMAND_MISUSED;
 }
 

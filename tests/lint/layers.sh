@@ -15,6 +15,7 @@ awk '
     {
         split($0, part, ":"); from = layer(part[1])
         match($0, /"[^"]+"/); to = layer(substr($0, RSTART + 1, RLENGTH - 2))
+        if (part[1] == "proxy/main.c" && to == "proxy/cli") next # above all layers
         if (from == "" || to == "") { print "no layer: " $0; bad = 1 }
         else if (from != to && rank[to] >= rank[from]) { print "upwards: " $0; bad = 1 }
     }
