@@ -20,7 +20,7 @@ static int set_up(void **state)
 {
     (void)state;
     error_init(&error);
-    strcpy(folder, "/tmp/test_mint.XXXXXX");
+    snprintf(folder, sizeof folder, "/tmp/test_mint.XXXXXX");
     assert_non_null(mkdtemp(folder));
     return 0;
 }

@@ -1,7 +1,8 @@
+#include "proxy/base/text.h"
 #include "proxy/identity/virtual_key.h"
 
 #include <dirent.h>
-#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
     assert_non_null(fixture);
-    strcpy(fixture->folder, "/tmp/test_virtual_key.XXXXXX");
+    snprintf(fixture->folder, sizeof fixture->folder, "/tmp/test_virtual_key.XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
     snprintf(fixture->state, sizeof fixture->state, "%s/state", fixture->folder);
     error_init(&fixture->error);
@@ -202,23 +203,24 @@ static void rotation_replaces_a_key_after_a_grace(void **state)
 
 static void list_one(void *self, const struct key_record *record)
 {
-    char *ids = self;
+    struct text *ids = self;
 
-    strcat(ids, record->id);
-    strcat(ids, " ");
+    text_put(ids, span_text(record->id));
+    text_put_char(ids, ' ');
 }
 
 static void the_list_shows_every_key(void **state)
 {
     struct fixture *fixture = *state;
     char key[KEY_TEXT_SIZE];
-    char ids[64] = "";
+    char memory[64];
+    struct text ids = text_over(memory, sizeof memory);
 
     for (int i = 0; i < 3; i++) {
         add(fixture, 0, key);
     }
-    assert_true(key_list(fixture->state, list_one, ids, &fixture->error));
-    assert_int_equal(strlen(ids), 3 * 13);
+    assert_true(key_list(fixture->state, list_one, &ids, &fixture->error));
+    assert_int_equal(ids.len, 3 * KEY_ID_SIZE);
 }
 
 static void unknown_expired_and_revoked_keys_are_all_refused(void **state)
@@ -393,6 +395,45 @@ static void a_file_that_is_no_store_is_refused(void **state)
     assert_int_equal(fixture->error.count, 2);
 }
 
+struct lookups {
+    const struct key_table *table;
+    const char *key;
+    size_t found;
+};
+
+static void *look_up_often(void *self)
+{
+    struct lookups *lookups = self;
+
+    for (int i = 0; i < 1000; i++) {
+        lookups->found +=
+            key_table_find(lookups->table, span_text(lookups->key), NOW) != NULL;
+    }
+    return NULL;
+}
+
+static void threads_share_a_table(void **state)
+{
+    enum { THREADS = 4 };
+    char key[KEY_TEXT_SIZE];
+    struct lookups lookups[THREADS];
+    pthread_t threads[THREADS];
+    struct key_table *table;
+
+    add(*state, 0, key);
+    table = load(*state);
+    for (size_t i = 0; i < THREADS; i++) {
+        lookups[i] = (struct lookups){ .table = table, .key = key };
+        assert_int_equal(pthread_create(&threads[i], NULL, look_up_often, &lookups[i]),
+                         0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(lookups[i].found, 1000);
+    }
+    key_table_free(table);
+}
+
 static double seconds(void)
 {
     struct timespec now;
@@ -440,6 +481,7 @@ int main(void)
         TEST(the_key_itself_is_written_nowhere),
         TEST(only_the_owner_reads_the_store),
         TEST(a_file_that_is_no_store_is_refused),
+        TEST(threads_share_a_table),
         TEST(a_lookup_is_quick),
     };
 
