@@ -38,7 +38,7 @@ static int run_line(const char *line)
     fflush(stdout);
     dup2(fileno(file), STDOUT_FILENO);
     dup2(fileno(file), STDERR_FILENO);
-    status = command_run(argc, argv);
+    status = command_main(argc, argv);
     fflush(stdout);
     dup2(saved[0], STDOUT_FILENO);
     dup2(saved[1], STDERR_FILENO);
