@@ -10,22 +10,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TABLE_BUDGET = 4 << 20, CLIENTS_MAX = 512 };
-
-/* A header field whose name is compared once, when the table is read. */
-struct field_ref {
-    enum field_name id; /* FIELD_OTHER: by name */
-    struct span name;
+enum {
+    TABLE_BUDGET = 4 << 20,
+    CLIENTS_MAX = 512,
+    FIELDS_MAX = 48, /* different header fields that a table may name */
+    USER_AGENT = 0   /* the first of them */
 };
 
+/* Header fields are named by their number in clients.fields, and every head is searched
+ * for them once. */
 struct condition {
-    struct field_ref field;
+    size_t field;
     struct span text; /* empty: the field is there */
     bool anywhere;
 };
 
 struct source {
-    struct field_ref field;
+    size_t field;
     struct scan_plan *member; /* NULL: the whole value */
 };
 
@@ -48,6 +49,8 @@ struct client {
 struct clients {
     struct arena_pool pool;
     struct arena arena;
+    struct span fields[FIELDS_MAX];
+    size_t field_count;
     struct client *rows;
     size_t count;
     struct sources session, agent, retry;
@@ -81,15 +84,30 @@ static bool is_field_name(struct span name)
     return name.len > 0;
 }
 
-static struct field_ref read_field(struct reader *reader, const struct node *node,
-                                   struct span name)
+/* The number of a field, which the table may name for the first time. */
+static size_t read_field(struct reader *reader, const struct node *node,
+                         struct span name)
 {
+    struct clients *clients = reader->clients;
+    size_t i = 0;
+
     if (!is_field_name(name)) {
         error_add(reader->error, node->place,
                   "\"%.*s\" is no header field name in lower case", (int)name.len,
                   name.at);
     }
-    return (struct field_ref){ field_name_of(name), name };
+    while (i < clients->field_count && !span_equal(clients->fields[i], name)) {
+        i++;
+    }
+    if (i == FIELDS_MAX) {
+        error_add(reader->error, node->place, "more than %d different header fields",
+                  (int)FIELDS_MAX);
+        return USER_AGENT;
+    }
+    if (i == clients->field_count) {
+        clients->fields[clients->field_count++] = name;
+    }
+    return i;
 }
 
 static void read_condition(struct reader *reader, const struct node *node,
@@ -324,6 +342,8 @@ struct clients *clients_load(const char *path, struct error *error)
     CHECK(clients != NULL);
     arena_pool_init(&clients->pool, 0);
     arena_init(&clients->arena, &clients->pool, TABLE_BUDGET);
+    clients->fields[USER_AGENT] = SPAN("user-agent");
+    clients->field_count = 1;
     if (path == NULL) {
         return clients;
     }
@@ -359,24 +379,35 @@ struct clients *clients_free(struct clients *clients)
 
 /* ---- reading heads ------------------------------------------------------------------ */
 
-static bool find_value(const struct head *head, struct field_ref ref,
-                       struct span *value)
-{
-    const struct field *field = ref.id != FIELD_OTHER
-                                    ? head_field(head, ref.id)
-                                    : head_field_named(head, ref.name);
+/* The values of the fields that the table names; at is NULL where a field is absent. */
+struct values {
+    struct span at[FIELDS_MAX];
+};
 
-    *value = field == NULL ? span_of(NULL, 0) : field->value;
-    return field != NULL;
+static void find_values(const struct clients *clients, const struct head *head,
+                        struct values *values)
+{
+    memset(values, 0, sizeof(*values));
+    for (size_t i = head->field_count; i > 0; i--) {
+        const struct field *field = &head->fields[i - 1];
+
+        for (size_t k = 0; k < clients->field_count; k++) {
+            if (field->name.len == clients->fields[k].len &&
+                span_equal_nocase(field->name, clients->fields[k])) {
+                values->at[k] = field->value;
+                break;
+            }
+        }
+    }
 }
 
 /* Does it hold? *behind is what follows the text. */
-static bool holds(const struct condition *condition, const struct head *head,
+static bool holds(const struct condition *condition, const struct values *values,
                   struct span *behind)
 {
-    struct span value;
+    struct span value = values->at[condition->field];
 
-    if (!find_value(head, condition->field, &value)) {
+    if (value.at == NULL) {
         return false;
     }
     if (condition->anywhere) {
@@ -396,12 +427,12 @@ static bool holds(const struct condition *condition, const struct head *head,
     return true;
 }
 
-static bool any_holds(const struct conditions *conditions, const struct head *head)
+static bool any_holds(const struct conditions *conditions, const struct values *values)
 {
     struct span behind;
 
     for (size_t i = 0; i < conditions->count; i++) {
-        if (holds(&conditions->at[i], head, &behind)) {
+        if (holds(&conditions->at[i], values, &behind)) {
             return true;
         }
     }
@@ -432,17 +463,14 @@ static void member_seen(void *self, const struct scan_value *value)
 }
 
 /* The first of these sources that says something; the value may lie in `memory`. */
-static struct span find_source(const struct sources *sources, const struct head *head,
-                               struct text *memory)
+static struct span find_source(const struct sources *sources,
+                               const struct values *values, struct text *memory)
 {
     for (size_t i = 0; i < sources->count; i++) {
         const struct source *source = &sources->at[i];
-        struct span value;
+        struct span value = values->at[source->field];
 
-        if (!find_value(head, source->field, &value)) {
-            continue;
-        }
-        if (source->member != NULL) {
+        if (value.at != NULL && source->member != NULL) {
             struct scan scan;
 
             memory->len = 0;
@@ -468,34 +496,34 @@ static struct span first_word(struct span text)
     return span_of(text.at, len);
 }
 
-static void store_version(const struct client *client, const struct head *head,
+static void store_version(const struct client *client, const struct values *values,
                           struct span behind, struct text *memory,
                           struct claims *claims)
 {
-    struct span version = find_source(&client->version, head, memory);
+    struct span version = find_source(&client->version, values, memory);
 
     store_claim(claims->tool_version, sizeof(claims->tool_version),
                 first_word(version.len > 0 ? version : behind));
 }
 
-static bool recognise(const struct client *client, const struct head *head,
+static bool recognise(const struct client *client, const struct values *values,
                       struct text *memory, struct claims *claims)
 {
     for (size_t i = 0; i < client->match.count; i++) {
         const struct condition *condition = &client->match.at[i];
         struct span behind;
 
-        if (!holds(condition, head, &behind)) {
+        if (!holds(condition, values, &behind)) {
             continue;
         }
         store_claim(claims->tool, sizeof(claims->tool), span_text(client->tool));
-        if (condition->field.id != FIELD_USER_AGENT) {
+        if (condition->field != USER_AGENT) {
             behind = span_of(NULL, 0);
         }
-        store_version(client, head, behind, memory, claims);
-        if (any_holds(&client->headless, head)) {
+        store_version(client, values, behind, memory, claims);
+        if (any_holds(&client->headless, values)) {
             store_claim(claims->mode, sizeof(claims->mode), SPAN("headless"));
-        } else if (any_holds(&client->interactive, head)) {
+        } else if (any_holds(&client->interactive, values)) {
             store_claim(claims->mode, sizeof(claims->mode), SPAN("interactive"));
         }
         return true;
@@ -504,16 +532,15 @@ static bool recognise(const struct client *client, const struct head *head,
 }
 
 /* A program nobody knows goes by the product its User-Agent begins with. */
-static void store_product(const struct head *head, struct claims *claims)
+static void store_product(struct span agent, struct claims *claims)
 {
-    const struct field *agent = head_field(head, FIELD_USER_AGENT);
     struct span product, rest;
 
-    if (agent == NULL) {
+    if (agent.at == NULL) {
         return;
     }
-    product = first_word(agent->value);
-    rest = span_after(agent->value, product.len);
+    product = first_word(agent);
+    rest = span_after(agent, product.len);
     store_claim(claims->tool, sizeof(claims->tool), product);
     if (rest.len > 0 && rest.at[0] == '/') {
         store_claim(claims->tool_version, sizeof(claims->tool_version),
@@ -526,21 +553,24 @@ void clients_claims(const struct clients *clients, const struct head *head,
 {
     char bytes[SCAN_TEXT_MAX];
     struct text memory = text_over(bytes, sizeof(bytes));
+    struct values values;
     uint64_t retry;
     size_t i = 0;
 
     memset(claims, 0, sizeof(*claims));
-    while (i < clients->count && !recognise(&clients->rows[i], head, &memory, claims)) {
+    find_values(clients, head, &values);
+    while (i < clients->count &&
+           !recognise(&clients->rows[i], &values, &memory, claims)) {
         i++;
     }
     if (i == clients->count) {
-        store_product(head, claims);
+        store_product(values.at[USER_AGENT], claims);
     }
     store_claim(claims->session, sizeof(claims->session),
-                find_source(&clients->session, head, &memory));
+                find_source(&clients->session, &values, &memory));
     store_claim(claims->agent, sizeof(claims->agent),
-                find_source(&clients->agent, head, &memory));
-    if (span_decimal(find_source(&clients->retry, head, &memory), &retry)) {
+                find_source(&clients->agent, &values, &memory));
+    if (span_decimal(find_source(&clients->retry, &values, &memory), &retry)) {
         claims->retry = retry < UINT32_MAX ? (uint32_t)retry : UINT32_MAX;
     }
 }
@@ -581,7 +611,8 @@ void clients_user(struct span value, struct claims *claims)
             session = span_after(session, 1);
         }
         clients_session(span_of(session.at, span_find(session, '"')), claims);
-    } else if (behind_mark(value, SPAN("_session_"), &session)) {
+    } else if (span_find(value, '"') == value.len &&
+               behind_mark(value, SPAN("_session_"), &session)) {
         clients_session(session, claims);
     }
 }
