@@ -19,8 +19,8 @@ struct tls_certificate {
 /* The server side of one listener: certificates are chosen by SNI (exact name, then
  * wildcard, else the first). `client_ca` (may be NULL) demands and verifies client
  * certificates. Files that cannot be read, pairs that do not match and certificates out
- * of their dates are mistakes; NULL and an entry in *error for each. Its SSLs may outlive
- * it; it and they belong to one thread. */
+ * of their dates are mistakes; NULL and an entry in *error for each. Threads may share
+ * it, and its SSLs may outlive it. */
 struct tls_server;
 struct tls_server *tls_server_new(const struct tls_certificate *certificates,
                                   size_t count, const char *client_ca,

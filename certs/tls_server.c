@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -231,6 +232,49 @@ static void server_add(struct tls_server *server,
     server->contexts[server->count++] = context;
 }
 
+static void contexts_free(struct tls_server *server, size_t from)
+{
+    for (size_t i = from; i < server->count; i++) {
+        SSL_CTX_free(server->contexts[i]);
+    }
+    free(server);
+}
+
+/* The first context owns the server: every SSL holds that context, so that a handshake in
+ * any thread finds the server as long as it may ask for it. */
+
+static pthread_once_t owner_once = PTHREAD_ONCE_INIT;
+static int owner_index;
+
+static void owned_free(void *first_context, void *server, CRYPTO_EX_DATA *data,
+                       int index, long number, void *pointer)
+{
+    (void)first_context;
+    (void)data;
+    (void)index;
+    (void)number;
+    (void)pointer;
+    if (server != NULL) {
+        contexts_free(server, 1);
+    }
+}
+
+static void owner_setup(void)
+{
+    owner_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, owned_free);
+    CHECK(owner_index >= 0);
+}
+
+static bool server_own(struct tls_server *server)
+{
+    SSL_CTX *first = server->contexts[0];
+
+    pthread_once(&owner_once, owner_setup);
+    SSL_CTX_set_tlsext_servername_callback(first, sni_choose);
+    SSL_CTX_set_tlsext_servername_arg(first, server);
+    return SSL_CTX_set_ex_data(first, owner_index, server) == 1;
+}
+
 struct tls_server *tls_server_new(const struct tls_certificate *certificates,
                                   size_t count, const char *client_ca,
                                   struct error *error)
@@ -247,24 +291,22 @@ struct tls_server *tls_server_new(const struct tls_certificate *certificates,
         server_add(server, &certificates[i], client_ca, error);
     }
     if (server->count < count) {
-        return tls_server_free(server);
+        contexts_free(server, 0);
+        return NULL;
     }
-    SSL_CTX_set_tlsext_servername_callback(server->contexts[0], sni_choose);
-    SSL_CTX_set_tlsext_servername_arg(server->contexts[0], server);
+    if (!server_own(server)) {
+        error_add(error, certificates[0].place, "no memory for TLS");
+        contexts_free(server, 0);
+        return NULL;
+    }
     return server;
 }
 
 struct tls_server *tls_server_free(struct tls_server *server)
 {
-    if (server == NULL) {
-        return NULL;
+    if (server != NULL) {
+        SSL_CTX_free(server->contexts[0]);
     }
-    for (size_t i = 0; i < server->count; i++) {
-        /* A handshake in progress keeps its context, and must not find us gone. */
-        SSL_CTX_set_tlsext_servername_callback(server->contexts[i], NULL);
-        SSL_CTX_free(server->contexts[i]);
-    }
-    free(server);
     return NULL;
 }
 

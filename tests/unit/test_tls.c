@@ -397,7 +397,7 @@ static void certificates_are_chosen_by_sni(void **state)
     sni_check(NULL, "localhost");
 }
 
-static void sni_check_exact_is_not_wildcard(void **state)
+static void an_exact_name_beats_a_wildcard(void **state)
 {
     struct tls_client *client = client_for("api.example.test");
     const struct tls_certificate certificates[] = {
@@ -781,7 +781,7 @@ int main(void)
         cmocka_unit_test(the_system_store_is_the_default),
         cmocka_unit_test(insecure_skips_verification),
         cmocka_unit_test(certificates_are_chosen_by_sni),
-        cmocka_unit_test(sni_check_exact_is_not_wildcard),
+        cmocka_unit_test(an_exact_name_beats_a_wildcard),
         cmocka_unit_test(alpn_is_http11_or_nothing),
         cmocka_unit_test(our_client_offers_http11),
         cmocka_unit_test(old_versions_and_weak_ciphers_are_refused),
