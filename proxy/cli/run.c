@@ -82,7 +82,7 @@ static void reload(struct run *run)
 
     error_init(&error);
     notify("RELOADING=1");
-    config = config_load(run->line->config, command_families(), true, &error);
+    config = command_config_read(run->line, true, &error);
     if (config != NULL && service_reload(run->service, config, &error)) {
         log_line(LOG_INFO, "reloaded", "%s is in force", run->line->config);
     } else {
