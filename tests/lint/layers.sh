@@ -1,5 +1,6 @@
 #!/bin/sh
-# Fails when a file includes upwards or sideways.  Usage: layers.sh ROOT
+# Fails when a file includes upwards or sideways; main.c, of no layer, includes the cli only.
+# Usage: layers.sh ROOT
 cd "$1" || exit 2
 grep -rn --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include "' proxy filters certs config |
 awk '

@@ -172,7 +172,8 @@ static void a_client_leaf_names_a_workload(void **state)
     assert_int_equal(sk_GENERAL_NAME_num(names), 1);
     name = sk_GENERAL_NAME_value(names, 0);
     assert_int_equal(name->type, GEN_URI);
-    assert_string_equal(ASN1_STRING_get0_data(name->d.uniformResourceIdentifier),
+    assert_string_equal((const char *)ASN1_STRING_get0_data(
+                            name->d.uniformResourceIdentifier),
                         wanted.spiffe);
     assert_true(critical(leaf, NID_subject_alt_name)); /* the subject is empty */
     GENERAL_NAMES_free(names);
