@@ -1,0 +1,188 @@
+"""The client programs: how each is told of the proxy, what it is asked to do, and what the
+ledger has to say of it."""
+
+import dataclasses
+import json
+import os
+import subprocess
+from typing import Callable, Optional
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SECONDS = 120
+SAID = 'forty two'
+PROOF = 'proof.txt'
+CODEX_CONFIG = '''\
+model = "gpt-5"
+model_provider = "assay"
+[model_providers.assay]
+name = "assay"
+base_url = "%s/openai/v1"
+env_key = "ASSAY_KEY"
+wire_api = "responses"
+[analytics]
+enabled = false
+'''
+
+
+@dataclasses.dataclass
+class Check:
+    """One thing a program did. `ledger` looks at all records and returns complaints."""
+
+    name: str
+    failure: Optional[str] = None
+    calls: list = dataclasses.field(default_factory=list)
+    ledger: Optional[Callable] = None
+
+
+class Setting:
+    """Where a program runs."""
+
+    def __init__(self, assay, folder, modules):
+        self.url = 'http://127.0.0.1:%d' % assay.port
+        self.key = assay.key
+        self.home = os.path.join(folder, 'home')
+        self.work = os.path.join(folder, 'work')
+        self.modules = modules
+
+    def run(self, command, **environment):
+        """(exit status, output, messages) of a command with an environment of its own."""
+        done = subprocess.run(
+            command, cwd=self.work, timeout=SECONDS, check=False, text=True,
+            stdin=subprocess.DEVNULL, capture_output=True,
+            env={'PATH': '/usr/local/bin:/usr/bin:/bin', 'HOME': self.home,
+                 'NO_COLOR': '1', **environment})
+        return done.returncode, done.stdout, done.stderr
+
+    def tool(self, name):
+        return os.path.join(self.modules, 'node_modules', '.bin', name)
+
+    def proof(self):
+        try:
+            with open(os.path.join(self.work, PROOF), encoding='utf-8') as file:
+                return file.read()
+        except OSError:
+            return ''
+
+
+def sdk(setting, script, ledgers, **environment):
+    """Run an SDK script; its module lookup starts beside the installed packages."""
+    folder = os.path.join(setting.modules, 'scripts')
+    os.makedirs(folder, exist_ok=True)
+    for name in ('call.mjs', script):
+        with open(os.path.join(HERE, name), encoding='utf-8') as source, \
+                open(os.path.join(folder, name), 'w', encoding='utf-8') as copy:
+            copy.write(source.read())
+    status, output, messages = setting.run(['node', os.path.join(folder, script)],
+                                           **environment)
+    checks = []
+    for line in output.splitlines():
+        row = json.loads(line)
+        checks.append(Check(row['check'], row['failure'], row['calls'],
+                            ledgers.get(row['check'])))
+    if status != 0:
+        checks.append(Check(script, 'exit status %d: %s' % (status, messages[-500:])))
+    missing = set(ledgers) - {check.name for check in checks}
+    return checks + [Check(name, 'was not run') for name in missing]
+
+
+def some(**wanted):
+    """A complaint unless a record has all of these members."""
+    def look(records):
+        if any(all(record.get(name) == value for name, value in wanted.items())
+               for record in records):
+            return []
+        seen = [{name: record.get(name) for name in wanted} for record in records]
+        return ['no record with %s among %s' % (wanted, seen)]
+    return look
+
+
+def every(**wanted):
+    """A complaint for each record that differs in one of these members, or if there is none."""
+    def look(records):
+        differing = [record for record in records
+                     if any(record[name] != value for name, value in wanted.items())]
+        return ['%s: %s' % (record['id'], {name: record[name] for name in wanted})
+                for record in differing] or ([] if records else ['no records'])
+    return look
+
+
+def openai_sdk(setting):
+    ledgers = {
+        'error of the provider': some(status=429, outcome='complete', usage_source='none'),
+        'a retry that succeeds': some(retry=1, outcome='complete', usage_source='reported'),
+        'an abort in mid-stream': some(outcome='client_abort', drained=True,
+                                       usage_source='reported'),
+        'a stream that the provider cuts': some(outcome='upstream_cut',
+                                                usage_source='estimated'),
+        'embeddings': some(dialect='openai.embeddings', usage_source='reported'),
+        'models': some(dialect='openai.models', free=True),
+    }
+    return sdk(setting, 'openai_sdk.mjs', ledgers, OPENAI_BASE_URL=setting.url + '/openai/v1',
+               OPENAI_API_KEY=setting.key)
+
+
+def anthropic_sdk(setting):
+    ledgers = {
+        'error of the provider': some(status=429, outcome='complete', usage_source='none'),
+        'a retry that succeeds': some(retry=1, outcome='complete', usage_source='reported'),
+        'an abort in mid-stream': some(outcome='client_abort', drained=True,
+                                       usage_source='reported'),
+        'count_tokens': some(dialect='anthropic.count_tokens', free=True),
+    }
+    return sdk(setting, 'anthropic_sdk.mjs', ledgers,
+               ANTHROPIC_BASE_URL=setting.url + '/anthropic', ANTHROPIC_API_KEY=setting.key)
+
+
+def claude_code(setting):
+    def ask(prompt, *more):
+        return setting.run(
+            [setting.tool('claude'), '-p', prompt, '--output-format', 'json', '--model',
+             'claude-sonnet-4-5', *more],
+            ANTHROPIC_BASE_URL=setting.url + '/anthropic', ANTHROPIC_AUTH_TOKEN=setting.key,
+            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC='1', DISABLE_TELEMETRY='1',
+            DISABLE_ERROR_REPORTING='1', DISABLE_AUTOUPDATER='1', IS_SANDBOX='1')
+
+    status, output, messages = ask('say exactly: ' + SAID)
+    answer = json.loads(output) if status == 0 else {}
+    checks = [
+        Check('answers', None if answer.get('result') == SAID else output + messages),
+        Check('tool, mode and session are recorded',
+              ledger=every(tool='claude-code', mode='headless')),
+        Check('the session is recorded', ledger=some(session=answer.get('session_id')))]
+    command = json.dumps({'command': 'echo it ran > ' + PROOF, 'description': 'prove it'})
+    status, output, messages = ask('call the tool Bash with ' + command,
+                                   '--allowedTools', 'Bash')
+    worked = status == 0 and 'it ran' in setting.proof()
+    checks.append(Check('runs a tool', None if worked else output + messages))
+    return checks
+
+
+def codex(setting):
+    os.makedirs(os.path.join(setting.home, '.codex'))
+    with open(os.path.join(setting.home, '.codex', 'config.toml'), 'w',
+              encoding='utf-8') as file:
+        file.write(CODEX_CONFIG % setting.url)
+
+    def ask(prompt):
+        return setting.run(
+            [setting.tool('codex'), 'exec', '--json', '--skip-git-repo-check', '--sandbox',
+             'danger-full-access', prompt], ASSAY_KEY=setting.key)
+
+    status, output, messages = ask('say exactly: ' + SAID)
+    events = [json.loads(line) for line in output.splitlines() if line.startswith('{')]
+    thread = next((event['thread_id'] for event in events if 'thread_id' in event), None)
+    answered = status == 0 and any(
+        event.get('item', {}).get('text') == SAID for event in events)
+    checks = [
+        Check('answers', None if answered else output + messages),
+        Check('tool and mode are recorded', ledger=every(tool='codex', mode='headless')),
+        Check('the session is recorded', ledger=some(session=thread))]
+    command = json.dumps({'cmd': 'echo it ran > ' + PROOF})
+    status, output, messages = ask('call the tool exec_command with ' + command)
+    worked = status == 0 and 'it ran' in setting.proof()
+    checks.append(Check('runs a tool', None if worked else output + messages))
+    return checks
+
+
+PROGRAMS = {'openai-sdk': openai_sdk, 'anthropic-sdk': anthropic_sdk,
+            'claude-code': claude_code, 'codex': codex}
