@@ -9,7 +9,7 @@
 
 enum {
     TREE_SIZE_LIMIT = 1 << 20, /* bytes of a file */
-    TREE_NODE_LIMIT = 1 << 16, /* of all kinds */
+    TREE_NODE_LIMIT = 1 << 17, /* of all kinds */
     TREE_DEPTH_LIMIT = 8       /* of nested maps and lists; the schema needs 5 */
 };
 

@@ -1,4 +1,5 @@
 #include "config/config.h"
+#include "config/tree.h"
 #include "tests/unit/config_text.h"
 
 #include <fcntl.h>
@@ -288,7 +289,7 @@ static void test_shape(void **state)
 
 static void test_too_many_values(void **state)
 {
-    size_t size = 200000;
+    size_t size = (size_t)TREE_NODE_LIMIT * 2 + 1000;
     char *text = malloc(size + 1);
     char *mistakes;
 
@@ -308,7 +309,7 @@ static void test_too_many_values(void **state)
 
 static void test_too_large(void **state)
 {
-    size_t size = (1 << 20) + 1;
+    size_t size = TREE_SIZE_LIMIT + 1;
     char *text = malloc(size + 1);
 
     (void)state;
