@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -289,10 +290,14 @@ static char *read_text(const char *path)
 static void recorded_answers_are_metered_exactly(void **state)
 {
     struct decode_limits limits = { .bytes = 64 << 20, .ratio = 200 };
-    struct result result = { .pool = watch_pool_new(limits),
-                             .known = read_text(known_file) };
+    struct result result = { 0 };
 
     (void)state;
+    if (access("../shared/corpus", R_OK) != 0) {
+        skip(); /* before anything is taken: it does not come back */
+    }
+    result.pool = watch_pool_new(limits);
+    result.known = read_text(known_file);
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
         run_file(&result, sources[i]);
     }

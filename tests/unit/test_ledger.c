@@ -337,10 +337,11 @@ static void test_view(void **state)
     row = query_sql(&sqlite,
                     "SELECT id, time, team, outcome, cost_usd, fault FROM exchanges");
     entry_id_text(entry_id_at(some_time + NS_PER_S), id);
-    assert_string_equal(sqlite3_column_text(row, 0), id);
-    assert_string_equal(sqlite3_column_text(row, 1), "2026-03-04T05:06:08.088Z");
-    assert_string_equal(sqlite3_column_text(row, 2), "blue");
-    assert_string_equal(sqlite3_column_text(row, 3), "complete");
+    assert_string_equal((const char *)sqlite3_column_text(row, 0), id);
+    assert_string_equal((const char *)sqlite3_column_text(row, 1),
+                        "2026-03-04T05:06:08.088Z");
+    assert_string_equal((const char *)sqlite3_column_text(row, 2), "blue");
+    assert_string_equal((const char *)sqlite3_column_text(row, 3), "complete");
     assert_true(sqlite3_column_double(row, 4) > 0.99e-6);
     assert_int_equal(sqlite3_column_type(row, 5), SQLITE_NULL);
     end_sql(sqlite, row);

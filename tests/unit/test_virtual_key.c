@@ -458,7 +458,7 @@ static void a_lookup_is_quick(void **state)
         assert_true(key_table_find(table, span_text(key), NOW) != NULL);
     }
     print_message("# %.0f ns of CPU per key lookup\n",
-                  (seconds() - start) / LOOKUPS * 1e9);
+                  (seconds() - start) / (double)LOOKUPS * 1e9);
     key_table_free(table);
 }
 
