@@ -108,11 +108,10 @@ static void client_wait(struct client *client)
  * slow sender cannot stretch it. */
 static void head_keep(struct client *client, struct span bytes)
 {
-    bool first = client->pending_len == 0;
-
     if (!pending_put(client, bytes)) {
         client_close(client, true);
-    } else if (first) {
+    } else if (!client->head_begun) {
+        client->head_begun = true;
         client_wait(client);
     }
 }
@@ -133,6 +132,7 @@ static struct span head_read(struct client *client, struct span bytes)
         return span_of(bytes.at, 0);
     }
     client->scanned = 0;
+    client->head_begun = false;
     client->stream.awaiting = false;
     deadline_clear(&client->stream.deadline);
     exchange_begin(client, span_of(bytes.at, size));
@@ -199,7 +199,7 @@ static void on_readable(void *self, struct span bytes)
 
 static void on_ready(void *self)
 {
-    client_wait(self);
+    (void)self; /* the handshake is done; the first head has the time that is left */
 }
 
 static void on_drained(void *self)
@@ -286,13 +286,10 @@ void client_accept(struct worker *worker, size_t listener, int fd)
     }
     client->stream.deadline.expired = on_expired;
     client->stream.deadline.owner = client;
-    if (ssl == NULL) {
-        client_wait(client);
-    } else {
-        uint32_t wait_ms = worker_config(worker)->limits.head_timeout_ms;
-
-        stream_deadline(&client->stream, (uint64_t)wait_ms * NS_PER_MS);
-    }
+    /* A fresh connection has the time of a head for its handshake and its first head. */
+    stream_deadline(&client->stream,
+                    (uint64_t)worker_config(worker)->limits.head_timeout_ms *
+                        NS_PER_MS);
 }
 
 void client_watch_queue(struct client *client)

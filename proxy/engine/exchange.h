@@ -9,7 +9,9 @@
  *
  * HEAD (a request head is read) is a client without an exchange; settling takes no time.
  * A state is a list of the worker; exchange_move() alone changes it. There is one way out,
- * exchange_end(), always with a fault or FAULT_NONE, and it settles the journal's slot. */
+ * exchange_end(), always with a fault or FAULT_NONE, and it settles the journal's slot.
+ *
+ * Code: exchange.c (states, beginning, end), exchange_request.c, exchange_response.c. */
 #ifndef ASSAY_ENGINE_EXCHANGE_H
 #define ASSAY_ENGINE_EXCHANGE_H
 
@@ -116,8 +118,17 @@ void exchange_response(struct exchange *exchange, struct span bytes);
 void exchange_upstream_ended(struct exchange *exchange, enum stream_end how);
 void exchange_upstream_expired(struct exchange *exchange);
 
+/* The last byte of the request came (or it has no body). */
+void exchange_request_ended(struct exchange *exchange);
+
+/* Ends it: the one way out. Settles, gives connections back, forgets the exchange. */
+void exchange_end(struct exchange *exchange, enum fault fault);
+
 /* Ends with a fault: refuses if nothing was sent to the client, cuts it otherwise. */
 void exchange_fail(struct exchange *exchange, enum fault fault);
+
+/* The upstream has this much time for its next step. */
+void exchange_deadline(struct exchange *exchange, uint32_t wait_ms);
 
 /* Changes state; CHECKs that the transition is legal. */
 void exchange_move(struct exchange *exchange, enum exchange_state state);

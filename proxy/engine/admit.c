@@ -1,0 +1,82 @@
+#include "proxy/engine/admit.h"
+
+#include "filters/clients.h"
+#include "proxy/base/clock.h"
+#include "proxy/engine/forward.h"
+#include "proxy/engine/hold.h"
+#include "proxy/engine/route.h"
+#include "proxy/engine/settle.h"
+#include "proxy/engine/worker.h"
+#include "proxy/identity/identity.h"
+
+static bool is_encoded_twice(const struct head *head)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        count += head->fields[i].id == FIELD_CONTENT_ENCODING;
+    }
+    return count > 1;
+}
+
+static enum fault take_slot(struct exchange *x, const struct caller *caller)
+{
+    x->entry = journal_take(x->worker->journal, clock_unix_ns());
+    if (x->entry == NULL) {
+        return FAULT_JOURNAL_FULL;
+    }
+    settle_open(x, caller);
+    return FAULT_NONE;
+}
+
+bool admit_may_inject(const struct exchange *x)
+{
+    return x->dialect->usage_splice && x->origin->provider->inject_usage;
+}
+
+static enum fault watch_request(struct exchange *x, const struct head *head)
+{
+    struct clients *clients = x->view->snapshot->clients;
+
+    clients_claims(clients, head, &x->claims);
+    x->asked = request_watch_open(x->worker->watches, x->dialect, x->route, head,
+                                  &x->facts, &x->claims);
+    if (x->asked == NULL) {
+        return FAULT_NO_MEMORY;
+    }
+    if (admit_may_inject(x) && request_watch_encoded(x->asked)) {
+        request_watch_on_decoded(x->asked, hold_put_decoded, x);
+    }
+    return FAULT_NONE;
+}
+
+enum fault admit(struct exchange *x, const struct head *head)
+{
+    const struct config_limits *limits = &worker_config(x->worker)->limits;
+    struct caller caller;
+    struct route route;
+    enum fault astray = route_find(x->view, head, &route);
+    bool passthrough = route.origin != NULL &&
+                       route.origin->provider->credential == CREDENTIAL_PASSTHROUGH;
+    enum fault fault;
+
+    x->origin = route.origin;
+    x->dialect = route.dialect;
+    x->route = route.row;
+    fault = identity_verify(head, x->worker->keyring->table, passthrough,
+                            clock_unix_ns(), &caller);
+    if (fault == FAULT_NONE) {
+        fault = take_slot(x, &caller);
+    }
+    if (fault != FAULT_NONE || astray != FAULT_NONE) {
+        return fault != FAULT_NONE ? fault : astray;
+    }
+    if (head->framing == FRAMING_LENGTH && head->length > limits->body_bytes) {
+        return FAULT_BODY_TOO_LARGE;
+    }
+    if (is_encoded_twice(head)) {
+        return FAULT_CODING;
+    }
+    fault = watch_request(x, head);
+    return fault != FAULT_NONE ? fault : forward_head(x, head, &route);
+}

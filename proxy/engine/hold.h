@@ -1,0 +1,24 @@
+/* A request's body while it waits: for a fact in it that decides something, or for a
+ * connection. Bounded by limits.held over all exchanges of a worker. */
+#ifndef ASSAY_ENGINE_HOLD_H
+#define ASSAY_ENGINE_HOLD_H
+
+#include "proxy/engine/exchange.h"
+
+/* Keeps a copy of the next body bytes. FAULT_OVERLOADED above the limit, FAULT_NO_MEMORY. */
+enum fault hold_put(struct exchange *exchange, struct span data) MUST_CHECK;
+
+/* Keeps a piece of the body's decoded copy: a callback of request_watch_on_decoded(). */
+void hold_put_decoded(void *exchange, struct span piece);
+
+/* Splices include_usage into the body that is held (into its decoded copy, which then
+ * takes its place, if there is one). false without memory. */
+bool hold_inject_usage(struct exchange *exchange) MUST_CHECK;
+
+/* The decoded copy is not needed any longer. */
+void hold_clear_decoded(struct exchange *exchange);
+
+/* Nothing is held any longer. */
+void hold_clear(struct exchange *exchange);
+
+#endif
