@@ -1,0 +1,43 @@
+#include "filters/count/tokens.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static void families_differ(void **state)
+{
+    (void)state;
+    assert_int_equal(tokens_estimate(SPAN("gpt-4o-mini"), 4600), 1000);
+    assert_int_equal(tokens_estimate(SPAN("openai/gpt-4o-mini"), 4600), 1000);
+    assert_int_equal(tokens_estimate(SPAN("gpt-5.1"), 4200), 1000);
+    assert_int_equal(tokens_estimate(SPAN("claude-3-5-haiku"), 3300), 1000);
+    assert_int_equal(tokens_estimate(SPAN("claude-sonnet-5"), 2500), 1000);
+    assert_int_equal(tokens_estimate(SPAN("llama-3"), 4000), 1000);
+    assert_int_equal(tokens_estimate(SPAN(""), 4000), 1000);
+}
+
+static void only_nothing_is_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(tokens_estimate(SPAN("gpt-4o"), 0), 0);
+    assert_int_equal(tokens_estimate(SPAN("gpt-4o"), 1), 1);
+    assert_int_equal(tokens_estimate(SPAN("gpt-4o"), 5), 2);
+}
+
+static void huge_texts_do_not_wrap(void **state)
+{
+    (void)state;
+    assert_true(tokens_estimate(SPAN("gpt-4o"), UINT64_MAX) > UINT64_MAX / 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(families_differ),
+        cmocka_unit_test(only_nothing_is_nothing),
+        cmocka_unit_test(huge_texts_do_not_wrap),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
