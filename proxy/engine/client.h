@@ -14,6 +14,7 @@ struct client {
     char *pending;                  /* bytes of a request that cannot be served yet */
     size_t pending_len, pending_cap;
     size_t scanned;    /* of pending, by head_find_end() */
+    bool head_begun;   /* a part of a head came: its time runs */
     uint64_t lingered; /* bytes read and dropped after a refusal */
     bool feeding;      /* client_feed() is on the stack */
     bool half_closed;  /* it will send no more */
