@@ -38,7 +38,7 @@ class Case:
                                if name.lower() not in CREDENTIALS | FRAMING]
         self.response_fields = [(name, value) for name, value in row['response_headers']
                                 if name.lower() not in FRAMING]
-        self.request_body = body_of(row, 'request_body')
+        self.request_body = body_of(row, 'request_body') or nominal_body(row)
         self.response_body = body_of(row, 'response_body')
         self.seed = zlib.crc32(self.id.encode())
         self.provider = provider_of(row)
@@ -59,6 +59,14 @@ def body_of(row, name):
     if name + '_b64' in row:
         return base64.b64decode(row[name + '_b64'])
     return (row.get(name) or '').encode('utf-8', 'surrogatepass')
+
+
+def nominal_body(row):
+    """A request for a recording that holds none."""
+    if row['method'] != 'POST' or row['api'] not in METERED:
+        return b''
+    return json.dumps({'model': row['model_requested'] or 'MODEL', 'stream': row['stream'],
+                       'stream_options': {'include_usage': True}}).encode()
 
 
 def provider_of(row):

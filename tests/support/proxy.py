@@ -59,6 +59,8 @@ class Assay:
                        'admin': {'address': '127.0.0.1:%d' % self.admin_port},
                        'state': os.path.join(self.folder, 'state'),
                        'providers': providers, 'teams': {'tests': {'callers': ['tester']}},
+                       'prices': os.path.join(ROOT, 'config', 'prices.yaml'),
+                       'clients': os.path.join(ROOT, 'config', 'clients.yaml'),
                        **(settings or {})}
         os.makedirs(self.config['state'], mode=0o700, exist_ok=True)
         self.write_config()

@@ -1,0 +1,165 @@
+"""SIGHUP and SIGTERM under load."""
+
+import asyncio
+import signal
+import time
+
+import http1
+from load import Audit, Load
+
+RELOADS = 25
+
+
+def reload_in_load(results, demo):
+    """Reloads fail no request; a bad file leaves the old configuration in force."""
+    with demo() as (assay, provider):
+        calls = asyncio.run(load_and_reload(assay))
+        failed = [call.failure for call in calls if call.failure]
+        assay.stop()
+        audit = Audit(calls, provider.truth(), assay.export()).settled().nothing_unrecorded()
+        results.note('%d calls over %d reloads' % (len(calls), RELOADS))
+        results.ok(len(calls) > 100 and not failed, 'reloads under load fail no request',
+                   *failed[:10])
+        results.ok(not audit.complaints, 'and lose no record', *audit.complaints[:10])
+        with open(assay.log, encoding='utf-8') as file:
+            log = file.read()
+        results.ok('providerz' in log, 'the reason why a bad file was refused is logged',
+                   log[-1000:])
+
+
+async def load_and_reload(assay):
+    load = Load(assay, 1, concurrency=16)
+    task = asyncio.create_task(load.run())
+    for index in range(RELOADS):
+        await asyncio.sleep(0.1)
+        assay.config['limits'] = {'keep_alive': '%ds' % (30 + index)}
+        bad = index % 5 == 4
+        if bad:
+            assay.config['providerz'] = {}
+        assay.write_config()
+        assay.send_signal(signal.SIGHUP)
+        await asyncio.sleep(0.05)
+        assay.config.pop('providerz', None)
+    await asyncio.sleep(0.3)
+    load.stopping = True
+    await task
+    return load.calls
+
+
+def reload_takes_effect(results, demo):
+    """A provider that a reload adds serves at once."""
+    with demo() as (assay, provider):
+        async def models(path):
+            client = http1.Client(assay.port)
+            response = await client.request('GET', path, [
+                ('host', 'h'), ('authorization', 'Bearer ' + assay.key)])
+            client.close()
+            return response.status
+
+        before = asyncio.run(models('/second/v1/models'))
+        assay.config['providers']['second'] = {
+            'url': provider.url, 'dialects': ['openai'], 'credential': 'env:UPSTREAM_KEY'}
+        assay.write_config()
+        assay.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 3
+        after = before
+        while after != 200 and time.monotonic() < deadline:
+            after = asyncio.run(models('/second/v1/models'))
+        results.ok((before, after) == (404, 200), 'a reload adds a provider',
+                   'status %s, then %s' % (before, after), assay.log_tail())
+
+
+def key_takes_effect(results, demo):
+    """A key is good within a second of its making, and bad within one of its revocation."""
+    with demo() as (assay, _):
+        async def status(key):
+            client = http1.Client(assay.port)
+            response = await client.request('GET', '/openai/v1/models', [
+                ('host', 'h'), ('authorization', 'Bearer ' + key)])
+            client.close()
+            return response.status
+
+        def becomes(key, wanted):
+            started = time.monotonic()
+            while time.monotonic() - started < 5:
+                if asyncio.run(status(key)) == wanted:
+                    return time.monotonic() - started
+                time.sleep(0.05)
+            return None
+
+        key = assay.add_key('second-caller')
+        made = becomes(key, 200)
+        rows = [line for line in assay.run('keys', 'list').splitlines()
+                if 'second-caller' in line]
+        assay.run('keys', 'revoke', rows[0].split()[0])
+        revoked = becomes(key, 401)
+        results.ok(made is not None and made < 1.2, 'a new key is good within a second',
+                   made)
+        results.ok(revoked is not None and revoked < 1.2,
+                   'a revoked key is bad within a second', revoked)
+
+
+async def open_streams(assay, count, words, delay_ms):
+    load = Load(assay, 2)
+    clients = []
+    for number in range(count):
+        client = http1.Client(assay.port)
+        body = b'{"model":"demo;n=%d;words=%d;delay_ms=%d","stream":true,"max_tokens":9999,' \
+            b'"messages":[]}' % (next(load.numbers), words, delay_ms)
+        await client.send('POST', '/anthropic/v1/messages', [
+            ('host', 'h'), ('authorization', 'Bearer ' + assay.key),
+            ('content-length', str(len(body)))], body)
+        clients.append(client)
+    await asyncio.sleep(0.3)
+    return clients
+
+
+async def responses_of(clients):
+    return await asyncio.gather(*(client.receive('POST') for client in clients),
+                                return_exceptions=True)
+
+
+def graceful_stop(results, demo):
+    """SIGTERM: no new connections, open streams run to their end, exit status 0."""
+    async def scene(assay):
+        clients = await open_streams(assay, 40, 40, 25)
+        started = time.monotonic()
+        assay.send_signal(signal.SIGTERM)
+        while assay.accepts() and time.monotonic() - started < 3:
+            await asyncio.sleep(0.005)
+        closed = time.monotonic() - started
+        return closed, await responses_of(clients)
+
+    with demo() as (assay, _):
+        closed, responses = asyncio.run(scene(assay))
+        status = assay.stop(signal.SIGCONT)
+        whole = [response for response in responses
+                 if not isinstance(response, Exception) and not response.cut]
+        outcomes = [record['outcome'] for record in assay.export()]
+        results.ok(closed < 0.15, 'SIGTERM closes the listener at once', '%.3f s' % closed)
+        results.ok(len(whole) == 40 and status == 0 and outcomes == ['complete'] * 40,
+                   'open streams run to their end', '%d whole, exit status %s, %s' % (
+                       len(whole), status, outcomes))
+
+
+def stop_deadline(results, demo):
+    """Streams that outlast stop_timeout are cut, and settled all the same."""
+    async def scene(assay):
+        clients = await open_streams(assay, 10, 200, 50)
+        started = time.monotonic()
+        assay.send_signal(signal.SIGTERM)
+        responses = await responses_of(clients)
+        return time.monotonic() - started, responses
+
+    with demo({'limits': {'stop_timeout': '700ms'}}) as (assay, _):
+        took, responses = asyncio.run(scene(assay))
+        status = assay.stop(signal.SIGCONT)
+        cut = [response for response in responses
+               if isinstance(response, Exception) or response.cut]
+        records = assay.export()
+        results.ok(len(cut) == 10 and status == 0 and 0.5 < took < 2,
+                   'stop_timeout cuts what is still open',
+                   '%d cut after %.1f s, exit status %s' % (len(cut), took, status))
+        results.ok(len(records) == 10 and all(
+            record['outcome'] not in ('complete', 'unknown') for record in records),
+            'and every one is settled', [record['outcome'] for record in records])
