@@ -83,9 +83,8 @@ enum count {
     SEEN_TYPE,   /* the event's type: asked of terminal() */
     SEEN_FINISH, /* a string here: the stream says why it ends; usage may follow */
     SEEN_TIER,
-    SEEN_TEXT,   /* generated text: pieces, for estimates and echoes */
-    SEEN_ERROR,  /* an error object in the body or stream */
-    SEEN_CHOICES /* the array of choices, for the extra usage chunk */
+    SEEN_TEXT, /* generated text: pieces, for estimates and echoes */
+    SEEN_ERROR /* an error object in the body or stream */
 };
 
 /* The counts of one response as they stand, before balance(). Where a format spells one

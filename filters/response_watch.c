@@ -30,10 +30,10 @@ struct response_watch {
     struct response_watch *next; /* in the pool */
     struct watch_pool *pool;
     const struct dialect *dialect;
-    const struct scan_plan *plan; /* NULL: nothing to count */
-    struct decode *decode;        /* NULL: nothing to undo */
-    uint64_t text_bytes;          /* of generated text */
-    uint64_t unfinished;          /* choices that have not said why they end */
+    const struct scan_plan *plan;
+    struct decode *decode; /* NULL: nothing to undo */
+    uint64_t text_bytes;   /* of generated text */
+    uint64_t unfinished;   /* choices that have not said why they end */
     struct tallier tallier;
     uint8_t flags; /* enum usage_flag */
     uint8_t media; /* as Content-Type says */
@@ -46,6 +46,7 @@ struct response_watch {
     bool terminal;    /* the event being read ends the stream */
     bool finished;
     bool error;   /* an error object stood in the body */
+    bool reading; /* until nothing more can be read of it */
     bool counted; /* a body that costs tokens */
     char front[FRONT_SIZE];
     char model[64];
@@ -87,8 +88,6 @@ static void value_seen(void *self, const struct scan_value *value)
         break;
     case SEEN_ERROR:
         watch->error |= value->type == SCAN_OBJECT || is_text;
-        break;
-    case SEEN_CHOICES:
         break;
     default:
         tallier_value(&watch->tallier, watch->dialect->merge, value);
@@ -231,7 +230,7 @@ static void give_up(struct response_watch *watch, enum usage_flag flag)
 {
     watch->flags |= (uint8_t)flag;
     watch->decode = decode_free(watch->decode);
-    watch->plan = NULL;
+    watch->reading = false;
 }
 
 static void begin_decode(struct response_watch *watch, struct span coding)
@@ -261,7 +260,7 @@ static void read_bytes(struct response_watch *watch, struct span bytes)
 {
     if (watch->decode != NULL) {
         undo_coding(watch, bytes);
-    } else if (watch->plan != NULL) {
+    } else if (watch->reading) {
         read_piece(watch, bytes);
     }
 }
@@ -293,7 +292,7 @@ static bool sniff_gzip(struct response_watch *watch, struct span bytes)
 
 void response_watch_data(struct response_watch *watch, struct span bytes)
 {
-    if (watch->plan == NULL || bytes.len == 0) {
+    if (!watch->reading || bytes.len == 0) {
         return;
     }
     if (!watch->may_be_gzip || sniff_gzip(watch, bytes)) {
@@ -335,10 +334,8 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
     watch->media = (uint8_t)media_of(type == NULL ? SPAN("") : type->value);
     watch->plan = registry_plans(dialect)->response;
     watch->counted = watch->plan != NULL && is_counted(route, head);
-    if (!watch->counted) {
-        watch->plan = NULL;
-    }
-    if (watch->plan != NULL && coding != NULL && decode_needed(coding->value)) {
+    watch->reading = watch->counted;
+    if (watch->reading && coding != NULL && decode_needed(coding->value)) {
         begin_decode(watch, coding->value);
     } else {
         watch->may_be_gzip = true;
@@ -461,6 +458,13 @@ static void estimate_output(const struct response_watch *watch, struct span mode
     usage_set(usage, TOKENS_OUTPUT, without(count, usage->tokens[TOKENS_REASONING]));
 }
 
+/* Was the generated text seen, as far as it came? */
+static bool is_readable(const struct response_watch *watch)
+{
+    return watch->frames == FRAMES_UNSETTLED ? watch->reading
+                                             : watch->frames != FRAMES_NONE;
+}
+
 /* Fills what the provider did not report, and says how far the numbers are its own. */
 static void complete_usage(const struct response_watch *watch, bool cut,
                            struct span model, uint64_t input_text_bytes,
@@ -469,7 +473,6 @@ static void complete_usage(const struct response_watch *watch, bool cut,
     bool reported = usage->known_tokens != 0;
     bool input = usage_knows(usage, TOKENS_INPUT);
     bool output = usage_knows(usage, TOKENS_OUTPUT) || watch->dialect->input_only;
-    bool readable = watch->frames != FRAMES_NONE && watch->plan != NULL;
 
     if (input && output && !cut) {
         usage->source = USAGE_REPORTED;
@@ -478,7 +481,7 @@ static void complete_usage(const struct response_watch *watch, bool cut,
     if (!input) {
         estimate_input(model, input_text_bytes, usage);
     }
-    if ((!output || cut) && readable && !watch->dialect->input_only) {
+    if ((!output || cut) && is_readable(watch) && !watch->dialect->input_only) {
         estimate_output(watch, model, usage);
     }
     if (reported) {

@@ -34,7 +34,6 @@ static const struct scan_path response[] = {
     { "service_tier", SEEN_TIER, false },
     { "error", SEEN_ERROR, false },
     { "x_groq.error", SEEN_ERROR, false },
-    { "choices", SEEN_CHOICES, false },
     { "choices[].finish_reason", SEEN_FINISH, false },
     OPENAI_CHAT_TEXT("choices[].delta"),
     OPENAI_CHAT_TEXT("choices[].message"),

@@ -21,7 +21,6 @@ static const struct scan_path response[] = {
     { "model", SEEN_MODEL, false },
     { "service_tier", SEEN_TIER, false },
     { "error", SEEN_ERROR, false },
-    { "choices", SEEN_CHOICES, false },
     { "choices[].finish_reason", SEEN_FINISH, false },
     { "choices[].text", SEEN_TEXT, true },
     /* fill-in-the-middle of Mistral answers as a chat does */

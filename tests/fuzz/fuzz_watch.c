@@ -1,0 +1,151 @@
+/* Both watches over arbitrary bodies: no split changes a fact, a claim, a fault or a count.
+ * The first byte chooses the API and its content, the second the split. */
+#include "filters/registry.h"
+#include "filters/watch.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static const char *const families[] = { "openai", "anthropic", NULL };
+static const char *const paths[] = {
+    "/v1/chat/completions",      "/v1/messages",          "/v1/responses",
+    "/v1/completions",           "/v1/embeddings",        "/v1/complete",
+    "/v1/messages/count_tokens", "/v1/responses/compact",
+};
+static const char *const types[] = { "application/json", "text/event-stream",
+                                     "application/x-ndjson", "" };
+static const char *const codings[] = { "", "gzip", "", "zstd" };
+
+struct choice {
+    const char *path, *type, *coding;
+};
+
+static void head_add(struct head *head, const char *name, const char *value)
+{
+    struct field *field = &head->fields[head->field_count++];
+
+    field->name = span_text(name);
+    field->value = span_text(value);
+    field->id = field_name_of(field->name);
+}
+
+static void head_of(const struct choice *choice, struct head *head)
+{
+    *head = (struct head){ .minor = 1, .status = 200 };
+    head_add(head, "content-type", choice->type);
+    if (choice->coding[0] != '\0') {
+        head_add(head, "content-encoding", choice->coding);
+    }
+}
+
+/* Pieces of 1 to 16 bytes out of a seed; everything at once for seed 0. */
+static struct span take_piece(struct span *rest, uint32_t *seed)
+{
+    struct span piece = *rest;
+
+    if (*seed != 0) {
+        *seed = *seed * 1664525 + 1013904223;
+        piece.len = 1 + (*seed >> 28);
+        piece.len = piece.len < rest->len ? piece.len : rest->len;
+    }
+    *rest = span_after(*rest, piece.len);
+    return piece;
+}
+
+struct asked {
+    struct facts facts;
+    struct claims claims;
+    uint64_t text_bytes;
+    enum fault fault;
+};
+
+static void ask(struct watch_pool *pool, const struct choice *choice, struct span body,
+                uint32_t seed, struct asked *asked)
+{
+    const struct dialect_route *route;
+    const struct dialect *dialect =
+        registry_claim(families, METHOD_POST, span_text(choice->path), &route);
+    struct request_watch *watch;
+    struct head head;
+
+    memset(asked, 0, sizeof(*asked));
+    head_of(choice, &head);
+    watch =
+        request_watch_open(pool, dialect, route, &head, &asked->facts, &asked->claims);
+    CHECK(watch != NULL);
+    while (body.len > 0 && asked->fault == FAULT_NONE) {
+        asked->fault = request_watch_data(watch, take_piece(&body, &seed));
+    }
+    if (asked->fault == FAULT_NONE) {
+        asked->fault = request_watch_end(watch);
+    }
+    asked->text_bytes = request_watch_text_bytes(watch);
+    request_watch_close(watch);
+}
+
+static void answer(struct watch_pool *pool, const struct choice *choice, bool whole,
+                   struct span body, uint32_t seed, struct entry *entry)
+{
+    const struct dialect_route *route;
+    const struct dialect *dialect =
+        registry_claim(families, METHOD_POST, span_text(choice->path), &route);
+    struct facts facts = { .model = "gpt-4o" };
+    struct response_watch *watch;
+    struct head head;
+
+    memset(entry, 0, sizeof(*entry));
+    head_of(choice, &head);
+    watch = response_watch_open(pool, dialect, route, &head, &facts);
+    CHECK(watch != NULL);
+    while (body.len > 0) {
+        response_watch_data(watch, take_piece(&body, &seed));
+    }
+    response_watch_settle(watch, whole, &facts, 100, entry);
+    response_watch_close(watch);
+}
+
+static void check_entry(const struct entry *entry)
+{
+    const struct usage *usage = &entry->usage;
+
+    CHECK((usage->source == USAGE_NONE) == (usage->known_tokens == 0));
+    CHECK(memchr(entry->response_model, '\0', sizeof(entry->response_model)) != NULL);
+    for (unsigned i = 0; i < TOKEN_CLASSES; i++) {
+        CHECK(usage_knows(usage, (enum token_class)i) || usage->tokens[i] == 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    static struct watch_pool *pool;
+    struct asked asked, asked_split;
+    struct entry entry, entry_split;
+    struct choice choice;
+    struct span body;
+    uint32_t seed;
+
+    if (size < 2) {
+        return 0;
+    }
+    if (pool == NULL) {
+        pool = watch_pool_new((struct decode_limits){ .bytes = 1 << 20, .ratio = 200 });
+        CHECK(pool != NULL);
+    }
+    choice = (struct choice){ paths[bytes[0] & 7], types[bytes[0] >> 3 & 3],
+                              codings[bytes[0] >> 5 & 3] };
+    seed = UINT32_C(1) + bytes[1];
+    body = span_of((const char *)bytes + 2, size - 2);
+
+    ask(pool, &choice, body, 0, &asked);
+    ask(pool, &choice, body, seed, &asked_split);
+    CHECK(asked.fault == asked_split.fault);
+    if (asked.fault == FAULT_NONE) {
+        CHECK(memcmp(&asked, &asked_split, sizeof(asked)) == 0);
+    }
+    answer(pool, &choice, bytes[0] >> 7 == 0, body, 0, &entry);
+    answer(pool, &choice, bytes[0] >> 7 == 0, body, seed, &entry_split);
+    CHECK(memcmp(&entry, &entry_split, sizeof(entry)) == 0);
+    check_entry(&entry);
+    return 0;
+}
