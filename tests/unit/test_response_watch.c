@@ -1,3 +1,4 @@
+#include "filters/watch.h"
 #include "tests/support/vectors.h"
 #include "tests/unit/watching.h"
 
