@@ -583,15 +583,17 @@ static const struct reply {
     { "surrogate", 5, 6, USAGE_REPORTED, 0 },
 };
 
-static const struct reply *reply_of(const char *id)
+/* Its number in the table. */
+static size_t reply_of(const char *id)
 {
-    for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
-        if (strcmp(replies[i].id, id) == 0) {
-            return &replies[i];
-        }
+    const size_t count = sizeof(replies) / sizeof(replies[0]);
+    size_t i = 0;
+
+    while (i < count && strcmp(replies[i].id, id) != 0) {
+        i++;
     }
-    fail_msg("%s is new", id);
-    return NULL;
+    assert_true(i < count);
+    return i;
 }
 
 static void odd_replies_are_read_as_wanted(void **state)
@@ -606,7 +608,7 @@ static void odd_replies_are_read_as_wanted(void **state)
         skip();
     }
     while ((vector = vectors_next(&vectors)) != NULL) {
-        const struct reply *reply = reply_of(vectors_string(vector, "id"));
+        const struct reply *reply = &replies[reply_of(vectors_string(vector, "id"))];
         struct entry entry = answered(state, answer, vectors_string(vector, "body"));
 
         if (usage_input(&entry.usage) != reply->input ||
