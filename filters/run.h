@@ -12,20 +12,22 @@
 #endif
 
 /* What ends a run: one of three bytes (which may be the same), and perhaps everything that
- * is no printable ASCII. A constant at every call, so that each gets a loop of its own. */
+ * is no printable ASCII. A constant at every call, so that each gets code of its own. */
 struct run_stops {
     char a, b, c;
     bool unless_plain;
 };
 
-static inline bool run_stops_at(char byte, struct run_stops stops)
+#define RUN_INLINE static inline __attribute__((always_inline))
+
+RUN_INLINE bool run_stops_at(char byte, struct run_stops stops)
 {
     return byte == stops.a || byte == stops.b || byte == stops.c ||
            (stops.unless_plain && (signed char)byte < 0x20);
 }
 
-static inline const char *run_bytes(const char *at, const char *end,
-                                    struct run_stops stops)
+RUN_INLINE const char *run_bytes(const char *at, const char *end,
+                                 struct run_stops stops)
 {
     while (at < end && !run_stops_at(*at, stops)) {
         at++;
@@ -33,80 +35,73 @@ static inline const char *run_bytes(const char *at, const char *end,
     return at;
 }
 
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* Where in a block of bytes a run stops; the size of the block if nowhere. */
+
 /* The top bit of each byte of `block` that is `byte`. A borrow may set further bits, but
  * only behind the first hit, which is the one that counts. */
-static inline uint64_t run_hits(uint64_t block, char byte)
+RUN_INLINE uint64_t run_hits(uint64_t block, char byte)
 {
     const uint64_t ones = UINT64_MAX / 255;
     uint64_t zeros = block ^ ones * (unsigned char)byte;
 
     return (zeros - ones) & ~zeros & ones * 0x80;
 }
-#endif
 
-/* Eight bytes at a time. */
-static inline const char *run_portable(const char *at, const char *end,
-                                       struct run_stops stops)
+RUN_INLINE size_t run_block_portable(const char *at, struct run_stops stops)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    for (; end - at >= 8; at += 8) {
-        const uint64_t ones = UINT64_MAX / 255;
-        uint64_t block, hits;
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t block, hits;
 
-        memcpy(&block, at, sizeof(block));
-        hits = run_hits(block, stops.a) | run_hits(block, stops.b) |
-               run_hits(block, stops.c);
-        if (stops.unless_plain) {
-            hits |= (((block - ones * 0x20) & ~block) | block) & ones * 0x80;
-        }
-        if (hits != 0) {
-            return at + (__builtin_ctzll(hits) >> 3);
-        }
-    }
+    memcpy(&block, at, sizeof(block));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    block = __builtin_bswap64(block);
 #endif
-    return run_bytes(at, end, stops);
+    hits =
+        run_hits(block, stops.a) | run_hits(block, stops.b) | run_hits(block, stops.c);
+    if (stops.unless_plain) {
+        hits |= (((block - ones * 0x20) & ~block) | block) & ones * 0x80;
+    }
+    return hits == 0 ? sizeof(block) : (size_t)__builtin_ctzll(hits) / 8;
 }
 
 #ifdef __SSE2__
-/* Sixteen bytes at a time. As a signed byte, everything beyond ASCII is less than 0x20,
- * so that one comparison finds it together with the control characters. */
-static inline const char *run_sse2(const char *at, const char *end,
-                                   struct run_stops stops)
+enum { RUN_BLOCK = 16 };
+
+/* As a signed byte, everything beyond ASCII is less than 0x20, so that one comparison
+ * finds it together with the control characters. */
+RUN_INLINE size_t run_block(const char *at, struct run_stops stops)
 {
-    const __m128i a = _mm_set1_epi8(stops.a);
-    const __m128i b = _mm_set1_epi8(stops.b);
-    const __m128i c = _mm_set1_epi8(stops.c);
-    const __m128i space = _mm_set1_epi8(0x20);
+    __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8(stops.a)),
+                                _mm_cmpeq_epi8(block, _mm_set1_epi8(stops.b)));
 
-    for (; end - at >= 16; at += 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
-        __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(block, a), _mm_cmpeq_epi8(block, b));
-        unsigned mask;
-
-        if (stops.c != stops.b) {
-            hits = _mm_or_si128(hits, _mm_cmpeq_epi8(block, c));
-        }
-        if (stops.unless_plain) {
-            hits = _mm_or_si128(hits, _mm_cmplt_epi8(block, space));
-        }
-        mask = (unsigned)_mm_movemask_epi8(hits);
-        if (mask != 0) {
-            return at + __builtin_ctz(mask);
-        }
+    if (stops.c != stops.b) {
+        hits = _mm_or_si128(hits, _mm_cmpeq_epi8(block, _mm_set1_epi8(stops.c)));
     }
-    return run_portable(at, end, stops);
+    if (stops.unless_plain) {
+        hits = _mm_or_si128(hits, _mm_cmplt_epi8(block, _mm_set1_epi8(0x20)));
+    }
+    return (size_t)__builtin_ctz((unsigned)_mm_movemask_epi8(hits) | 1U << RUN_BLOCK);
 }
-#endif
-
-static inline const char *run_to(const char *at, const char *end,
-                                 struct run_stops stops)
-{
-#ifdef __SSE2__
-    return run_sse2(at, end, stops);
 #else
-    return run_portable(at, end, stops);
+enum { RUN_BLOCK = 8 };
+
+RUN_INLINE size_t run_block(const char *at, struct run_stops stops)
+{
+    return run_block_portable(at, stops);
+}
 #endif
+
+RUN_INLINE const char *run_to(const char *at, const char *end, struct run_stops stops)
+{
+    for (; end - at >= RUN_BLOCK; at += RUN_BLOCK) {
+        size_t len = run_block(at, stops);
+
+        if (len < RUN_BLOCK) {
+            return at + len;
+        }
+    }
+    return run_bytes(at, end, stops);
 }
 
 /* The length of the well-formed character beyond ASCII (RFC 3629, section 4) at `at`,

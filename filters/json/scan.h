@@ -42,8 +42,8 @@ struct scan_value {
 /* A row of a plan. */
 struct scan_path {
     const char *path;
-    unsigned tag;
-    bool pieces; /* deliver strings in pieces of any length instead of whole */
+    unsigned tag; /* at most 65535 */
+    bool pieces;  /* deliver strings in pieces of any length instead of whole */
 };
 
 struct scan_plan;

@@ -102,9 +102,10 @@ static void add_path(struct builder *builder, const struct scan_path *path)
         steps++;
     }
     CHECK(steps <= SCAN_MATCH_MAX && !builder->nodes[node].wanted);
+    CHECK(path->tag <= UINT16_MAX);
     builder->nodes[node].wanted = true;
     builder->nodes[node].pieces = path->pieces;
-    builder->nodes[node].tag = path->tag;
+    builder->nodes[node].tag = (uint16_t)path->tag;
 }
 
 static size_t children(const struct builder *builder, size_t node)
@@ -134,7 +135,7 @@ static size_t lay_out_tables(struct builder *builder)
             size *= 2;
         }
         builder->nodes[node].slots = (uint32_t)used;
-        builder->nodes[node].mask = (uint16_t)(size - 1);
+        builder->nodes[node].mask = (uint8_t)(size - 1);
         used += size;
     }
     return used;

@@ -11,11 +11,11 @@ enum {
 };
 
 struct scan_node {
-    uint32_t slots;   /* where its key table begins */
-    uint16_t mask;    /* size of the table, a power of two, less one */
+    uint32_t slots; /* where its key table begins */
+    uint16_t tag;
     uint16_t element; /* the node of "[]", or NODE_NONE */
-    unsigned tag;
-    bool wanted; /* a path ends here */
+    uint8_t mask;     /* size of the table, a power of two, less one */
+    bool wanted;      /* a path ends here */
     bool pieces;
 };
 
@@ -38,22 +38,32 @@ static inline uint32_t scan_key_hash(const char *key, size_t len)
            (uint32_t)len * 3;
 }
 
-/* memcmp() without the call: keys are short and nearly always equal when asked. */
+/* Compares the first and the last `width` bytes, which may overlap. */
+static inline bool scan_ends_equal(const char *a, const char *b, size_t len,
+                                   size_t width)
+{
+    uint64_t fronts[2] = { 0, 0 }, backs[2] = { 0, 0 };
+
+    memcpy(&fronts[0], a, width);
+    memcpy(&fronts[1], b, width);
+    memcpy(&backs[0], a + len - width, width);
+    memcpy(&backs[1], b + len - width, width);
+    return fronts[0] == fronts[1] && backs[0] == backs[1];
+}
+
+/* memcmp() without a call for the usual lengths. */
 static inline bool scan_key_equal(const char *a, const char *b, size_t len)
 {
-    uint64_t front[2], back[2];
-
-    if (len < sizeof(uint64_t) || len > 2 * sizeof(uint64_t)) {
-        while (len > 0 && a[len - 1] == b[len - 1]) {
-            len--;
-        }
-        return len == 0;
+    if (len > 16) {
+        return memcmp(a, b, len) == 0;
     }
-    memcpy(&front[0], a, sizeof(uint64_t));
-    memcpy(&front[1], b, sizeof(uint64_t));
-    memcpy(&back[0], a + len - sizeof(uint64_t), sizeof(uint64_t));
-    memcpy(&back[1], b + len - sizeof(uint64_t), sizeof(uint64_t));
-    return front[0] == front[1] && back[0] == back[1];
+    if (len >= 8) {
+        return scan_ends_equal(a, b, len, 8);
+    }
+    if (len >= 4) {
+        return scan_ends_equal(a, b, len, 4);
+    }
+    return a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1];
 }
 
 /* The slot of a key below a node, or NULL. */

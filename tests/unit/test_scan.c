@@ -499,6 +499,18 @@ static void counts_are_exact(void **state)
     }
 }
 
+static void expect_stops(const char *text, size_t len, struct run_stops stops)
+{
+    const char *want = run_bytes(text, text + len, stops);
+
+    assert_ptr_equal(run_to(text, text + len, stops), want);
+    if (len >= 8) {
+        const char *block = run_bytes(text, text + 8, stops);
+
+        assert_int_equal(run_block_portable(text, stops), block - text);
+    }
+}
+
 static void all_loops_stop_at_the_same_byte(void **state)
 {
     char text[80];
@@ -507,18 +519,14 @@ static void all_loops_stop_at_the_same_byte(void **state)
     (void)state;
     for (unsigned turn = 0; turn < 20000; turn++) {
         size_t len = turn % sizeof(text);
-        const struct run_stops stops = { '"', '\\', 'z', turn % 2 == 0 };
-        const char *end = text + len;
-        const char *want;
 
         for (size_t i = 0; i < len; i++) {
             seed = seed * 1103515245 + 12345;
             text[i] =
                 seed >> 24 < 8 ? (char)(seed >> 16) : (char)('a' + (seed >> 16) % 26);
         }
-        want = run_bytes(text, end, stops);
-        assert_ptr_equal(run_portable(text, end, stops), want);
-        assert_ptr_equal(run_to(text, end, stops), want);
+        expect_stops(text, len, (struct run_stops){ '"', '\\', 'z', true });
+        expect_stops(text, len, (struct run_stops){ '\n', '\r', '\r', false });
     }
 }
 
