@@ -19,6 +19,16 @@ static bool is_encoded_twice(const struct head *head)
     return count > 1;
 }
 
+/* Other upgrades are offers that a server may pass over; a client that asks for this one
+ * waits for it, and falls back to plain HTTP at once only if it is told so. */
+static bool asks_for_websocket(const struct head *head)
+{
+    const struct field *upgrade =
+        head->upgrade ? head_field(head, FIELD_UPGRADE) : NULL;
+
+    return upgrade != NULL && span_equal_nocase(upgrade->value, SPAN("websocket"));
+}
+
 static enum fault take_slot(struct exchange *x, const struct caller *caller)
 {
     x->entry = journal_take(x->worker->journal, clock_unix_ns());
@@ -67,6 +77,9 @@ enum fault admit(struct exchange *x, const struct head *head)
                             clock_unix_ns(), &caller);
     if (fault == FAULT_NONE) {
         fault = take_slot(x, &caller);
+    }
+    if (fault == FAULT_NONE && asks_for_websocket(head)) {
+        fault = FAULT_UPGRADE;
     }
     if (fault != FAULT_NONE || astray != FAULT_NONE) {
         return fault != FAULT_NONE ? fault : astray;

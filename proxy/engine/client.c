@@ -100,7 +100,6 @@ static void client_wait(struct client *client)
     uint32_t wait_ms =
         client->pending_len > 0 ? limits->head_timeout_ms : limits->keep_alive_ms;
 
-    client->stream.awaiting = client->pending_len > 0;
     stream_deadline(&client->stream, (uint64_t)wait_ms * NS_PER_MS);
 }
 
@@ -133,7 +132,6 @@ static struct span head_read(struct client *client, struct span bytes)
     }
     client->scanned = 0;
     client->head_begun = false;
-    client->stream.awaiting = false;
     deadline_clear(&client->stream.deadline);
     exchange_begin(client, span_of(bytes.at, size));
     return span_after(bytes, size);
@@ -240,7 +238,6 @@ static void on_expired(void *self)
 {
     struct client *client = self;
 
-    client->worker->loop->now_ns = clock_monotonic_ns();
     if (client->closing || stream_queued(&client->stream) > 0) {
         client_close(client, true);
     } else if (client->exchange != NULL) {

@@ -186,7 +186,6 @@ void exchange_begin(struct client *client, struct span raw)
     if (head.expect_continue) {
         stream_send(&client->stream, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
     }
-    client->stream.awaiting = true;
     stream_deadline(&client->stream,
                     (uint64_t)worker_config(worker)->limits.body_timeout_ms *
                         NS_PER_MS);

@@ -109,7 +109,6 @@ void upstream_release(struct upstream *upstream, bool keep)
         return;
     }
     idle_add(upstream);
-    upstream->stream.awaiting = false;
     stream_resume(&upstream->stream);
     stream_deadline(&upstream->stream, (uint64_t)provider->pool_idle_ms * NS_PER_MS);
 }
@@ -201,6 +200,7 @@ static struct span heads_read(struct upstream *upstream, struct span bytes)
         }
         upstream->scanned = 0;
         bytes = span_after(bytes, size);
+        exchange->surplus = bytes.len > 0; /* should the head be all of the response */
         exchange_response_head(exchange, &head);
     }
     return bytes;
@@ -272,7 +272,6 @@ static void on_expired(void *self)
 {
     struct upstream *upstream = self;
 
-    upstream->worker->loop->now_ns = clock_monotonic_ns();
     if (upstream->exchange == NULL) {
         idle_remove(upstream);
         upstream_close(upstream);
@@ -314,7 +313,6 @@ static void upstream_connect(struct upstream *upstream,
         return;
     }
     upstream->watched = true;
-    upstream->stream.awaiting = true;
     upstream->stream.deadline.expired = on_expired;
     upstream->stream.deadline.owner = upstream;
     stream_deadline(&upstream->stream, timeout_ns);
@@ -362,7 +360,6 @@ static bool lease_idle(struct exchange *exchange)
     deadline_clear(&upstream->stream.deadline);
     upstream->exchange = exchange;
     upstream->reused = true;
-    upstream->stream.awaiting = true;
     exchange->upstream = upstream;
     metrics_add(exchange->worker->metrics, METRIC_UPSTREAM_REUSED, 1);
     return true;

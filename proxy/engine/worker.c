@@ -156,7 +156,7 @@ static void take_stop(struct worker *worker, enum worker_stop wanted)
     }
 }
 
-static void on_mail(evutil_socket_t fd, short events, void *self)
+static void on_mail(void *self, uint32_t events)
 {
     struct worker *worker = self;
     struct mailbox *mailbox = &worker->mailbox;
@@ -165,8 +165,7 @@ static void on_mail(evutil_socket_t fd, short events, void *self)
     uint64_t count;
 
     (void)events;
-    worker->loop->now_ns = clock_monotonic_ns();
-    (void)!read(fd, &count, sizeof count);
+    (void)!read(mailbox->event_fd, &count, sizeof count);
     snapshot = __atomic_exchange_n(&mailbox->snapshot, NULL, __ATOMIC_ACQ_REL);
     keyring = __atomic_exchange_n(&mailbox->keyring, NULL, __ATOMIC_ACQ_REL);
     if (snapshot != NULL) {
@@ -323,10 +322,9 @@ static bool listeners_open(struct worker *worker, const struct worker *first,
 static bool mailbox_open(struct worker *worker)
 {
     worker->mailbox.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    worker->mail = event_new(worker->loop->base, worker->mailbox.event_fd,
-                             EV_READ | EV_PERSIST, on_mail, worker);
-    return worker->mailbox.event_fd >= 0 && worker->mail != NULL &&
-           event_add(worker->mail, NULL) == 0;
+    worker->mail = (struct loop_watch){ on_mail, worker };
+    return worker->mailbox.event_fd >= 0 &&
+           loop_watch(worker->loop, worker->mailbox.event_fd, EPOLLIN, &worker->mail);
 }
 
 struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *snapshot,
@@ -449,8 +447,7 @@ struct worker *worker_free(struct worker *worker)
     }
     deadline_clear(&worker->stop_deadline);
     resolver_free(worker->resolver);
-    if (worker->mail != NULL) {
-        event_free(worker->mail);
+    if (worker->mailbox.event_fd > 0) {
         close(worker->mailbox.event_fd);
     }
     snapshot_unref(worker->mailbox.snapshot);

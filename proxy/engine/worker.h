@@ -41,7 +41,7 @@ struct worker {
     unsigned workers; /* how many there are */
     pthread_t thread;
     struct loop *loop;
-    struct event *mail;
+    struct loop_watch mail;
     struct mailbox mailbox;
     struct resolver *resolver;
     struct journal *journal;

@@ -1,12 +1,10 @@
 /* Deadlines of many objects with few durations: a queue per duration, in which setting
- * and clearing take constant time and no system call. One libevent timer serves all. */
+ * and clearing take constant time and no system call. */
 #ifndef ASSAY_NET_DEADLINE_H
 #define ASSAY_NET_DEADLINE_H
 
 #include "proxy/base/check.h"
 #include "proxy/base/span.h"
-
-#include <event2/event.h>
 
 struct deadline_queue;
 
@@ -19,20 +17,22 @@ struct deadline {
     void *owner;
 };
 
+/* All zero is ready for use. */
 struct deadlines {
-    struct event_base *base;
-    struct event *timer;
-    uint64_t timer_at_ns; /* 0: not armed */
     struct deadline_queue *queues;
 };
-
-bool deadlines_init(struct deadlines *deadlines, struct event_base *base) MUST_CHECK;
 
 /* Every deadline must have been cleared. */
 void deadlines_done(struct deadlines *deadlines);
 
-/* (Re)sets the deadline to now + after: calls expired(owner) then, once. false without
- * memory, possible only with a duration that was never used before. */
+/* When the earliest is due; UINT64_MAX: none is set. */
+uint64_t deadlines_due(const struct deadlines *deadlines);
+
+/* Calls expired(owner), once, of each deadline that is due. */
+void deadlines_expire(struct deadlines *deadlines, uint64_t now_ns);
+
+/* (Re)sets the deadline to now + after. false without memory, possible only with a
+ * duration that was never used before. */
 bool deadline_set(struct deadlines *deadlines, struct deadline *deadline,
                   uint64_t now_ns, uint64_t after_ns);
 

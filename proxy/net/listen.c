@@ -1,5 +1,7 @@
 #include "proxy/net/listen.h"
 
+#include "proxy/base/clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -16,8 +18,9 @@ enum {
 struct listener {
     int fd;
     struct loop *loop;
-    struct event *event;
-    struct event *pause;
+    struct loop_watch watch;
+    struct deadline pause;
+    bool accepting;
     void (*accepted)(void *self, int fd);
     void (*paused)(void *self);
     void *self;
@@ -115,24 +118,44 @@ static bool out_of_resources(int problem)
            problem == ENOMEM;
 }
 
+static bool accepting_begins(struct listener *listener)
+{
+    listener->accepting =
+        loop_watch(listener->loop, listener->fd, EPOLLIN, &listener->watch);
+    return listener->accepting;
+}
+
+static void accepting_ends(struct listener *listener)
+{
+    if (listener->accepting) {
+        listener->accepting = false;
+        loop_unwatch(listener->loop, listener->fd, &listener->watch);
+    }
+}
+
+static void pause_over(void *self)
+{
+    (void)!accepting_begins(self);
+}
+
 static void accepting_pauses(struct listener *listener)
 {
-    const struct timeval wait = { .tv_usec = PAUSE_MS * 1000 };
-
-    event_del(listener->event);
-    event_add(listener->pause, &wait);
+    accepting_ends(listener);
+    listener->pause = (struct deadline){ .expired = pause_over, .owner = listener };
+    deadline_set(&listener->loop->deadlines, &listener->pause, listener->loop->now_ns,
+                 (uint64_t)PAUSE_MS * NS_PER_MS);
     if (listener->paused != NULL) {
         listener->paused(listener->self);
     }
 }
 
-static void accept_some(evutil_socket_t fd, short events, void *self)
+static void accept_some(void *self, uint32_t events)
 {
     struct listener *listener = self;
 
     (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int client = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (client >= 0) {
             listener->accepted(listener->self, client);
@@ -146,15 +169,6 @@ static void accept_some(evutil_socket_t fd, short events, void *self)
     }
 }
 
-static void pause_over(evutil_socket_t fd, short events, void *self)
-{
-    struct listener *listener = self;
-
-    (void)fd;
-    (void)events;
-    event_add(listener->event, NULL);
-}
-
 bool listener_start(struct listener *listener, struct loop *loop,
                     void (*accepted)(void *self, int fd), void (*paused)(void *self),
                     void *self)
@@ -163,11 +177,8 @@ bool listener_start(struct listener *listener, struct loop *loop,
     listener->accepted = accepted;
     listener->paused = paused;
     listener->self = self;
-    listener->event = event_new(loop->base, listener->fd, EV_READ | EV_PERSIST,
-                                accept_some, listener);
-    listener->pause = event_new(loop->base, -1, 0, pause_over, listener);
-    return listener->event != NULL && listener->pause != NULL &&
-           event_add(listener->event, NULL) == 0;
+    listener->watch = (struct loop_watch){ accept_some, listener };
+    return accepting_begins(listener);
 }
 
 struct listener *listener_close(struct listener *listener)
@@ -175,13 +186,11 @@ struct listener *listener_close(struct listener *listener)
     if (listener == NULL) {
         return NULL;
     }
-    if (listener->event != NULL) {
+    if (listener->loop != NULL) {
         /* Connections that the kernel has completed would be reset by close(). */
-        accept_some(listener->fd, EV_READ, listener);
-        event_free(listener->event);
-    }
-    if (listener->pause != NULL) {
-        event_free(listener->pause);
+        accept_some(listener, EPOLLIN);
+        accepting_ends(listener);
+        deadline_clear(&listener->pause);
     }
     close(listener->fd);
     free(listener);

@@ -4,24 +4,14 @@
 #include "proxy/net/stream.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Spare blocks kept per loop: 64 of 16 KiB. */
 enum { IDLE_BLOCKS = 64 };
 
 static bool loop_init(struct loop *loop)
 {
-    struct event_config *settings = event_config_new();
-
-    if (settings == NULL) {
-        return false;
-    }
-    event_config_require_features(settings, EV_FEATURE_ET);
-    event_config_set_flag(settings, EVENT_BASE_FLAG_NOLOCK);
-    loop->base = event_base_new_with_config(settings);
-    event_config_free(settings);
-    if (loop->base == NULL || !deadlines_init(&loop->deadlines, loop->base)) {
-        return false;
-    }
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     block_pool_init(&loop->blocks, IDLE_BLOCKS);
     loop->read_buffer = malloc(LOOP_READ_BYTES);
     loop->plain_buffer = malloc(LOOP_PLAIN_BYTES);
@@ -29,9 +19,9 @@ static bool loop_init(struct loop *loop)
     loop->plain_out = malloc(LOOP_RECORD_BYTES);
     loop->cipher_buffer = malloc(LOOP_CIPHER_BYTES);
     loop->now_ns = clock_monotonic_ns();
-    return loop->read_buffer != NULL && loop->plain_buffer != NULL &&
-           loop->scratch != NULL && loop->plain_out != NULL &&
-           loop->cipher_buffer != NULL;
+    return loop->epoll_fd >= 0 && loop->read_buffer != NULL &&
+           loop->plain_buffer != NULL && loop->scratch != NULL &&
+           loop->plain_out != NULL && loop->cipher_buffer != NULL;
 }
 
 struct loop *loop_new(void)
@@ -62,11 +52,11 @@ struct loop *loop_free(struct loop *loop)
         return NULL;
     }
     loop_bury(loop);
-    if (loop->base != NULL) {
-        deadlines_done(&loop->deadlines);
-        event_base_free(loop->base);
-    }
+    deadlines_done(&loop->deadlines);
     block_pool_done(&loop->blocks);
+    if (loop->epoll_fd >= 0) {
+        close(loop->epoll_fd);
+    }
     free(loop->read_buffer);
     free(loop->plain_buffer);
     free(loop->scratch);
@@ -76,11 +66,62 @@ struct loop *loop_free(struct loop *loop)
     return NULL;
 }
 
+bool loop_watch(struct loop *loop, int fd, uint32_t events, struct loop_watch *watch)
+{
+    struct epoll_event event = { .events = events, .data.ptr = watch };
+
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void loop_unwatch(struct loop *loop, int fd, struct loop_watch *watch)
+{
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    for (size_t i = loop->event_next; i < loop->event_count; i++) {
+        if (loop->events[i].data.ptr == watch) {
+            loop->events[i].data.ptr = NULL;
+        }
+    }
+}
+
+/* Milliseconds until the next deadline, rounded up; -1: there is none. */
+static int wait_ms(const struct loop *loop)
+{
+    uint64_t due_ns = deadlines_due(&loop->deadlines);
+    uint64_t now_ns = clock_monotonic_ns();
+
+    if (loop->woken != NULL || due_ns <= now_ns) {
+        return 0;
+    }
+    if (due_ns == UINT64_MAX) {
+        return -1;
+    }
+    due_ns = (due_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+    return due_ns > INT32_MAX ? INT32_MAX : (int)due_ns;
+}
+
+static void loop_serve(struct loop *loop)
+{
+    loop->event_next = 0;
+    while (loop->event_next < loop->event_count) {
+        const struct epoll_event *event = &loop->events[loop->event_next++];
+        struct loop_watch *watch = event->data.ptr;
+
+        if (watch != NULL) {
+            watch->happened(watch->owner, event->events);
+            stream_flush_gathered(loop);
+        }
+    }
+}
+
 void loop_turn(struct loop *loop)
 {
-    event_base_loop(loop->base, EVLOOP_ONCE);
-    if (loop->gather != NULL) {
-        stream_flush(loop->gather);
-    }
+    int count = epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS, wait_ms(loop));
+
+    loop->now_ns = clock_monotonic_ns();
+    loop->event_count = count > 0 ? (size_t)count : 0;
+    loop_serve(loop);
+    stream_serve_woken(loop);
+    deadlines_expire(&loop->deadlines, loop->now_ns);
+    stream_flush_gathered(loop);
     loop_bury(loop);
 }

@@ -3,6 +3,7 @@
 #include "proxy/base/clock.h"
 
 #include <event2/dns.h>
+#include <event2/event.h>
 #include <event2/util.h>
 
 #include <arpa/inet.h>
@@ -14,9 +15,17 @@
 #define QUERY_TIMEOUT_S "2"
 #define QUERY_ATTEMPTS  "2"
 
+/* While a question is under way, its answer is looked for this often. */
+enum { POLL_MS = 5 };
+
+/* libevent's resolver has a loop of its own, made when the first name needs it and turned
+ * only while a question is under way. */
 struct resolver {
     struct loop *loop;
-    struct evdns_base *dns; /* made when the first name needs it */
+    struct event_base *base;
+    struct evdns_base *dns;
+    struct deadline poll;
+    size_t asked; /* questions under way */
 };
 
 struct resolve_name {
@@ -28,11 +37,22 @@ struct resolve_name {
     struct evdns_getaddrinfo_request *request; /* NULL: none under way */
     uint64_t asked_ns;                         /* of the newest answer; 0: none yet */
     struct resolve_wait waits;                 /* ring */
-    struct event *failed; /* ends waits outside resolve_address() */
+    struct deadline failed; /* ends waits outside resolve_address() */
     size_t count, next;
     socklen_t lengths[RESOLVE_ADDRESSES_MAX];
     struct sockaddr_storage addresses[RESOLVE_ADDRESSES_MAX];
 };
+
+static void resolver_poll(void *self)
+{
+    struct resolver *resolver = self;
+
+    event_base_loop(resolver->base, EVLOOP_NONBLOCK);
+    if (resolver->asked > 0) {
+        deadline_set(&resolver->loop->deadlines, &resolver->poll,
+                     resolver->loop->now_ns, (uint64_t)POLL_MS * NS_PER_MS);
+    }
+}
 
 struct resolver *resolver_new(struct loop *loop)
 {
@@ -40,18 +60,26 @@ struct resolver *resolver_new(struct loop *loop)
 
     if (resolver != NULL) {
         resolver->loop = loop;
+        resolver->poll =
+            (struct deadline){ .expired = resolver_poll, .owner = resolver };
     }
     return resolver;
 }
 
 struct resolver *resolver_free(struct resolver *resolver)
 {
-    if (resolver != NULL) {
-        if (resolver->dns != NULL) {
-            evdns_base_free(resolver->dns, 0);
-        }
-        free(resolver);
+    if (resolver == NULL) {
+        return NULL;
     }
+    deadline_clear(&resolver->poll);
+    if (resolver->dns != NULL) {
+        evdns_base_free(resolver->dns, 0);
+    }
+    if (resolver->base != NULL) {
+        event_base_loop(resolver->base, EVLOOP_NONBLOCK); /* what was cancelled ends */
+        event_base_free(resolver->base);
+    }
+    free(resolver);
     return NULL;
 }
 
@@ -81,10 +109,7 @@ struct resolve_name *resolve_name_free(struct resolve_name *name)
         return NULL;
     }
     CHECK(name->waits.next == &name->waits);
-    if (name->failed != NULL) {
-        event_free(name->failed);
-        name->failed = NULL;
-    }
+    deadline_clear(&name->failed);
     if (name->request != NULL) {
         /* Its callback comes later, with EVUTIL_EAI_CANCEL, and frees what is left. */
         name->resolver = NULL;
@@ -108,14 +133,9 @@ static void waits_end(struct resolve_name *name)
     }
 }
 
-static void failed_at_once(evutil_socket_t fd, short events, void *self)
+static void failed_at_once(void *self)
 {
-    struct resolve_name *name = self;
-
-    (void)fd;
-    (void)events;
-    name->resolver->loop->now_ns = clock_monotonic_ns();
-    waits_end(name);
+    waits_end(self);
 }
 
 struct resolve_name *resolve_name_new(struct resolver *resolver, const char *host,
@@ -131,8 +151,8 @@ struct resolve_name *resolve_name_new(struct resolver *resolver, const char *hos
     name->waits.next = &name->waits;
     name->waits.previous = &name->waits;
     name->host = strdup(host);
-    name->failed = event_new(resolver->loop->base, -1, 0, failed_at_once, name);
-    if (name->host == NULL || name->failed == NULL) {
+    name->failed = (struct deadline){ .expired = failed_at_once, .owner = name };
+    if (name->host == NULL) {
         return resolve_name_free(name);
     }
     name->literal = name_literal(name);
@@ -165,7 +185,7 @@ static void answered(int result, struct evutil_addrinfo *answer, void *self)
     if (name->resolver == NULL) { /* freed meanwhile */
         resolve_name_free(name);
     } else {
-        name->resolver->loop->now_ns = clock_monotonic_ns();
+        name->resolver->asked--;
         name->failing = result != 0;
         name->asked_ns = name->resolver->loop->now_ns;
         if (result == 0) {
@@ -178,6 +198,30 @@ static void answered(int result, struct evutil_addrinfo *answer, void *self)
     }
 }
 
+static bool resolver_open(struct resolver *resolver)
+{
+    const int flags = EVDNS_BASE_DISABLE_WHEN_INACTIVE;
+
+    if (resolver->base == NULL) {
+        resolver->base = event_base_new();
+    }
+    if (resolver->base == NULL) {
+        return false;
+    }
+    resolver->dns =
+        evdns_base_new(resolver->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | flags);
+    if (resolver->dns == NULL) {
+        /* resolv.conf cannot be read: the hosts file alone must do. */
+        resolver->dns = evdns_base_new(resolver->base, flags);
+    }
+    if (resolver->dns == NULL) {
+        return false;
+    }
+    evdns_base_set_option(resolver->dns, "timeout:", QUERY_TIMEOUT_S);
+    evdns_base_set_option(resolver->dns, "attempts:", QUERY_ATTEMPTS);
+    return true;
+}
+
 static void ask(struct resolve_name *name)
 {
     struct resolver *resolver = name->resolver;
@@ -188,24 +232,16 @@ static void ask(struct resolve_name *name)
     };
     char port[8];
 
-    if (resolver->dns == NULL) {
-        resolver->dns =
-            evdns_base_new(resolver->loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
-                                                     EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    }
-    if (resolver->dns == NULL) {
-        /* resolv.conf cannot be read: ask the hosts file and say so by failing. */
-        resolver->dns =
-            evdns_base_new(resolver->loop->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    }
-    if (resolver->dns == NULL) {
+    if (resolver->dns == NULL && !resolver_open(resolver)) {
         return;
     }
-    evdns_base_set_option(resolver->dns, "timeout:", QUERY_TIMEOUT_S);
-    evdns_base_set_option(resolver->dns, "attempts:", QUERY_ATTEMPTS);
     snprintf(port, sizeof port, "%u", (unsigned)name->port);
+    resolver->asked++;
     name->request =
         evdns_getaddrinfo(resolver->dns, name->host, port, &hints, answered, name);
+    if (name->request != NULL) {
+        resolver_poll(resolver);
+    }
 }
 
 bool resolve_address(struct resolve_name *name, struct resolve_wait *wait,
@@ -223,7 +259,8 @@ bool resolve_address(struct resolve_name *name, struct resolve_wait *wait,
         wait->previous->next = wait;
         name->waits.previous = wait;
         if (name->request == NULL) {
-            event_active(name->failed, EV_TIMEOUT, 0);
+            deadline_set(&name->resolver->loop->deadlines, &name->failed,
+                         name->resolver->loop->now_ns, 0);
         }
         return false;
     }

@@ -1,6 +1,5 @@
 #include "proxy/net/stream.h"
 
-#include "proxy/base/clock.h"
 #include "proxy/net/stream_tls.h"
 
 #include <errno.h>
@@ -14,10 +13,14 @@ enum {
     QUEUE_SPANS = 16 /* of one send from the queue */
 };
 
-/* The next turn of the loop calls on_event() again, whatever the kernel says. */
+/* The loop serves this stream again in its next turn, whatever the kernel says. */
 static void stream_wake(struct stream *stream)
 {
-    event_active(&stream->event, EV_READ, 0);
+    if (!stream->woken) {
+        stream->woken = true;
+        stream->next_woken = stream->loop->woken;
+        stream->loop->woken = stream;
+    }
 }
 
 /* The owner learns of it from the loop, not from within its own call. */
@@ -321,13 +324,11 @@ static bool socket_read(struct stream *stream)
 
     if (n > 0) {
         bytes_arrived(stream, span_of(loop->read_buffer, (size_t)n));
-        /* A short read emptied the socket. A FIN behind it was announced; only a reset
-         * is not, and costs another call where it matters. */
-        if (n == LOOP_READ_BYTES || stream->awaiting || stream->hung_up) {
-            return true;
+        /* A short read emptied the socket; an end or reset behind it was announced. */
+        if (n < LOOP_READ_BYTES && !stream->hung_up) {
+            stream->unread = false;
         }
-        stream->unread = false;
-        return false;
+        return true;
     }
     if (n == 0) {
         stream->unread = false;
@@ -380,38 +381,47 @@ static void connect_step(struct stream *stream)
     handshake_step(stream);
 }
 
-static void stream_serve(struct stream *stream, short events)
+static void on_events(void *self, uint32_t events)
 {
+    struct stream *stream = self;
+
     if (stream->failed) {
         stream->events->ended(stream->owner, STREAM_RESET);
         return;
     }
     if (stream->connecting) {
-        if ((events & EV_WRITE) != 0) {
+        if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
             connect_step(stream);
         }
         return;
     }
-    if ((events & EV_WRITE) != 0) {
+    if ((events & EPOLLOUT) != 0) {
         stream_writable(stream);
     }
-    if ((events & (EV_READ | EV_CLOSED)) != 0) {
+    if (!stream->closed && (events & ~(uint32_t)EPOLLOUT) != 0) {
         stream->unread = true;
-        stream->hung_up |= (events & EV_CLOSED) != 0;
+        stream->hung_up |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
         stream_read(stream);
     }
 }
 
-static void on_event(evutil_socket_t fd, short events, void *self)
+void stream_serve_woken(struct loop *loop)
 {
-    struct stream *stream = self;
-    struct loop *loop = stream->loop;
+    /* Who is woken from here on has its turn later. */
+    loop->waking = loop->woken;
+    loop->woken = NULL;
+    while (loop->waking != NULL) {
+        struct stream *stream = loop->waking;
 
-    (void)fd;
-    loop->now_ns = clock_monotonic_ns();
-    if (!stream->closed) {
-        stream_serve(stream, events);
+        loop->waking = stream->next_woken;
+        stream->woken = false;
+        on_events(stream, EPOLLIN);
+        stream_flush_gathered(loop);
     }
+}
+
+void stream_flush_gathered(struct loop *loop)
+{
     if (loop->gather != NULL) {
         stream_flush(loop->gather);
     }
@@ -434,15 +444,14 @@ static void stream_init(struct stream *stream, struct loop *loop, int fd, SSL *s
 
 static bool stream_watch(struct stream *stream)
 {
-    const short interest = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
+    const uint32_t interest = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     int on = 1;
 
     /* Fails harmlessly on a Unix socket. */
     (void)setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    stream->watch = (struct loop_watch){ on_events, stream };
     return (stream->ssl == NULL || stream_tls_attach(stream)) &&
-           event_assign(&stream->event, stream->loop->base, stream->fd, interest,
-                        on_event, stream) == 0 &&
-           event_add(&stream->event, NULL) == 0;
+           loop_watch(stream->loop, stream->fd, interest, &stream->watch);
 }
 
 static bool stream_give_up(struct stream *stream)
@@ -506,6 +515,25 @@ static void farewell(struct stream *stream, bool reset)
     }
 }
 
+static bool list_forget(struct stream **list, const struct stream *stream)
+{
+    for (; *list != NULL; list = &(*list)->next_woken) {
+        if (*list == stream) {
+            *list = stream->next_woken;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void wake_forget(struct stream *stream)
+{
+    if (stream->woken && !list_forget(&stream->loop->woken, stream)) {
+        list_forget(&stream->loop->waking, stream);
+    }
+    stream->woken = false;
+}
+
 void stream_close(struct stream *stream, bool reset, void (*freed)(void *owner))
 {
     struct loop *loop = stream->loop;
@@ -518,7 +546,7 @@ void stream_close(struct stream *stream, bool reset, void (*freed)(void *owner))
     }
     farewell(stream, reset);
     stream->closed = true;
-    event_del(&stream->event);
+    loop_unwatch(loop, stream->fd, &stream->watch);
     deadline_clear(&stream->deadline);
     block_clear(&stream->queue, &loop->blocks);
     if (stream->ssl != NULL) {
@@ -528,6 +556,7 @@ void stream_close(struct stream *stream, bool reset, void (*freed)(void *owner))
         stream->ssl = NULL;
     }
     close(stream->fd);
+    wake_forget(stream);
     stream->freed = freed;
     stream->next_dead = loop->dead;
     loop->dead = stream;

@@ -12,7 +12,6 @@
 
 #include "proxy/net/loop.h"
 
-#include <event2/event_struct.h>
 #include <openssl/ssl.h>
 
 #include <sys/socket.h>
@@ -52,7 +51,8 @@ struct stream {
     void (*freed)(void *owner);
     struct block_queue queue; /* bytes for the wire */
     struct deadline deadline; /* the owner's to use */
-    struct event event;
+    struct loop_watch watch;
+    struct stream *next_woken;
     uint64_t received, sent; /* bytes on the wire */
     int fd;
     bool connecting;
@@ -60,7 +60,8 @@ struct stream {
     bool paused;
     bool
         awaiting; /* the owner's: more bytes are due, so look for a reset behind them */
-    bool hung_up; /* the kernel saw the peer's FIN */
+    bool hung_up; /* the kernel saw the end or a reset: read on until it shows */
+    bool woken;   /* on the loop's list */
     bool unread;  /* the kernel may hold bytes that were not asked for yet */
     bool was_high;
     bool read_ended;
@@ -107,6 +108,10 @@ void stream_shutdown(struct stream *stream);
  * comes after it; the deadline is cleared. At the end of the turn `freed(owner)` is called:
  * only then may the memory that embeds the stream go. */
 void stream_close(struct stream *stream, bool reset, void (*freed)(void *owner));
+
+/* For the loop. */
+void stream_serve_woken(struct loop *loop);
+void stream_flush_gathered(struct loop *loop);
 
 static inline void stream_deadline(struct stream *stream, uint64_t after_ns)
 {
