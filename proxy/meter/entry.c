@@ -1,5 +1,6 @@
 #include "proxy/meter/entry.h"
 
+#include "proxy/base/check.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/fault.h"
 
@@ -24,6 +25,26 @@ uint64_t entry_id_at(uint64_t unix_ns)
     }
     ms -= id_epoch_ms;
     return (ms < last ? ms : last) << ID_LOW_BITS;
+}
+
+uint64_t entry_id_next(uint64_t last, uint64_t unix_ns, unsigned worker)
+{
+    const uint64_t low_mask = (UINT64_C(1) << ID_LOW_BITS) - 1;
+    const uint64_t sequence_mask = (UINT64_C(1) << ENTRY_ID_SEQUENCE_BITS) - 1;
+    uint64_t worker_bits = (uint64_t)worker << ENTRY_ID_SEQUENCE_BITS;
+    uint64_t id = entry_id_at(unix_ns) | worker_bits;
+
+    CHECK(worker < 1U << ENTRY_ID_WORKER_BITS);
+    if (id <= last) {
+        uint64_t sequence = last & sequence_mask;
+        bool same_worker = ((last ^ worker_bits) & low_mask & ~sequence_mask) == 0;
+
+        id = same_worker && sequence < sequence_mask
+                 ? last + 1
+                 : ((last >> ID_LOW_BITS) + 1) << ID_LOW_BITS | worker_bits;
+    }
+    CHECK(id > last && id >> 63 == 0);
+    return id;
 }
 
 uint64_t entry_id_time(uint64_t id)
@@ -58,6 +79,50 @@ bool entry_id_parse(struct span text, uint64_t *id)
     }
     *id = value;
     return true;
+}
+
+static void end_strings(struct entry *entry)
+{
+#define END(array) entry->array[sizeof entry->array - 1] = '\0'
+    END(team);
+    END(caller);
+    END(key);
+    END(tool);
+    END(tool_version);
+    END(mode);
+    END(session);
+    END(agent);
+    END(provider);
+    END(dialect);
+    END(operation);
+    END(request_model);
+    END(response_model);
+    END(service_tier);
+#undef END
+}
+
+void entry_make_legal(struct entry *entry)
+{
+    struct usage *usage = &entry->usage;
+
+    end_strings(entry);
+    entry->id &= INT64_MAX;
+    if (entry->outcome >= OUTCOMES) {
+        entry->outcome = OUTCOME_UNKNOWN;
+    }
+    if (entry->fault >= FAULT_COUNT) {
+        entry->fault = FAULT_NONE;
+    }
+    if (usage->source >= USAGE_SOURCES) {
+        usage->source = USAGE_NONE;
+    }
+    entry->stream = entry->stream != 0;
+    entry->priced = entry->priced != 0;
+    entry->free = entry->free != 0;
+    entry->drained = entry->drained != 0;
+    usage->known_tokens &= (1U << TOKEN_CLASSES) - 1;
+    usage->known_lifetimes &= (1U << CACHE_LIFETIMES) - 1;
+    usage->flags &= (1U << USAGE_FLAGS) - 1;
 }
 
 /* Days since 1970-01-01 as a date of the Gregorian calendar: years are counted from

@@ -59,8 +59,16 @@ enum { ENTRY_ID_WORKER_BITS = 8, ENTRY_ID_SEQUENCE_BITS = 14, ENTRY_ID_TIME_BITS
 /* The least id of the millisecond that `unix_ns` is in; 0 before 2024. */
 uint64_t entry_id_at(uint64_t unix_ns);
 
+/* An id of this worker that is greater than `last`, whose time is that of `unix_ns` or, if
+ * the clock stepped back or the millisecond's sequence is used up, the next after last. */
+uint64_t entry_id_next(uint64_t last, uint64_t unix_ns, unsigned worker);
+
 /* The millisecond an id was made in, as Unix time in nanoseconds. */
 uint64_t entry_id_time(uint64_t id);
+
+/* Brings every value into its range, so that whatever bytes stood in the entry, every
+ * reader can take it: strings end, enums are known, bits have meanings. */
+void entry_make_legal(struct entry *entry);
 
 /* Appends the entry as one JSON object without a newline, in the format of
  * `assay export --format jsonl`. Unknown token counts are null, never 0. */

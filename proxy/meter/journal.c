@@ -11,30 +11,15 @@
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
-#include "proxy/base/clock.h"
-#include "proxy/base/fault.h"
+#include "proxy/base/ring.h"
 #include "proxy/meter/journal_file.h"
 
 #include <xxhash.h>
 
-enum { CACHE_LINE = 64, WORKERS_MAX = 1 << ENTRY_ID_WORKER_BITS };
-
-static const uint64_t sequence_mask = (UINT64_C(1) << ENTRY_ID_SEQUENCE_BITS) - 1;
-static const uint64_t worker_mask = (WORKERS_MAX - UINT64_C(1))
-                                    << ENTRY_ID_SEQUENCE_BITS;
-static const uint64_t id_last = (UINT64_C(1) << 63) - 1;
+enum { CACHE_LINE = RING_CACHE_LINE, WORKERS_MAX = 1 << ENTRY_ID_WORKER_BITS };
 
 /* A last id beyond this (in 2092) would soon leave no ids to give. */
 static const uint64_t id_sane = (UINT64_C(1) << 63) - (UINT64_C(1) << 57);
-
-/* Slot numbers from one thread to one other. It cannot overflow: its capacity is at
- * least the number of slots, and a slot is in one place at a time. */
-struct slot_ring {
-    uint32_t *numbers;
-    uint32_t mask;
-    alignas(CACHE_LINE) _Atomic uint32_t head; /* written by the putter */
-    alignas(CACHE_LINE) _Atomic uint32_t tail; /* written by the taker */
-};
 
 struct journal {
     struct journal_header *header;
@@ -47,13 +32,13 @@ struct journal {
     alignas(CACHE_LINE) uint32_t fresh; /* slots from here on were not taken yet */
     uint32_t *idle;                     /* slots given back; the last one is next */
     uint32_t idle_count;
-    uint64_t worker_bits;
+    unsigned worker;
     uint64_t last_id;
     uint64_t settled_count;
     _Atomic uint32_t taken; /* ever, cancelled ones not counted */
 
-    struct slot_ring settled; /* worker to ledger */
-    struct slot_ring freed;   /* ledger to worker */
+    struct ring settled; /* numbers of slots, worker to ledger */
+    struct ring freed;   /* ledger to worker */
 
     /* the ledger's */
     alignas(CACHE_LINE) uint32_t *peeked;
@@ -61,36 +46,23 @@ struct journal {
     _Atomic uint32_t released; /* ever */
 };
 
-static bool ring_init(struct slot_ring *ring, uint32_t slots)
+/* A ring of slot numbers cannot overflow: there is room for all, and a slot is in one
+ * place at a time. */
+static bool number_ring_init(struct ring *ring, uint32_t slots)
 {
-    uint32_t capacity = 1;
+    size_t capacity = 1;
 
     while (capacity < slots) {
         capacity *= 2;
     }
-    ring->mask = capacity - 1;
-    ring->numbers = calloc(capacity, sizeof *ring->numbers);
-    return ring->numbers != NULL;
+    return ring_init(ring, sizeof(uint32_t), capacity);
 }
 
-static void ring_put(struct slot_ring *ring, uint32_t number)
+static void number_put(struct ring *ring, uint32_t number)
 {
-    uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    bool put = ring_put(ring, &number);
 
-    ring->numbers[head & ring->mask] = number;
-    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
-}
-
-static bool ring_take(struct slot_ring *ring, uint32_t *number)
-{
-    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-
-    if (tail == atomic_load_explicit(&ring->head, memory_order_acquire)) {
-        return false;
-    }
-    *number = ring->numbers[tail & ring->mask];
-    atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
-    return true;
+    CHECK(put);
 }
 
 static struct journal_slot *slot_at(const struct journal *journal, uint32_t number)
@@ -230,10 +202,6 @@ static void write_header(struct journal *journal, const struct found *found)
     struct journal_header *header = journal->header;
 
     journal->last_id = found->last_id;
-    if ((journal->last_id & worker_mask) != journal->worker_bits) {
-        journal->last_id |=
-            worker_mask | sequence_mask; /* on to the next millisecond */
-    }
     header->version = JOURNAL_VERSION;
     header->slot_size = sizeof(struct journal_slot);
     header->slots = journal->slots;
@@ -294,8 +262,8 @@ static bool make_lists(struct journal *journal)
     journal->idle = calloc(journal->slots, sizeof *journal->idle);
     journal->peeked = calloc(journal->slots, sizeof *journal->peeked);
     return journal->idle != NULL && journal->peeked != NULL &&
-           ring_init(&journal->settled, journal->slots) &&
-           ring_init(&journal->freed, journal->slots);
+           number_ring_init(&journal->settled, journal->slots) &&
+           number_ring_init(&journal->freed, journal->slots);
 }
 
 struct journal *journal_open(const char *directory, unsigned worker, uint32_t slots,
@@ -314,7 +282,7 @@ struct journal *journal_open(const char *directory, unsigned worker, uint32_t sl
     journal = aligned_alloc(CACHE_LINE, sizeof *journal);
     CHECK(journal != NULL);
     *journal = (struct journal){ .fd = -1 };
-    journal->worker_bits = (uint64_t)worker << ENTRY_ID_SEQUENCE_BITS;
+    journal->worker = worker;
     if (!lock_file(journal, path, error) || !open_file(journal, path, slots, error)) {
         return journal_close(journal);
     }
@@ -335,8 +303,8 @@ struct journal *journal_close(struct journal *journal)
     }
     free(journal->idle);
     free(journal->peeked);
-    free(journal->settled.numbers);
-    free(journal->freed.numbers);
+    ring_done(&journal->settled);
+    ring_done(&journal->freed);
     free(journal);
     return NULL;
 }
@@ -362,51 +330,6 @@ static int by_sequence(const void *a, const void *b)
     return one->number < other->number ? -1 : one->number > other->number;
 }
 
-static void end_strings(struct entry *entry)
-{
-#define END(array) entry->array[sizeof entry->array - 1] = '\0'
-    END(team);
-    END(caller);
-    END(key);
-    END(tool);
-    END(tool_version);
-    END(mode);
-    END(session);
-    END(agent);
-    END(provider);
-    END(dialect);
-    END(operation);
-    END(request_model);
-    END(response_model);
-    END(service_tier);
-#undef END
-}
-
-/* Whatever stands in the file becomes an entry that every reader can take. */
-static void make_legal(struct entry *entry)
-{
-    struct usage *usage = &entry->usage;
-
-    end_strings(entry);
-    entry->id &= id_last;
-    if (entry->outcome >= OUTCOMES) {
-        entry->outcome = OUTCOME_UNKNOWN;
-    }
-    if (entry->fault >= FAULT_COUNT) {
-        entry->fault = FAULT_NONE;
-    }
-    if (usage->source >= USAGE_SOURCES) {
-        usage->source = USAGE_NONE;
-    }
-    entry->stream = entry->stream != 0;
-    entry->priced = entry->priced != 0;
-    entry->free = entry->free != 0;
-    entry->drained = entry->drained != 0;
-    usage->known_tokens &= (1U << TOKEN_CLASSES) - 1;
-    usage->known_lifetimes &= (1U << CACHE_LIFETIMES) - 1;
-    usage->flags &= (1U << USAGE_FLAGS) - 1;
-}
-
 static void recover_one(struct journal *journal, const struct leftover *leftover,
                         void (*each)(void *self, struct entry *), void *self)
 {
@@ -415,7 +338,7 @@ static void recover_one(struct journal *journal, const struct leftover *leftover
     if (entry.id == 0) {
         return; /* killed before the slot got its id, so before anything was sent */
     }
-    make_legal(&entry);
+    entry_make_legal(&entry);
     if (leftover->open) {
         entry.outcome = OUTCOME_UNKNOWN;
         entry.usage = (struct usage){ .reported_nanousd = -1 }; /* it was not final */
@@ -486,19 +409,8 @@ void journal_recovered(struct journal *journal)
 
 static uint64_t next_id(struct journal *journal, uint64_t now_unix_ns)
 {
-    uint64_t id = entry_id_at(now_unix_ns) | journal->worker_bits;
+    uint64_t id = entry_id_next(journal->last_id, now_unix_ns, journal->worker);
 
-    if (id <= journal->last_id) {
-        /* The same millisecond, or the clock stepped back. Where the sequence is used up,
-         * the next millisecond is borrowed. */
-        uint64_t after = journal->last_id + 1;
-
-        id = (after & sequence_mask) != 0
-                 ? after
-                 : (entry_id_at(entry_id_time(journal->last_id) + NS_PER_MS) |
-                    journal->worker_bits);
-    }
-    CHECK(id > journal->last_id && id <= id_last);
     journal->last_id = id;
     atomic_store_explicit(&journal->header->last_id, id, memory_order_relaxed);
     return id;
@@ -558,7 +470,7 @@ void journal_settle(struct journal *journal, struct entry *entry)
     atomic_store_explicit(&slot->state,
                           ++journal->settled_count << SLOT_STATE_BITS | SLOT_SETTLED,
                           memory_order_release);
-    ring_put(&journal->settled, number);
+    number_put(&journal->settled, number);
 }
 
 void journal_cancel(struct journal *journal, struct entry *entry)
@@ -593,7 +505,7 @@ void journal_release(struct journal *journal)
         struct journal_slot *slot = slot_at(journal, journal->peeked[i]);
 
         atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
-        ring_put(&journal->freed, journal->peeked[i]);
+        number_put(&journal->freed, journal->peeked[i]);
     }
     atomic_store_explicit(&journal->released, released + journal->peeked_count,
                           memory_order_relaxed);

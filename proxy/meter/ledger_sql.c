@@ -1,6 +1,5 @@
 #include "proxy/meter/ledger_sql.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -11,10 +10,9 @@
 #define XXH_INLINE_ALL
 #include "proxy/base/clock.h"
 #include "proxy/base/fault.h"
+#include "proxy/meter/ledger_schema.h"
 
 #include <xxhash.h>
-
-enum { APPLICATION_ID = 0x61737379 /* "assy" */ };
 
 /* The texts of an entry lie side by side. */
 enum {
@@ -24,291 +22,6 @@ enum {
 };
 
 /* --- statements --------------------------------------------------------------------- */
-
-#define TEXT(name, field)           #name " TEXT, "
-#define WORD(name, value, to, from) #name " TEXT, "
-#define MARK(name, field)           #name " INTEGER NOT NULL, "
-static const char create_label[] = "CREATE TABLE label ("
-#include "proxy/meter/ledger_column.def"
-                                   "id INTEGER PRIMARY KEY) STRICT";
-#undef TEXT
-#undef WORD
-#undef MARK
-
-/* lead_us: how long before its id's millisecond an exchange began. */
-#define NUMBER(name, field)            #name " INTEGER NOT NULL, "
-#define KNOWN(name, value, known, bit) #name " INTEGER, "
-static const char create_exchange[] = "CREATE TABLE exchange ("
-                                      "id INTEGER PRIMARY KEY, "
-                                      "label INTEGER NOT NULL, "
-                                      "lead_us INTEGER NOT NULL, "
-#include "proxy/meter/ledger_column.def"
-                                      "cost_nanousd INTEGER, "
-                                      "reported_nanousd INTEGER) STRICT";
-#undef NUMBER
-#undef KNOWN
-
-#define DIGIT(shift)                                                                   \
-    "substr('0123456789abcdefghjkmnpqrstvwxyz', 1 + ((e.id >> " #shift ") & 31), 1)"
-#define TEXT(name, field)              "l." #name ", "
-#define WORD(name, value, to, from)    "l." #name ", "
-#define MARK(name, field)              "l." #name ", "
-#define NUMBER(name, field)            "e." #name ", "
-#define KNOWN(name, value, known, bit) "e." #name ", "
-static const char create_view[] =
-    "CREATE VIEW exchanges AS SELECT "
-    "'ax-' || " DIGIT(60) "||" DIGIT(55) "||" DIGIT(50) "||" DIGIT(45) "||" DIGIT(40) "||" DIGIT(35) "||" DIGIT(30) "||" DIGIT(
-        25) "||" DIGIT(20) "||" DIGIT(15) "||" DIGIT(10) "||" DIGIT(5) "||" DIGIT(0) " "
-                                                                                     "A"
-                                                                                     "S"
-                                                                                     " "
-                                                                                     "i"
-                                                                                     "d"
-                                                                                     ","
-                                                                                     " "
-                                                                                     "s"
-                                                                                     "t"
-                                                                                     "r"
-                                                                                     "f"
-                                                                                     "t"
-                                                                                     "i"
-                                                                                     "m"
-                                                                                     "e"
-                                                                                     "("
-                                                                                     "'"
-                                                                                     "%"
-                                                                                     "Y"
-                                                                                     "-"
-                                                                                     "%"
-                                                                                     "m"
-                                                                                     "-"
-                                                                                     "%"
-                                                                                     "d"
-                                                                                     "T"
-                                                                                     "%"
-                                                                                     "H"
-                                                                                     ":"
-                                                                                     "%"
-                                                                                     "M"
-                                                                                     ":"
-                                                                                     "%"
-                                                                                     "f"
-                                                                                     "Z"
-                                                                                     "'"
-                                                                                     ","
-                                                                                     " "
-                                                                                     "("
-                                                                                     "("
-                                                                                     "("
-                                                                                     "e"
-                                                                                     "."
-                                                                                     "i"
-                                                                                     "d"
-                                                                                     " "
-                                                                                     ">"
-                                                                                     ">"
-                                                                                     " "
-                                                                                     "2"
-                                                                                     "2"
-                                                                                     ")"
-                                                                                     " "
-                                                                                     "+"
-                                                                                     " "
-                                                                                     "1"
-                                                                                     "7"
-                                                                                     "0"
-                                                                                     "4"
-                                                                                     "0"
-                                                                                     "6"
-                                                                                     "7"
-                                                                                     "2"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     ")"
-                                                                                     " "
-                                                                                     "*"
-                                                                                     " "
-                                                                                     "1"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     " "
-                                                                                     "-"
-                                                                                     " "
-                                                                                     "e"
-                                                                                     "."
-                                                                                     "l"
-                                                                                     "e"
-                                                                                     "a"
-                                                                                     "d"
-                                                                                     "_"
-                                                                                     "u"
-                                                                                     "s"
-                                                                                     ")"
-                                                                                     " "
-                                                                                     "/"
-                                                                                     " "
-                                                                                     "1"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     " "
-                                                                                     "/"
-                                                                                     " "
-                                                                                     "1"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     "0"
-                                                                                     "."
-                                                                                     "0"
-                                                                                     ","
-                                                                                     " "
-                                                                                     "'"
-                                                                                     "u"
-                                                                                     "n"
-                                                                                     "i"
-                                                                                     "x"
-                                                                                     "e"
-                                                                                     "p"
-                                                                                     "o"
-                                                                                     "c"
-                                                                                     "h"
-                                                                                     "'"
-                                                                                     ")"
-                                                                                     " "
-                                                                                     "A"
-                                                                                     "S"
-                                                                                     " "
-                                                                                     "t"
-                                                                                     "i"
-                                                                                     "m"
-                                                                                     "e"
-                                                                                     ","
-                                                                                     " "
-#include "proxy/meter/ledger_column.def"
-                                                                                     "e"
-                                                                                     "."
-                                                                                     "c"
-                                                                                     "o"
-                                                                                     "s"
-                                                                                     "t"
-                                                                                     "_"
-                                                                                     "n"
-                                                                                     "a"
-                                                                                     "n"
-                                                                                     "o"
-                                                                                     "u"
-                                                                                     "s"
-                                                                                     "d"
-                                                                                     ","
-                                                                                     " "
-                                                                                     "e"
-                                                                                     "."
-                                                                                     "c"
-                                                                                     "o"
-                                                                                     "s"
-                                                                                     "t"
-                                                                                     "_"
-                                                                                     "n"
-                                                                                     "a"
-                                                                                     "n"
-                                                                                     "o"
-                                                                                     "u"
-                                                                                     "s"
-                                                                                     "d"
-                                                                                     " "
-                                                                                     "/"
-                                                                                     " "
-                                                                                     "1"
-                                                                                     "e"
-                                                                                     "9"
-                                                                                     " "
-                                                                                     "A"
-                                                                                     "S"
-                                                                                     " "
-                                                                                     "c"
-                                                                                     "o"
-                                                                                     "s"
-                                                                                     "t"
-                                                                                     "_"
-                                                                                     "u"
-                                                                                     "s"
-                                                                                     "d"
-                                                                                     ","
-                                                                                     " "
-                                                                                     "e"
-                                                                                     "."
-                                                                                     "r"
-                                                                                     "e"
-                                                                                     "p"
-                                                                                     "o"
-                                                                                     "r"
-                                                                                     "t"
-                                                                                     "e"
-                                                                                     "d"
-                                                                                     "_"
-                                                                                     "n"
-                                                                                     "a"
-                                                                                     "n"
-                                                                                     "o"
-                                                                                     "u"
-                                                                                     "s"
-                                                                                     "d"
-                                                                                     " "
-                                                                                     "F"
-                                                                                     "R"
-                                                                                     "O"
-                                                                                     "M"
-                                                                                     " "
-                                                                                     "e"
-                                                                                     "x"
-                                                                                     "c"
-                                                                                     "h"
-                                                                                     "a"
-                                                                                     "n"
-                                                                                     "g"
-                                                                                     "e"
-                                                                                     " "
-                                                                                     "e"
-                                                                                     " "
-                                                                                     "J"
-                                                                                     "O"
-                                                                                     "I"
-                                                                                     "N"
-                                                                                     " "
-                                                                                     "l"
-                                                                                     "a"
-                                                                                     "b"
-                                                                                     "e"
-                                                                                     "l"
-                                                                                     " "
-                                                                                     "l"
-                                                                                     " "
-                                                                                     "O"
-                                                                                     "N"
-                                                                                     " "
-                                                                                     "l"
-                                                                                     "."
-                                                                                     "i"
-                                                                                     "d"
-                                                                                     " "
-                                                                                     "="
-                                                                                     " "
-                                                                                     "e"
-                                                                                     "."
-                                                                                     "l"
-                                                                                     "a"
-                                                                                     "b"
-                                                                                     "e"
-                                                                                     "l";
-#undef TEXT
-#undef WORD
-#undef MARK
-#undef NUMBER
-#undef KNOWN
 
 #define TEXT(name, field)           "?, "
 #define WORD(name, value, to, from) "?, "
@@ -572,20 +285,6 @@ static const char *const writer_settings[] = {
     NULL,
 };
 
-static const char *const schema[] = {
-    "BEGIN IMMEDIATE",
-    create_label,
-    create_exchange,
-    create_view,
-    "PRAGMA application_id = 1634956153", /* APPLICATION_ID */
-    "PRAGMA user_version = 1",            /* LEDGER_SCHEMA */
-    "COMMIT",
-    NULL,
-};
-
-static_assert(APPLICATION_ID == 1634956153 && LEDGER_SCHEMA == 1,
-              "as in the statements");
-
 /* Is this a ledger that this program can use? An empty database is one of version 0. */
 static bool read_version(sqlite3 *sqlite, const char *path, int64_t *version,
                          struct error *error)
@@ -597,7 +296,7 @@ static bool read_version(sqlite3 *sqlite, const char *path, int64_t *version,
         !run_once(sqlite, "SELECT count(*) FROM sqlite_schema", &tables)) {
         return fail(error, path, sqlite3_errmsg(sqlite));
     }
-    if (application != APPLICATION_ID && tables > 0) {
+    if (application != LEDGER_APPLICATION_ID && tables > 0) {
         return fail(error, path, "is a database of another program");
     }
     if (*version > LEDGER_SCHEMA) {
@@ -625,7 +324,7 @@ static bool open_writer(struct ledger_db *db, const char *path, struct error *er
         return false;
     }
     if (!run_all(db->sqlite, writer_settings) ||
-        (version == 0 && !run_all(db->sqlite, schema)) ||
+        (version == 0 && !run_all(db->sqlite, ledger_schema)) ||
         !prepare(db->sqlite, "BEGIN IMMEDIATE", &db->begin) ||
         !prepare(db->sqlite, "COMMIT", &db->commit) ||
         !prepare(db->sqlite, "ROLLBACK", &db->rollback) ||

@@ -1,4 +1,4 @@
-/* The ledger's database: schema, and the writer that adds entries within transactions.
+/* The ledger's database, and the writer that adds entries within transactions.
  * Every SQL statement is a constant text.
  *
  * Two tables. What repeats (who, what, how it ended) is a row of `label`, written once
@@ -11,8 +11,6 @@
 #include "proxy/meter/entry.h"
 
 #include <sqlite3.h>
-
-enum { LEDGER_SCHEMA = 1 };
 
 struct ledger_db;
 

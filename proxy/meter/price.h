@@ -12,7 +12,8 @@
 #define PRICE_UNSET (-1)
 
 struct price_rates {
-    int64_t input, cache_read, cache_write, cache_write_30m, cache_write_1h, cache_write_12h;
+    int64_t input, cache_read, cache_write, cache_write_30m, cache_write_1h,
+        cache_write_12h;
     int64_t output, reasoning;
     int64_t input_audio, input_image, input_video, output_audio, output_image;
 };
