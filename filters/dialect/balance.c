@@ -70,15 +70,3 @@ void balance_reasoning(const struct tally *tally, uint64_t output, struct usage 
     }
     usage_set(usage, TOKENS_OUTPUT, output - reasoning);
 }
-
-void refusal_put_name(struct text *body, enum fault fault)
-{
-    const char *name = fault_row(fault)->name;
-
-    text_put_char(body, '"');
-    for (; *name != '\0'; name++) {
-        text_put_char(body,
-                      *name >= 'A' && *name <= 'Z' ? (char)(*name | 0x20) : *name);
-    }
-    text_put_char(body, '"');
-}

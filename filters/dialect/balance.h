@@ -1,4 +1,4 @@
-/* Small pieces that the dialects' balance() and refuse() share. */
+/* Small pieces that the dialects' balance() functions share. */
 #ifndef ASSAY_FILTERS_DIALECT_BALANCE_H
 #define ASSAY_FILTERS_DIALECT_BALANCE_H
 
@@ -16,8 +16,5 @@ void balance_modality(const struct tally *tally, struct usage *usage);
 
 /* Splits a stated output into visible output and reasoning, which is inside it. */
 void balance_reasoning(const struct tally *tally, uint64_t output, struct usage *usage);
-
-/* The fault's name as a quoted JSON string, in lower case: "bad_body". */
-void refusal_put_name(struct text *body, enum fault fault);
 
 #endif

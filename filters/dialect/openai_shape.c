@@ -159,14 +159,12 @@ static struct span type_of(int status)
     return status >= 500 ? SPAN("server_error") : SPAN("invalid_request_error");
 }
 
-static void put_code(struct text *body, enum fault fault)
+static struct span code_of(enum fault fault)
 {
-    if (fault == FAULT_NO_CREDENTIAL || fault == FAULT_BAD_CREDENTIAL ||
-        fault == FAULT_MANY_CREDENTIALS) {
-        text_put_json(body, SPAN("invalid_api_key"));
-    } else {
-        refusal_put_name(body, fault);
-    }
+    bool credential = fault == FAULT_NO_CREDENTIAL || fault == FAULT_BAD_CREDENTIAL ||
+                      fault == FAULT_MANY_CREDENTIALS;
+
+    return credential ? SPAN("invalid_api_key") : span_text(fault_row(fault)->name);
 }
 
 void openai_refuse(const struct refusal *refusal, struct text *lines, struct text *body)
@@ -180,6 +178,6 @@ void openai_refuse(const struct refusal *refusal, struct text *lines, struct tex
     text_put(body, SPAN(",\"type\":"));
     text_put_json(body, type_of(refusal->status));
     text_put(body, SPAN(",\"param\":null,\"code\":"));
-    put_code(body, refusal->fault);
+    text_put_json(body, code_of(refusal->fault));
     text_put(body, SPAN("}}"));
 }
