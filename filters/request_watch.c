@@ -125,7 +125,7 @@ static enum fault root_seen(struct request_watch *watch, const struct scan_value
         return FAULT_NONE;
     }
     if (value->type != SCAN_OBJECT) {
-        return FAULT_BAD_BODY;
+        return FAULT_UNREADABLE_BODY;
     }
     watch->facts->body_open = value->begin + 1;
     watch->body = (struct probe){ value->begin + 1, PROBE_LOOKING };
@@ -222,7 +222,7 @@ static void read_piece(void *self, struct span piece)
     }
     if (scan_feed(&watch->scan, piece, value_seen, watch) == SCAN_MALFORMED &&
         watch->fault == FAULT_NONE) {
-        watch->fault = FAULT_BAD_BODY;
+        watch->fault = FAULT_UNREADABLE_BODY;
     }
     watch->facts->body_empty = probe_feed(&watch->body, offset, piece);
     watch->facts->options_empty = probe_feed(&watch->options, offset, piece);
@@ -259,7 +259,8 @@ enum fault request_watch_end(struct request_watch *watch)
     }
     if (watch->scanned && watch->fault == FAULT_NONE &&
         scan_end(&watch->scan, value_seen, watch) == SCAN_MALFORMED) {
-        watch->fault = watch->fault == FAULT_NONE ? FAULT_BAD_BODY : watch->fault;
+        watch->fault =
+            watch->fault == FAULT_NONE ? FAULT_UNREADABLE_BODY : watch->fault;
     }
     watch->ended = true;
     return watch->fault;
@@ -346,7 +347,8 @@ bool request_watch_decided(const struct request_watch *watch)
 {
     const struct facts *facts = watch->facts;
 
-    if (!watch->scanned || !watch->dialect->usage_splice || watch->ended) {
+    if (!watch->scanned || !watch->dialect->usage_splice || watch->ended ||
+        watch->fault != FAULT_NONE) {
         return true;
     }
     return facts->stream_said && (!facts->stream || facts->usage_asked);
