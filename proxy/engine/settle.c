@@ -44,15 +44,20 @@ void settle_facts(struct exchange *x)
 
 static enum outcome outcome_of(const struct exchange *x)
 {
+    const struct fault_row *row = fault_row(x->fault);
+
     if (x->fault == FAULT_NONE) {
         return OUTCOME_COMPLETE;
     }
     if (x->fault == FAULT_CLIENT_GONE) {
         return OUTCOME_CLIENT_ABORT;
     }
-    if (fault_row(x->fault)->blame == BLAME_UPSTREAM) {
-        return fault_row(x->fault)->status == 504 ? OUTCOME_TIMEOUT
-                                                  : OUTCOME_UPSTREAM_CUT;
+    if (row->blame == BLAME_UPSTREAM) {
+        if (row->status == 504) {
+            return OUTCOME_TIMEOUT;
+        }
+        /* What may be sent again has not been seen by the provider. */
+        return row->retry ? OUTCOME_REFUSED : OUTCOME_UPSTREAM_CUT;
     }
     return x->refused ? OUTCOME_REFUSED : OUTCOME_UPSTREAM_CUT;
 }
