@@ -9,6 +9,7 @@ import time
 from proxy import Assay
 
 SILENCE = 1.5      # seconds a client waits for more of a reply
+CLOSE_SEEN = 0.05   # seconds in which a provider's close reaches the proxy
 REUSE_WINDOW = 0.4  # seconds in which a connection that must not be reused is watched
 
 STATUS = re.compile(rb'^HTTP/1\.[01] (\d{3})')
@@ -173,6 +174,7 @@ def response_case(row, vector):
                     'timeouts': {'first_byte': '2s', 'idle': '2s'}}
         with Assay({'openai': provider}, {'workers': 1}) as assay:
             reply = ask(assay, row['method'])
+            time.sleep(CLOSE_SEEN)
             after = ask(assay, 'GET')
             alive = assay.running()
     complaints = []

@@ -162,7 +162,7 @@ def prompt_events(results):
             sock.sendall(request(assay, 'POST', '/v1/chat/completions', body))
             sock.settimeout(5)
             data = b''
-            while b'0\r\n\r\n' not in data:
+            while not data.endswith(b'\r\n0\r\n\r\n'):
                 data += sock.recv(65536)
                 count = len(re.findall(rb'"n":\d+\}\n\n', data))
                 arrived += [time.monotonic()] * (count - len(arrived))
@@ -186,7 +186,7 @@ def reset_mid_stream(results):
         reply = hostile.exchange(assay.port, request(assay, 'POST', '/v1/responses', body))
         assay.stop()
         outcomes = [record['outcome'] for record in assay.export()]
-        results.ok(b'data: 1\n\n' in reply and b'0\r\n\r\n' not in reply and
+        results.ok(b'data: 1\n\n' in reply and not reply.endswith(b'\r\n0\r\n\r\n') and
                    outcomes == ['upstream_cut'], 'a reset in mid-stream is a visible cut',
                    reply, outcomes)
 
