@@ -93,13 +93,26 @@ static struct secret *secret_of_env(const char *name, struct error_place place,
     return secret;
 }
 
-/* Why this file may not hold a secret; NULL if it may. */
-static const char *file_objection(const struct stat *status)
+/* Does systemd hand this file over (LoadCredential=)? It may let the service's user read it
+ * by an access list, whose mask shows as the group's permission. */
+static bool is_handed_over(const char *path)
 {
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    size_t len = folder == NULL ? 0 : strlen(folder);
+
+    return len > 0 && strncmp(path, folder, len) == 0 && path[len] == '/';
+}
+
+/* Why this file may not hold a secret; NULL if it may. */
+static const char *file_objection(const char *path, const struct stat *status)
+{
+    mode_t exposed =
+        is_handed_over(path) ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
+
     if (!S_ISREG(status->st_mode)) {
         return "is not a regular file";
     }
-    if ((status->st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    if ((status->st_mode & exposed) != 0) {
         return "is open to group or others (chmod 600 it)";
     }
     if (status->st_size > SECRET_LIMIT) {
@@ -152,7 +165,7 @@ static struct secret *secret_of_open_file(int file, const char *path,
         error_add(error, place, "cannot read %s: %s", path, strerrordesc_np(errno));
         return NULL;
     }
-    objection = file_objection(&status);
+    objection = file_objection(path, &status);
     if (objection != NULL) {
         error_add(error, place, "%s %s", path, objection);
         return NULL;

@@ -134,6 +134,20 @@ static void test_file_that_others_can_reach(void **state)
     assert_refuses(source, "open to group or others");
 }
 
+static void test_file_that_systemd_hands_over(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", folder, 1), 0);
+    write_file(SPAN("sk-file"), 0440);
+    assert_reads(source, SPAN("sk-file"));
+    write_file(SPAN("sk-file"), 0444);
+    assert_refuses(source, "open to group or others");
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", "/tmp/assay", 1), 0);
+    write_file(SPAN("sk-file"), 0440);
+    assert_refuses(source, "open to group or others");
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
 static void test_file_that_is_no_secret(void **state)
 {
     static const char large[64 * 1024 + 1];
@@ -172,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_env),
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_file_that_others_can_reach),
+        cmocka_unit_test(test_file_that_systemd_hands_over),
         cmocka_unit_test(test_file_that_is_no_secret),
         cmocka_unit_test(test_a_value_in_place_is_refused_and_not_repeated),
     };
