@@ -96,6 +96,9 @@ static void on_metrics(struct evhttp_request *request, void *self)
     CHECK(body != NULL);
     metrics_write(sources->shards, sources->shard_count, sources->state_names, body_put,
                   body);
+    put_gauge(body, "assay_ready",
+              "1 while it takes traffic and its ledger can be written, as /readyz.",
+              sources->ready(sources->self) ? 1 : 0, "gauge");
     if (expiry != 0) {
         put_gauge(body, "assay_certificate_expiry_seconds",
                   "Unix time at which the first listener certificate expires.",
