@@ -40,7 +40,7 @@ enum fact {
     FACT_BACKGROUND,
     FACT_SESSION,    /* a claim: the value is a session's name (pieces) */
     FACT_USER,       /* a claim: the value may hold a session's name (pieces) */
-    FACT_INPUT_TEXT, /* text that costs input tokens: pieces, for estimates and turns */
+    FACT_INPUT_TEXT, /* text that costs input tokens: measured, for estimates */
     FACT_INPUT_JSON, /* an object or array that costs input tokens as it stands: tools */
     FACT_ROOT        /* the body itself; the registry adds its row to every table */
 };
@@ -83,7 +83,7 @@ enum count {
     SEEN_TYPE,   /* the event's type: asked of terminal() */
     SEEN_FINISH, /* a string here: the stream says why it ends; usage may follow */
     SEEN_TIER,
-    SEEN_TEXT, /* generated text: pieces, for estimates and echoes */
+    SEEN_TEXT, /* generated text: measured, for estimates */
     SEEN_ERROR /* an error object in the body or stream */
 };
 

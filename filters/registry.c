@@ -138,7 +138,7 @@ static const struct scan_plan *compile_request(const struct scan_path *paths)
     rows = calloc(count + 1, sizeof(*rows));
     CHECK(rows != NULL);
     memcpy(rows, paths, count * sizeof(*rows));
-    rows[count] = (struct scan_path){ "", FACT_ROOT, false };
+    rows[count] = (struct scan_path){ "", FACT_ROOT, SCAN_WHOLE };
     plan = scan_plan_new(rows, count + 1);
     free(rows);
     return plan;

@@ -172,7 +172,7 @@ static enum fault fact_seen(struct request_watch *watch, const struct scan_value
         claim_seen(watch, value);
         break;
     case FACT_INPUT_TEXT:
-        watch->text_bytes += value->type == SCAN_PIECE ? value->text.len : 0;
+        watch->text_bytes += scan_string_bytes(value);
         break;
     case FACT_INPUT_JSON:
         watch->text_bytes += value->type == SCAN_END ? value->end - value->begin : 0;

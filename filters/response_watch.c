@@ -67,7 +67,7 @@ static void value_seen(void *self, const struct scan_value *value)
 
     switch (value->tag) {
     case SEEN_TEXT:
-        watch->text_bytes += value->type == SCAN_PIECE ? value->text.len : 0;
+        watch->text_bytes += scan_string_bytes(value);
         break;
     case SEEN_MODEL:
         if (is_text) {

@@ -8,18 +8,18 @@ static const struct dialect_route routes[] = {
 };
 
 static const struct scan_path request[] = {
-    { "model", FACT_MODEL, false },
-    { "stream", FACT_STREAM, false },
-    { "max_tokens_to_sample", FACT_MAX_OUTPUT, false },
-    { "metadata.user_id", FACT_USER, true },
-    { "prompt", FACT_INPUT_TEXT, true },
+    { "model", FACT_MODEL, SCAN_WHOLE },
+    { "stream", FACT_STREAM, SCAN_WHOLE },
+    { "max_tokens_to_sample", FACT_MAX_OUTPUT, SCAN_WHOLE },
+    { "metadata.user_id", FACT_USER, SCAN_PIECES },
+    { "prompt", FACT_INPUT_TEXT, SCAN_MEASURED },
     { .path = NULL },
 };
 
 static const struct scan_path response[] = {
-    { "model", SEEN_MODEL, false },
-    { "error", SEEN_ERROR, false },
-    { "completion", SEEN_TEXT, true },
+    { "model", SEEN_MODEL, SCAN_WHOLE },
+    { "error", SEEN_ERROR, SCAN_WHOLE },
+    { "completion", SEEN_TEXT, SCAN_MEASURED },
     { .path = NULL },
 };
 

@@ -9,8 +9,8 @@ static const struct dialect_route routes[] = {
 };
 
 static const struct scan_path request[] = {
-    { "model", FACT_MODEL, false },
-    { "metadata.user_id", FACT_USER, true },
+    { "model", FACT_MODEL, SCAN_WHOLE },
+    { "metadata.user_id", FACT_USER, SCAN_PIECES },
     { .path = NULL },
 };
 

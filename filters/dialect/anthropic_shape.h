@@ -7,16 +7,16 @@
 /* The rows of a usage object at `at`, all but output_tokens. */
 /* clang-format off */
 #define ANTHROPIC_USAGE(at)                                                            \
-    { at, COUNT_USAGE, false },                                                        \
-    { at ".input_tokens", COUNT_INPUT, false },                                        \
-    { at ".cache_read_input_tokens", COUNT_CACHED, false },                            \
-    { at ".cache_creation_input_tokens", COUNT_CACHE_WRITE, false },                   \
-    { at ".cache_creation.ephemeral_5m_input_tokens", COUNT_WRITE_5M, false },         \
-    { at ".cache_creation.ephemeral_1h_input_tokens", COUNT_WRITE_1H, false },         \
-    { at ".output_tokens_details.thinking_tokens", COUNT_REASONING, false },           \
-    { at ".output_tokens_details.reasoning_tokens", COUNT_REASONING, false },          \
-    { at ".server_tool_use.web_search_requests", COUNT_WEB_SEARCHES, false },          \
-    { at ".service_tier", SEEN_TIER, false }
+    { at, COUNT_USAGE, SCAN_WHOLE },                                                        \
+    { at ".input_tokens", COUNT_INPUT, SCAN_WHOLE },                                        \
+    { at ".cache_read_input_tokens", COUNT_CACHED, SCAN_WHOLE },                            \
+    { at ".cache_creation_input_tokens", COUNT_CACHE_WRITE, SCAN_WHOLE },                   \
+    { at ".cache_creation.ephemeral_5m_input_tokens", COUNT_WRITE_5M, SCAN_WHOLE },         \
+    { at ".cache_creation.ephemeral_1h_input_tokens", COUNT_WRITE_1H, SCAN_WHOLE },         \
+    { at ".output_tokens_details.thinking_tokens", COUNT_REASONING, SCAN_WHOLE },           \
+    { at ".output_tokens_details.reasoning_tokens", COUNT_REASONING, SCAN_WHOLE },          \
+    { at ".server_tool_use.web_search_requests", COUNT_WEB_SEARCHES, SCAN_WHOLE },          \
+    { at ".service_tier", SEEN_TIER, SCAN_WHOLE }
 /* clang-format on */
 
 /* Cache reads and writes stand beside input_tokens; thinking is inside output_tokens. */

@@ -14,13 +14,13 @@ static const struct dialect_route routes[] = {
 
 static const struct scan_path request[] = {
     OPENAI_REQUEST,
-    { "messages[].content", FACT_INPUT_TEXT, true },
-    { "messages[].content[].text", FACT_INPUT_TEXT, true },
-    { "messages[].reasoning_content", FACT_INPUT_TEXT, true },
-    { "messages[].tool_calls", FACT_INPUT_JSON, false },
-    { "tools", FACT_INPUT_JSON, false },
-    { "functions", FACT_INPUT_JSON, false },
-    { "response_format", FACT_INPUT_JSON, false },
+    { "messages[].content", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].content[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].reasoning_content", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].tool_calls", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "functions", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "response_format", FACT_INPUT_JSON, SCAN_WHOLE },
     { .path = NULL },
 };
 
@@ -30,11 +30,11 @@ static const struct scan_path response[] = {
     OPENAI_USAGE("x_groq.usage"),
     /* Moonshot */
     OPENAI_USAGE("choices[].usage"),
-    { "model", SEEN_MODEL, false },
-    { "service_tier", SEEN_TIER, false },
-    { "error", SEEN_ERROR, false },
-    { "x_groq.error", SEEN_ERROR, false },
-    { "choices[].finish_reason", SEEN_FINISH, false },
+    { "model", SEEN_MODEL, SCAN_WHOLE },
+    { "service_tier", SEEN_TIER, SCAN_WHOLE },
+    { "error", SEEN_ERROR, SCAN_WHOLE },
+    { "x_groq.error", SEEN_ERROR, SCAN_WHOLE },
+    { "choices[].finish_reason", SEEN_FINISH, SCAN_WHOLE },
     OPENAI_CHAT_TEXT("choices[].delta"),
     OPENAI_CHAT_TEXT("choices[].message"),
     { .path = NULL },

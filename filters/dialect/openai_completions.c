@@ -9,20 +9,20 @@ static const struct dialect_route routes[] = {
 static const struct scan_path request[] = {
     OPENAI_REQUEST,
     /* candidates beyond n are generated and billed, but not shown */
-    { "best_of", FACT_CHOICES, false },
-    { "prompt", FACT_INPUT_TEXT, true },
-    { "prompt[]", FACT_INPUT_TEXT, true },
-    { "suffix", FACT_INPUT_TEXT, true },
+    { "best_of", FACT_CHOICES, SCAN_WHOLE },
+    { "prompt", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "prompt[]", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "suffix", FACT_INPUT_TEXT, SCAN_MEASURED },
     { .path = NULL },
 };
 
 static const struct scan_path response[] = {
     OPENAI_USAGE("usage"),
-    { "model", SEEN_MODEL, false },
-    { "service_tier", SEEN_TIER, false },
-    { "error", SEEN_ERROR, false },
-    { "choices[].finish_reason", SEEN_FINISH, false },
-    { "choices[].text", SEEN_TEXT, true },
+    { "model", SEEN_MODEL, SCAN_WHOLE },
+    { "service_tier", SEEN_TIER, SCAN_WHOLE },
+    { "error", SEEN_ERROR, SCAN_WHOLE },
+    { "choices[].finish_reason", SEEN_FINISH, SCAN_WHOLE },
+    { "choices[].text", SEEN_TEXT, SCAN_MEASURED },
     /* fill-in-the-middle of Mistral answers as a chat does */
     OPENAI_CHAT_TEXT("choices[].delta"),
     OPENAI_CHAT_TEXT("choices[].message"),

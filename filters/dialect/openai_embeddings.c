@@ -8,18 +8,18 @@ static const struct dialect_route routes[] = {
 };
 
 static const struct scan_path request[] = {
-    { "model", FACT_MODEL, false },
-    { "service_tier", FACT_SERVICE_TIER, false },
-    { "input", FACT_INPUT_TEXT, true },
-    { "input[]", FACT_INPUT_TEXT, true },
+    { "model", FACT_MODEL, SCAN_WHOLE },
+    { "service_tier", FACT_SERVICE_TIER, SCAN_WHOLE },
+    { "input", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "input[]", FACT_INPUT_TEXT, SCAN_MEASURED },
     { .path = NULL },
 };
 
 static const struct scan_path response[] = {
     OPENAI_USAGE("usage"),
-    { "model", SEEN_MODEL, false },
-    { "service_tier", SEEN_TIER, false },
-    { "error", SEEN_ERROR, false },
+    { "model", SEEN_MODEL, SCAN_WHOLE },
+    { "service_tier", SEEN_TIER, SCAN_WHOLE },
+    { "error", SEEN_ERROR, SCAN_WHOLE },
     { .path = NULL },
 };
 

@@ -15,44 +15,44 @@ static const struct dialect_route routes[] = {
 };
 
 static const struct scan_path request[] = {
-    { "model", FACT_MODEL, false },
-    { "stream", FACT_STREAM, false },
-    { "background", FACT_BACKGROUND, false },
-    { "max_output_tokens", FACT_MAX_OUTPUT, false },
-    { "service_tier", FACT_SERVICE_TIER, false },
-    { "prompt_cache_key", FACT_SESSION, true },
-    { "instructions", FACT_INPUT_TEXT, true },
-    { "input", FACT_INPUT_TEXT, true },
-    { "input[].content", FACT_INPUT_TEXT, true },
-    { "input[].content[].text", FACT_INPUT_TEXT, true },
-    { "input[].arguments", FACT_INPUT_TEXT, true },
-    { "input[].output", FACT_INPUT_TEXT, true },
-    { "input[].output[].text", FACT_INPUT_TEXT, true },
-    { "input[].summary[].text", FACT_INPUT_TEXT, true },
-    { "tools", FACT_INPUT_JSON, false },
-    { "text.format", FACT_INPUT_JSON, false },
+    { "model", FACT_MODEL, SCAN_WHOLE },
+    { "stream", FACT_STREAM, SCAN_WHOLE },
+    { "background", FACT_BACKGROUND, SCAN_WHOLE },
+    { "max_output_tokens", FACT_MAX_OUTPUT, SCAN_WHOLE },
+    { "service_tier", FACT_SERVICE_TIER, SCAN_WHOLE },
+    { "prompt_cache_key", FACT_SESSION, SCAN_PIECES },
+    { "instructions", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "input", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "input[].content", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "input[].content[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "input[].arguments", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "input[].output", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "input[].output[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "input[].summary[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "text.format", FACT_INPUT_JSON, SCAN_WHOLE },
     { .path = NULL },
 };
 
 /* clang-format off */
 #define RESPONSE_OBJECT(at)                                                            \
     OPENAI_USAGE(at "usage"),                                                          \
-    { at "tool_usage.web_search.num_requests", COUNT_WEB_SEARCHES, false },            \
-    { at "model", SEEN_MODEL, false },                                                 \
-    { at "service_tier", SEEN_TIER, false },                                           \
-    { at "error", SEEN_ERROR, false }
+    { at "tool_usage.web_search.num_requests", COUNT_WEB_SEARCHES, SCAN_WHOLE },            \
+    { at "model", SEEN_MODEL, SCAN_WHOLE },                                                 \
+    { at "service_tier", SEEN_TIER, SCAN_WHOLE },                                           \
+    { at "error", SEEN_ERROR, SCAN_WHOLE }
 /* clang-format on */
 
 static const struct scan_path response[] = {
     RESPONSE_OBJECT(""),
     RESPONSE_OBJECT("response."),
-    { "type", SEEN_TYPE, false },
-    { "delta", SEEN_TEXT, true },
+    { "type", SEEN_TYPE, SCAN_WHOLE },
+    { "delta", SEEN_TEXT, SCAN_MEASURED },
     /* a whole answer; a stream's terminal event repeats these below "response" */
-    { "output[].content[].text", SEEN_TEXT, true },
-    { "output[].content[].refusal", SEEN_TEXT, true },
-    { "output[].summary[].text", SEEN_TEXT, true },
-    { "output[].arguments", SEEN_TEXT, true },
+    { "output[].content[].text", SEEN_TEXT, SCAN_MEASURED },
+    { "output[].content[].refusal", SEEN_TEXT, SCAN_MEASURED },
+    { "output[].summary[].text", SEEN_TEXT, SCAN_MEASURED },
+    { "output[].arguments", SEEN_TEXT, SCAN_MEASURED },
     { .path = NULL },
 };
 

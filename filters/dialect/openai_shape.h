@@ -12,76 +12,76 @@
  *   beside:  xAI puts reasoning outside, Perplexity at the top level (see openai_balance) */
 /* clang-format off */
 #define OPENAI_USAGE(at)                                                               \
-    { at, COUNT_USAGE, false },                                                        \
-    { at ".prompt_tokens", COUNT_INPUT, false },                                       \
-    { at ".input_tokens", COUNT_INPUT, false },                                        \
-    { at ".completion_tokens", COUNT_OUTPUT, false },                                  \
-    { at ".output_tokens", COUNT_OUTPUT, false },                                      \
-    { at ".total_tokens", COUNT_TOTAL, false },                                        \
+    { at, COUNT_USAGE, SCAN_WHOLE },                                                        \
+    { at ".prompt_tokens", COUNT_INPUT, SCAN_WHOLE },                                       \
+    { at ".input_tokens", COUNT_INPUT, SCAN_WHOLE },                                        \
+    { at ".completion_tokens", COUNT_OUTPUT, SCAN_WHOLE },                                  \
+    { at ".output_tokens", COUNT_OUTPUT, SCAN_WHOLE },                                      \
+    { at ".total_tokens", COUNT_TOTAL, SCAN_WHOLE },                                        \
     OPENAI_INPUT_DETAILS(at ".prompt_tokens_details"),                                 \
     OPENAI_INPUT_DETAILS(at ".prompt_token_details"),                                  \
     OPENAI_INPUT_DETAILS(at ".input_tokens_details"),                                  \
     OPENAI_INPUT_DETAILS(at ".input_token_details"),                                   \
-    { at ".prompt_cache_hit_tokens", COUNT_CACHED, false },                            \
-    { at ".cached_tokens", COUNT_CACHED, false },                                      \
-    { at ".num_cached_tokens", COUNT_CACHED, false },                                  \
-    { at ".cache_read_input_tokens", COUNT_CACHED, false },                            \
-    { at ".cache_creation_input_tokens", COUNT_CACHE_WRITE, false },                   \
+    { at ".prompt_cache_hit_tokens", COUNT_CACHED, SCAN_WHOLE },                            \
+    { at ".cached_tokens", COUNT_CACHED, SCAN_WHOLE },                                      \
+    { at ".num_cached_tokens", COUNT_CACHED, SCAN_WHOLE },                                  \
+    { at ".cache_read_input_tokens", COUNT_CACHED, SCAN_WHOLE },                            \
+    { at ".cache_creation_input_tokens", COUNT_CACHE_WRITE, SCAN_WHOLE },                   \
     OPENAI_OUTPUT_DETAILS(at ".completion_tokens_details"),                            \
     OPENAI_OUTPUT_DETAILS(at ".completion_token_details"),                             \
     OPENAI_OUTPUT_DETAILS(at ".output_tokens_details"),                                \
-    { at ".reasoning_tokens", COUNT_REASONING, false },                                \
-    { at ".prompt_audio_seconds", COUNT_AUDIO_SECONDS, false },                        \
-    { at ".server_tool_use_details.web_search_requests", COUNT_WEB_SEARCHES, false },  \
-    { at ".num_search_queries", COUNT_WEB_SEARCHES, false },                           \
-    { at ".cost", COUNT_COST, false },                                                 \
-    { at ".cost.total_cost", COUNT_COST, false },                                      \
-    { at ".cost_in_usd_ticks", COUNT_COST_TICKS, false }
+    { at ".reasoning_tokens", COUNT_REASONING, SCAN_WHOLE },                                \
+    { at ".prompt_audio_seconds", COUNT_AUDIO_SECONDS, SCAN_WHOLE },                        \
+    { at ".server_tool_use_details.web_search_requests", COUNT_WEB_SEARCHES, SCAN_WHOLE },  \
+    { at ".num_search_queries", COUNT_WEB_SEARCHES, SCAN_WHOLE },                           \
+    { at ".cost", COUNT_COST, SCAN_WHOLE },                                                 \
+    { at ".cost.total_cost", COUNT_COST, SCAN_WHOLE },                                      \
+    { at ".cost_in_usd_ticks", COUNT_COST_TICKS, SCAN_WHOLE }
 
 #define OPENAI_INPUT_DETAILS(at)                                                       \
-    { at ".cached_tokens", COUNT_CACHED, false },                                      \
-    { at ".cache_write_tokens", COUNT_CACHE_WRITE, false },                            \
-    { at ".cache_creation_tokens", COUNT_CACHE_WRITE, false },                         \
-    { at ".cache_write_tokens_details.ttl_30m_tokens", COUNT_WRITE_30M, false },       \
-    { at ".cache_write_tokens_details.ttl_12h_tokens", COUNT_WRITE_12H, false },       \
-    { at ".text_tokens", COUNT_INPUT_TEXT, false },                                    \
-    { at ".audio_tokens", COUNT_INPUT_AUDIO, false },                                  \
-    { at ".image_tokens", COUNT_INPUT_IMAGE, false },                                  \
-    { at ".video_tokens", COUNT_INPUT_VIDEO, false }
+    { at ".cached_tokens", COUNT_CACHED, SCAN_WHOLE },                                      \
+    { at ".cache_write_tokens", COUNT_CACHE_WRITE, SCAN_WHOLE },                            \
+    { at ".cache_creation_tokens", COUNT_CACHE_WRITE, SCAN_WHOLE },                         \
+    { at ".cache_write_tokens_details.ttl_30m_tokens", COUNT_WRITE_30M, SCAN_WHOLE },       \
+    { at ".cache_write_tokens_details.ttl_12h_tokens", COUNT_WRITE_12H, SCAN_WHOLE },       \
+    { at ".text_tokens", COUNT_INPUT_TEXT, SCAN_WHOLE },                                    \
+    { at ".audio_tokens", COUNT_INPUT_AUDIO, SCAN_WHOLE },                                  \
+    { at ".image_tokens", COUNT_INPUT_IMAGE, SCAN_WHOLE },                                  \
+    { at ".video_tokens", COUNT_INPUT_VIDEO, SCAN_WHOLE }
 
 #define OPENAI_OUTPUT_DETAILS(at)                                                      \
-    { at ".reasoning_tokens", COUNT_REASONING, false },                                \
-    { at ".audio_tokens", COUNT_OUTPUT_AUDIO, false },                                 \
-    { at ".image_tokens", COUNT_OUTPUT_IMAGE, false },                                 \
-    { at ".rejected_prediction_tokens", COUNT_OUTPUT_REJECTED, false }
+    { at ".reasoning_tokens", COUNT_REASONING, SCAN_WHOLE },                                \
+    { at ".audio_tokens", COUNT_OUTPUT_AUDIO, SCAN_WHOLE },                                 \
+    { at ".image_tokens", COUNT_OUTPUT_IMAGE, SCAN_WHOLE },                                 \
+    { at ".rejected_prediction_tokens", COUNT_OUTPUT_REJECTED, SCAN_WHOLE }
 /* clang-format on */
 
 /* What steers metering in a request of the older APIs. */
 /* clang-format off */
 #define OPENAI_REQUEST                                                                 \
-    { "model", FACT_MODEL, false },                                                    \
-    { "stream", FACT_STREAM, false },                                                  \
-    { "stream_options", FACT_STREAM_OPTIONS, false },                                  \
-    { "stream_options.include_usage", FACT_INCLUDE_USAGE, false },                     \
-    { "max_tokens", FACT_MAX_OUTPUT, false },                                          \
-    { "max_completion_tokens", FACT_MAX_OUTPUT, false },                               \
-    { "n", FACT_CHOICES, false },                                                      \
-    { "service_tier", FACT_SERVICE_TIER, false },                                      \
-    { "prompt_cache_key", FACT_SESSION, true }
+    { "model", FACT_MODEL, SCAN_WHOLE },                                                    \
+    { "stream", FACT_STREAM, SCAN_WHOLE },                                                  \
+    { "stream_options", FACT_STREAM_OPTIONS, SCAN_WHOLE },                                  \
+    { "stream_options.include_usage", FACT_INCLUDE_USAGE, SCAN_WHOLE },                     \
+    { "max_tokens", FACT_MAX_OUTPUT, SCAN_WHOLE },                                          \
+    { "max_completion_tokens", FACT_MAX_OUTPUT, SCAN_WHOLE },                               \
+    { "n", FACT_CHOICES, SCAN_WHOLE },                                                      \
+    { "service_tier", FACT_SERVICE_TIER, SCAN_WHOLE },                                      \
+    { "prompt_cache_key", FACT_SESSION, SCAN_PIECES }
 /* clang-format on */
 
 /* Text that a choice of a chat answers with, whole or as deltas. */
 /* clang-format off */
 #define OPENAI_CHAT_TEXT(at)                                                           \
-    { at ".content", SEEN_TEXT, true },                                                \
-    { at ".content[].text", SEEN_TEXT, true },                                         \
-    { at ".refusal", SEEN_TEXT, true },                                                \
-    { at ".reasoning_content", SEEN_TEXT, true },                                      \
-    { at ".reasoning", SEEN_TEXT, true },                                              \
-    { at ".function_call.name", SEEN_TEXT, true },                                     \
-    { at ".function_call.arguments", SEEN_TEXT, true },                                \
-    { at ".tool_calls[].function.name", SEEN_TEXT, true },                             \
-    { at ".tool_calls[].function.arguments", SEEN_TEXT, true }
+    { at ".content", SEEN_TEXT, SCAN_MEASURED },                                                \
+    { at ".content[].text", SEEN_TEXT, SCAN_MEASURED },                                         \
+    { at ".refusal", SEEN_TEXT, SCAN_MEASURED },                                                \
+    { at ".reasoning_content", SEEN_TEXT, SCAN_MEASURED },                                      \
+    { at ".reasoning", SEEN_TEXT, SCAN_MEASURED },                                              \
+    { at ".function_call.name", SEEN_TEXT, SCAN_MEASURED },                                     \
+    { at ".function_call.arguments", SEEN_TEXT, SCAN_MEASURED },                                \
+    { at ".tool_calls[].function.name", SEEN_TEXT, SCAN_MEASURED },                             \
+    { at ".tool_calls[].function.arguments", SEEN_TEXT, SCAN_MEASURED }
 /* clang-format on */
 
 /* Objects that a provider keeps: asking for them again costs nothing. */

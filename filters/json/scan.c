@@ -136,19 +136,23 @@ static inline const char *read_key(const struct feed *feed, const char *at)
 static const char *read_wanted_string(const struct feed *feed, const char *from,
                                       const char *end)
 {
+    static const enum scan_capture captures[] = {
+        [SCAN_WHOLE] = CAPTURE_TEXT,
+        [SCAN_PIECES] = CAPTURE_PIECES,
+        [SCAN_MEASURED] = CAPTURE_EXTENT,
+    };
     struct scan *scan = feed->scan;
     struct span text = span_of(from, (size_t)(end - from));
-    bool pieces = feed->plan->nodes[scan->current].pieces;
+    unsigned strings = feed->plan->nodes[scan->current].strings;
 
     if (end == feed->end || *end != '"') {
-        return scan_gather_string(feed, from, false,
-                                  pieces ? CAPTURE_PIECES : CAPTURE_TEXT);
+        return scan_gather_string(feed, from, false, captures[strings]);
     }
     scan->cut = false;
-    if (pieces) {
-        if (text.len > 0) {
-            scan_call_seen(feed, SCAN_PIECE, text, 0);
-        }
+    if (strings == SCAN_PIECES && text.len > 0) {
+        scan_call_seen(feed, SCAN_PIECE, text, 0);
+    }
+    if (strings != SCAN_WHOLE) {
         text = span_of(NULL, 0);
     }
     scan_call_seen_text(feed, SCAN_STRING, text, offset_of(feed, end + 1));

@@ -22,7 +22,7 @@ enum scan_type {
     SCAN_FALSE,
     SCAN_TRUE,
     SCAN_NUMBER, /* text: the token as it stands */
-    SCAN_STRING, /* text: decoded; empty for a path that takes pieces */
+    SCAN_STRING, /* text: decoded; empty for a path that takes no whole strings */
     SCAN_PIECE,  /* text: the next decoded piece of a string, before its SCAN_STRING */
     SCAN_OBJECT, /* an object begins */
     SCAN_ARRAY,  /* an array begins */
@@ -39,12 +39,25 @@ struct scan_value {
                             for SCAN_OBJECT, SCAN_ARRAY and SCAN_PIECE */
 };
 
+/* How the strings on a path are delivered. */
+enum scan_strings {
+    SCAN_WHOLE,   /* decoded, as far as SCAN_TEXT_MAX goes */
+    SCAN_PIECES,  /* decoded, in pieces of any length */
+    SCAN_MEASURED /* only where they begin and end: without decoding, so much cheaper */
+};
+
 /* A row of a plan. */
 struct scan_path {
     const char *path;
     unsigned tag; /* at most 65535 */
-    bool pieces;  /* deliver strings in pieces of any length instead of whole */
+    enum scan_strings strings;
 };
+
+/* Bytes between the quotes of a string, as they stand in the text; 0 for other values. */
+static inline uint64_t scan_string_bytes(const struct scan_value *value)
+{
+    return value->type == SCAN_STRING ? value->end - value->begin - 2 : 0;
+}
 
 struct scan_plan;
 

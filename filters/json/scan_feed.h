@@ -25,7 +25,7 @@ enum scan_state {
     FAILED
 };
 
-enum scan_capture { CAPTURE_NOTHING, CAPTURE_TEXT, CAPTURE_PIECES };
+enum scan_capture { CAPTURE_NOTHING, CAPTURE_TEXT, CAPTURE_PIECES, CAPTURE_EXTENT };
 
 /* One piece on its way through. Read-only, so that the compiler keeps it in registers. */
 struct feed {

@@ -104,7 +104,7 @@ static void add_path(struct builder *builder, const struct scan_path *path)
     CHECK(steps <= SCAN_MATCH_MAX && !builder->nodes[node].wanted);
     CHECK(path->tag <= UINT16_MAX);
     builder->nodes[node].wanted = true;
-    builder->nodes[node].pieces = path->pieces;
+    builder->nodes[node].strings = (uint8_t)path->strings;
     builder->nodes[node].tag = (uint16_t)path->tag;
 }
 

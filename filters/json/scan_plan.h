@@ -16,7 +16,7 @@ struct scan_node {
     uint16_t element; /* the node of "[]", or NODE_NONE */
     uint8_t mask;     /* size of the table, a power of two, less one */
     bool wanted;      /* a path ends here */
-    bool pieces;
+    uint8_t strings;  /* enum scan_strings */
 };
 
 struct scan_slot {

@@ -113,7 +113,7 @@ static void capture_unit(const struct feed *feed, uint32_t unit)
     struct scan *scan = feed->scan;
     bool second_half = unit >= 0xdc00 && unit <= 0xdfff;
 
-    if (scan->capture == CAPTURE_NOTHING) {
+    if (scan->capture == CAPTURE_NOTHING || scan->capture == CAPTURE_EXTENT) {
         return;
     }
     if (second_half && scan->surrogate != 0) {

@@ -95,9 +95,9 @@ struct strip {
 static const struct scan_plan *usage_chunk_plan(void)
 {
     static const struct scan_path paths[] = {
-        { "choices", TAG_CHOICES, false },
-        { "choices[]", TAG_CHOICE, false },
-        { "usage", TAG_USAGE, false },
+        { "choices", TAG_CHOICES, SCAN_WHOLE },
+        { "choices[]", TAG_CHOICE, SCAN_WHOLE },
+        { "usage", TAG_USAGE, SCAN_WHOLE },
     };
     static struct scan_plan *shared;
     struct scan_plan *plan = __atomic_load_n(&shared, __ATOMIC_ACQUIRE);

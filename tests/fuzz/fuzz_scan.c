@@ -9,11 +9,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static const struct scan_path paths[] = {
-    { "", 1, false },          { "a", 2, false },
-    { "a.b", 3, false },       { "model", 4, false },
-    { "list[]", 5, true },     { "deep[][].x", 6, false },
-    { "a.b.c.d.e", 7, false }, { "text", 8, true },
-    { "[].a", 9, false },      { "usage.input", 10, false },
+    { "", 1, SCAN_WHOLE },          { "a", 2, SCAN_WHOLE },
+    { "a.b", 3, SCAN_WHOLE },       { "model", 4, SCAN_WHOLE },
+    { "list[]", 5, SCAN_PIECES },     { "deep[][].x", 6, SCAN_WHOLE },
+    { "a.b.c.d.e", 7, SCAN_WHOLE }, { "text", 8, SCAN_PIECES },
+    { "[].a", 9, SCAN_WHOLE },      { "usage.input", 10, SCAN_WHOLE },
 };
 
 /* A digest of what came; pieces of one string count as their bytes. */

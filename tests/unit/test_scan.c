@@ -153,16 +153,16 @@ static enum scan_verdict scan_everyhow(const struct scan_plan *plan,
 }
 
 static const struct scan_path paths[] = {
-    { "model", 1, false },
-    { "usage", 2, false },
-    { "usage.prompt_tokens", 3, false },
-    { "usage.details.cached", 4, false },
-    { "choices[].delta.content", 5, true },
-    { "list[]", 6, false },
-    { "deep[][].x", 7, false },
-    { "stream", 8, false },
-    { "", 9, false },
-    { "us\xc3\xa9r", 10, false },
+    { "model", 1, SCAN_WHOLE },
+    { "usage", 2, SCAN_WHOLE },
+    { "usage.prompt_tokens", 3, SCAN_WHOLE },
+    { "usage.details.cached", 4, SCAN_WHOLE },
+    { "choices[].delta.content", 5, SCAN_PIECES },
+    { "list[]", 6, SCAN_WHOLE },
+    { "deep[][].x", 7, SCAN_WHOLE },
+    { "stream", 8, SCAN_WHOLE },
+    { "", 9, SCAN_WHOLE },
+    { "us\xc3\xa9r", 10, SCAN_WHOLE },
 };
 
 static struct scan_plan *plan_of_test(void)
@@ -660,8 +660,8 @@ static void bombs_are_only_bytes(void **state)
         { "json-depth-1M-obj.json", SCAN_MALFORMED },
         { "json-longnum.json", SCAN_COMPLETE },
     };
-    static const struct scan_path wanted[] = { { "model", 1, false },
-                                               { "max_tokens", 2, false } };
+    static const struct scan_path wanted[] = { { "model", 1, SCAN_WHOLE },
+                                               { "max_tokens", 2, SCAN_WHOLE } };
     struct scan_plan *plan = scan_plan_new(wanted, 2);
     DIR *folder = opendir(BOMBS);
 
