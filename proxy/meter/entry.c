@@ -125,6 +125,18 @@ void entry_make_legal(struct entry *entry)
     usage->flags &= (1U << USAGE_FLAGS) - 1;
 }
 
+/* A number with leading zeros, at most 4 digits wide. */
+static void put_digits(struct text *out, uint64_t value, unsigned width)
+{
+    char decimal[4];
+
+    for (unsigned i = width; i > 0; i--) {
+        decimal[i - 1] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    text_put(out, span_of(decimal, width));
+}
+
 /* Days since 1970-01-01 as a date of the Gregorian calendar: years are counted from
  * March, so that a leap day is the last of its year. */
 static void put_date(struct text *out, uint64_t days)
@@ -139,25 +151,35 @@ static void put_date(struct text *out, uint64_t days)
 
     year += era * 400 + (month >= 10 ? 1 : 0);
     month = month >= 10 ? month - 9 : month + 3;
-    text_printf(out, "%04u-%02u-%02u", (unsigned)year, (unsigned)month,
-                (unsigned)of_month);
+    put_digits(out, year, 4);
+    text_put_char(out, '-');
+    put_digits(out, month, 2);
+    text_put_char(out, '-');
+    put_digits(out, of_month, 2);
 }
 
 static void put_time(struct text *out, uint64_t unix_ns)
 {
     uint64_t ms = unix_ns / NS_PER_MS;
-    unsigned s = (unsigned)(ms / 1000 % 86400);
+    uint64_t s = ms / 1000 % 86400;
 
     put_date(out, ms / 86400000);
-    text_printf(out, "T%02u:%02u:%02u.%03uZ", s / 3600, s / 60 % 60, s % 60,
-                (unsigned)(ms % 1000));
+    text_put_char(out, 'T');
+    put_digits(out, s / 3600, 2);
+    text_put_char(out, ':');
+    put_digits(out, s / 60 % 60, 2);
+    text_put_char(out, ':');
+    put_digits(out, s % 60, 2);
+    text_put_char(out, '.');
+    put_digits(out, ms % 1000, 3);
+    text_put_char(out, 'Z');
 }
 
 /* Microseconds as milliseconds with as many decimals as it takes. */
 static void put_ms(struct text *out, uint64_t us)
 {
-    unsigned fraction = (unsigned)(us % 1000);
-    int places = 3;
+    uint64_t fraction = us % 1000;
+    unsigned places = 3;
 
     text_put_u64(out, us / 1000);
     if (fraction == 0) {
@@ -167,7 +189,8 @@ static void put_ms(struct text *out, uint64_t us)
         fraction /= 10;
         places--;
     }
-    text_printf(out, ".%0*u", places, fraction);
+    text_put_char(out, '.');
+    put_digits(out, fraction, places);
 }
 
 static void put_name(struct text *out, const char *name)

@@ -15,7 +15,8 @@
 
 struct journal;
 
-/* Opens or creates `directory`/journal-NN (NN = worker) with `slots` slots. Slots that an
+/* Opens or creates `directory`/journal-NN (NN = worker, below 256) with `slots` slots, 1
+ * to 2^20, for which the disk space is taken at once. Slots that an
  * earlier process left are kept for journal_recover(). NULL and an entry in *error on
  * failure, also when another process has the file open. */
 struct journal *journal_open(const char *directory, unsigned worker, uint32_t slots,

@@ -101,7 +101,8 @@ bool ledger_recover(struct ledger *ledger, struct journal *journal, struct error
     if (recovery.good) {
         journal_recover(journal, recover_one, &recovery);
     }
-    if (!recovery.good || !ledger_db_commit(ledger->db)) {
+    if (!recovery.good || !ledger_db_commit(ledger->db) ||
+        !ledger_db_sync(ledger->db)) {
         error_add(error, (struct error_place){ 0 },
                   "ledger: what the journal holds cannot be written: %s",
                   ledger_db_reason(ledger->db));
@@ -160,6 +161,12 @@ static void give_back(struct ledger *ledger)
     }
 }
 
+static void sync_written(struct ledger *ledger)
+{
+    atomic_store_explicit(&ledger->healthy, ledger_db_sync(ledger->db),
+                          memory_order_relaxed);
+}
+
 enum written { WROTE_NOTHING, WROTE_SOME, WROTE_MANY, WRITE_FAILED };
 
 /* Writes what is settled, or what could not be written before. */
@@ -173,15 +180,18 @@ static enum written write_settled(struct ledger *ledger)
         qsort(ledger->batch, ledger->batch_count, sizeof ledger->batch[0], by_id);
     }
     if (ledger->batch_count == 0) {
+        if (!ledger_healthy(ledger)) {
+            sync_written(ledger);
+        }
         return WROTE_NOTHING;
     }
     if (!write_batch(ledger)) {
         atomic_store_explicit(&ledger->healthy, false, memory_order_relaxed);
         return WRITE_FAILED;
     }
-    atomic_store_explicit(&ledger->healthy, true, memory_order_relaxed);
     many = ledger->batch_count > ledger->slots / 4 || ledger->batch_count == BATCH_MAX;
     give_back(ledger);
+    sync_written(ledger);
     return many ? WROTE_MANY : WROTE_SOME;
 }
 
@@ -264,6 +274,7 @@ bool ledger_start(struct ledger *ledger, struct journal **journals, size_t count
                   strerror(result));
         return false;
     }
+    pthread_setname_np(ledger->thread, "assay-ledger");
     ledger->started = true;
     return true;
 }

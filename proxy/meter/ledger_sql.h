@@ -25,6 +25,11 @@ bool ledger_db_add(struct ledger_db *db, const struct entry *entry) MUST_CHECK;
 bool ledger_db_commit(struct ledger_db *db) MUST_CHECK;
 void ledger_db_rollback(struct ledger_db *db);
 
+/* After a commit: waits until the disk has it, and moves the write-ahead log into the
+ * database once it is long. Apart from the commit, so that nobody's journal slots wait for
+ * the disk. */
+bool ledger_db_sync(struct ledger_db *db) MUST_CHECK;
+
 /* Why the last call failed. */
 const char *ledger_db_reason(const struct ledger_db *db);
 
