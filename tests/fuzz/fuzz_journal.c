@@ -57,15 +57,22 @@ static void write_file(const char *path, const uint8_t *data, size_t size)
     free(file);
 }
 
+static char folder[] = "/tmp/fuzz_journal.XXXXXX";
+
+static void remove_folder(void)
+{
+    rmdir(folder);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static char folder[] = "/tmp/fuzz_journal.XXXXXX", path[64];
+    static char path[64];
     struct error error;
     struct journal *journal;
     unsigned count = 0;
 
     if (path[0] == '\0') {
-        require(mkdtemp(folder) != NULL);
+        require(mkdtemp(folder) != NULL && atexit(remove_folder) == 0);
         snprintf(path, sizeof path, "%s/journal-00", folder);
     }
     write_file(path, data, size);
