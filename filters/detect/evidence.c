@@ -1,0 +1,104 @@
+#include "filters/detect/evidence.h"
+
+#include "filters/detect/reference.h"
+#include "filters/detect/signal.h"
+#include "proxy/base/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LEAST_NATS 2.0F
+
+static struct evidence_row *add(struct evidence *evidence, const char *signal)
+{
+    struct evidence_row *row = &evidence->rows[evidence->count++];
+
+    CHECK(evidence->count <= EVIDENCE_ROWS);
+    *row = (struct evidence_row){ .signal = signal };
+    return row;
+}
+
+struct evidence_row *evidence_add_yes_no(struct evidence *evidence,
+                                         const struct identity_state *state,
+                                         enum yes_no bet)
+{
+    const struct yes_no_bet *held = &state->bets[bet];
+    const struct reference_row *people = &reference[bet];
+    struct evidence_row *row = add(evidence, people->name);
+
+    row->nats = held->nats;
+    row->n = held->n;
+    row->k = held->k;
+    row->since_ms = held->since == 0 ? 0 : state_unix_ms(held->since);
+    (void)snprintf(row->says, sizeof(row->says), "%u of %u %s; %.0f%% %s", held->k,
+                   held->n, people->what, 100 * people->worst, people->worst_words);
+    return row;
+}
+
+static const struct cluster *most_often(const struct identity_state *state)
+{
+    const struct cluster *top = &state->clusters[0];
+
+    for (unsigned i = 1; i < STATE_CLUSTERS; i++) {
+        if (state->clusters[i].count > top->count) {
+            top = &state->clusters[i];
+        }
+    }
+    return top;
+}
+
+void evidence_add_content(struct evidence *evidence, const struct identity_state *state,
+                          enum yes_no bet)
+{
+    struct evidence_row *row = evidence_add_yes_no(evidence, state, bet);
+    const struct cluster *top = most_often(state);
+
+    if (top->count > 0) {
+        row->has_template = true;
+        row->template_id = top->shape;
+        row->template_turns = top->count;
+        row->characters[0] = 1U << top->octave;
+        row->characters[1] = (2U << top->octave) - 1;
+    }
+}
+
+void evidence_add_histogram(struct evidence *evidence, const char *signal,
+                            const struct histogram_bet *bet, unsigned k,
+                            const char *format, ...)
+{
+    struct evidence_row *row = add(evidence, signal);
+    va_list arguments;
+
+    row->nats = bet->nats;
+    row->n = bet->total;
+    row->k = k;
+    va_start(arguments, format);
+    (void)vsnprintf(row->says, sizeof(row->says), format, arguments);
+    va_end(arguments);
+}
+
+static int strongest_first(const void *a, const void *b)
+{
+    float x = ((const struct evidence_row *)a)->nats;
+    float y = ((const struct evidence_row *)b)->nats;
+
+    return (x < y) - (x > y);
+}
+
+void evidence_collect(const struct identity_state *state, struct evidence *evidence)
+{
+    unsigned strong = 0;
+
+    evidence->count = 0;
+    for (unsigned i = 0; signals[i] != NULL; i++) {
+        if (signals[i]->explain != NULL) {
+            signals[i]->explain(state, evidence);
+        }
+    }
+    qsort(evidence->rows, evidence->count, sizeof(*evidence->rows), strongest_first);
+    while (strong < evidence->count && evidence->rows[strong].nats >= LEAST_NATS) {
+        strong++;
+    }
+    evidence->count = strong > 0 ? strong : 1;
+}

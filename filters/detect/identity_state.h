@@ -1,0 +1,102 @@
+/* All that is known of one identity: constant size, plain data, no pointers, so that it is
+ * written to disk as it lies. Times are tenths of a second since 2024 (STATE_EPOCH_MS)
+ * unless a name says otherwise; 0 is never. */
+#ifndef ASSAY_FILTERS_DETECT_IDENTITY_STATE_H
+#define ASSAY_FILTERS_DETECT_IDENTITY_STATE_H
+
+#include "filters/detect/bet.h"
+#include "filters/turn/turn.h"
+
+#include <assert.h>
+
+#define STATE_EPOCH_MS INT64_C(1704067200000)
+
+enum {
+    STATE_SIZE_MAX = 4096,
+    STATE_TICKS = 10, /* a second */
+    STATE_SESSIONS = 16,
+    STATE_TOMBSTONES = 48,
+    STATE_CLUSTERS = 24,
+    STATE_RESPONSES = 320,
+    STATE_TOOL_INPUTS = 96,
+    STATE_EVENTS = 64,
+    PHASES = 4,
+    PHASE_BINS = 20,
+    GAP_BINS = 24,
+    LENGTH_BINS = 16
+};
+
+/* The yes/no bets, in the order of reference.def. */
+enum yes_no {
+#define YES_NO(name, p0, q, worst, what, worst_words) BET_##name,
+#include "filters/detect/reference.def"
+#undef YES_NO
+    YES_NO_BETS
+};
+
+struct session_state {
+    uint32_t root; /* 0: the slot is free */
+    uint32_t last_text;
+    uint32_t end; /* of the last response */
+    uint16_t messages;
+    uint16_t turns;
+};
+
+/* Prompts that resemble each other; its sketch is that of the latest. */
+struct cluster {
+    uint32_t shape;
+    uint32_t
+        bottom[SKETCH_BOTTOM]; /* high halves, ascending; behind the last all ones */
+    uint8_t count;             /* 0: the slot is free; stops at 255 */
+    uint8_t octave;            /* of the latest prompt's length */
+    uint16_t last;             /* the turn's number */
+};
+
+struct identity_state {
+    uint64_t identity;
+    int64_t last_turn_ms; /* Unix time */
+    uint32_t turns;
+    uint32_t calls;
+    uint32_t last_session;
+    uint16_t tombstone_head;
+    uint16_t event_head;
+    struct session_state sessions[STATE_SESSIONS]; /* the latest used first */
+    uint32_t tombstones[STATE_TOMBSTONES]; /* roots of sessions that lost their place */
+    struct cluster clusters[STATE_CLUSTERS];
+    uint32_t responses[STATE_RESPONSES]; /* sample & ~63 | session tag */
+    uint32_t response_head;
+    uint32_t response_count;
+    uint8_t phase_counts[PHASES][PHASE_BINS];
+    uint32_t phase_counted[PHASES]; /* the last turn that counted */
+    uint8_t gap_counts[GAP_BINS];
+    uint8_t length_counts[LENGTH_BINS];
+    int16_t topic[SKETCH_WORDS]; /* 32,767 is 1 */
+    uint32_t topic_count;
+    uint32_t rest_hour;  /* Unix time in hours, of the last turn */
+    uint32_t rest_hours; /* bit n: there was a turn n hours before rest_hour */
+    uint32_t rest_next;
+    struct yes_no_bet bets[YES_NO_BETS];
+    struct histogram_bet phases[PHASES];
+    struct histogram_bet gap;
+    struct histogram_bet length;
+};
+
+static_assert(sizeof(struct identity_state) <= STATE_SIZE_MAX,
+              "an identity takes more than its share");
+
+/* Entries of `responses` hold the upper bits of a sample and a session's tag. */
+#define STATE_TAG_MASK UINT32_C(63)
+
+/* Zeroes everything. */
+void identity_state_init(struct identity_state *state, uint64_t identity);
+
+/* Takes in one call of this identity; calls come in the order of begin_ms. `without` leaves
+ * signals out: bit n is the n-th of signals[]. */
+void identity_observe(struct identity_state *state, const struct turn *turn,
+                      uint32_t without);
+
+/* A moment in the state's time; from 1 to the end of it. */
+uint32_t state_time(int64_t unix_ms);
+int64_t state_unix_ms(uint32_t time);
+
+#endif

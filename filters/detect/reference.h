@@ -1,0 +1,42 @@
+/* The constants of the build: reference.def, and these. */
+#ifndef ASSAY_FILTERS_DETECT_REFERENCE_H
+#define ASSAY_FILTERS_DETECT_REFERENCE_H
+
+#include "filters/detect/identity_state.h"
+
+enum {
+    LONG_PROMPT = 24,  /* characters; shorter prompts repeat freely among people */
+    ECHO_SAMPLES = 12, /* of a prompt's samples, those that are looked for */
+    ECHO_MIN = 3,
+    TYPING_SPEED = 15, /* characters per second */
+    REST_HOURS = 3,
+    TOPIC_MIN = 24 /* bags of words before the topic counts */
+};
+
+#define REPEAT_RESEMBLANCE .5F
+#define NEAR_RESEMBLANCE   .25F
+
+/* What a yes/no bet is about, in words. */
+struct reference_row {
+    const char *name;
+    double p0, q;
+    double worst; /* the share of the most machine-like person of the reference */
+    const char *what;
+    const char *worst_words;
+};
+
+extern const struct reference_row reference[YES_NO_BETS];
+
+/* Takes one occasion of a yes/no bet. */
+void reference_bet(struct identity_state *state, enum yes_no bet, bool hit,
+                   uint32_t now);
+
+extern const uint32_t phase_seconds[PHASES];
+
+/* Largest share of any reference person in each bin, at least .02: of the gaps between
+ * turns in bins of .75 octaves of a second, of prompt lengths in octaves. */
+extern const float gap_envelope[GAP_BINS];
+extern const float length_envelope[LENGTH_BINS];
+extern const float phase_uniform[PHASE_BINS];
+
+#endif

@@ -1,0 +1,21 @@
+/* Prompts that were seen before, openers of conversations and others apart. */
+#include "filters/detect/reference.h"
+#include "filters/detect/signal.h"
+
+static void repeat_observe(struct identity_state *state,
+                           const struct occasion *occasion)
+{
+    if (occasion->content) {
+        reference_bet(state, occasion->opener ? BET_repeat_open : BET_repeat_mid,
+                      occasion->resemblance >= REPEAT_RESEMBLANCE, occasion->now);
+    }
+}
+
+static void repeat_explain(const struct identity_state *state,
+                           struct evidence *evidence)
+{
+    evidence_add_content(evidence, state, BET_repeat_open);
+    evidence_add_content(evidence, state, BET_repeat_mid);
+}
+
+const struct signal signal_repeat = { "repeat", repeat_observe, repeat_explain };

@@ -1,0 +1,88 @@
+#include "filters/detect/score.h"
+
+#include "filters/detect/topic.h"
+
+#define FAMILY_CAP  30.0F
+#define TYPING_CAP  6.0F
+#define ONESHOT_CAP 3.0F
+#define TOPIC_CAP   5.0F
+#define LENGTH_CAP  4.0F
+#define GAP_CAP     8.0F
+
+static float lesser(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+static float greater(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static float bet(const struct identity_state *state, enum yes_no which)
+{
+    return state->bets[which].nats;
+}
+
+static float topic(const struct identity_state *state)
+{
+    return greater(0, lesser(TOPIC_CAP, 25 * (topic_focus(state) - .55F)));
+}
+
+static float content(const struct identity_state *state)
+{
+    float mid = bet(state, BET_repeat_mid);
+    float repeated = bet(state, BET_repeat_open) + .5F * mid;
+    float prompts = greater(greater(repeated, mid), bet(state, BET_near));
+
+    return lesser(FAMILY_CAP, prompts + topic(state) +
+                                  lesser(LENGTH_CAP, .5F * state->length.nats));
+}
+
+static float timing(const struct identity_state *state)
+{
+    float phase = 0;
+
+    for (unsigned i = 0; i < PHASES; i++) {
+        phase = greater(phase, state->phases[i].nats);
+    }
+    return lesser(FAMILY_CAP, phase + lesser(GAP_CAP, .7F * state->gap.nats));
+}
+
+float score_of(const struct identity_state *state)
+{
+    float families[] = { content(state), timing(state),
+                         lesser(FAMILY_CAP, bet(state, BET_rest)),
+                         lesser(FAMILY_CAP, bet(state, BET_echo)) };
+    float sum = lesser(TYPING_CAP, bet(state, BET_typing)) +
+                lesser(ONESHOT_CAP, bet(state, BET_oneshot));
+    float strongest = 0;
+
+    if (state->turns < SCORE_MIN_TURNS) {
+        return 0;
+    }
+    for (unsigned i = 0; i < sizeof(families) / sizeof(*families); i++) {
+        sum += families[i];
+        strongest = greater(strongest, families[i]);
+    }
+    return lesser(sum, 2 * strongest + 1);
+}
+
+enum grade grade_of(const struct identity_state *state, float threshold)
+{
+    float score = score_of(state);
+
+    if (state->turns < SCORE_MIN_TURNS) {
+        return GRADE_UNRATED;
+    }
+    return score >= threshold     ? GRADE_FLAGGED
+           : score >= SCORE_WATCH ? GRADE_WATCH
+                                  : GRADE_CLEAR;
+}
+
+const char *grade_name(enum grade grade)
+{
+    static const char *const names[] = { "unrated", "clear", "watch", "flagged" };
+
+    return names[grade];
+}

@@ -1,0 +1,26 @@
+/* What the bets come to. */
+#ifndef ASSAY_FILTERS_DETECT_SCORE_H
+#define ASSAY_FILTERS_DETECT_SCORE_H
+
+#include "filters/detect/identity_state.h"
+
+/* In nats; people of the reference stay below 11. */
+#define SCORE_WATCH 11.0F
+#define SCORE_FLAG  16.0F
+
+enum grade {
+    GRADE_UNRATED, /* fewer than SCORE_MIN_TURNS turns: too little to say */
+    GRADE_CLEAR,
+    GRADE_WATCH,  /* undecided */
+    GRADE_FLAGGED /* automated-looking */
+};
+
+enum { SCORE_MIN_TURNS = 8 };
+
+/* The score after the last turn; 0 before turn SCORE_MIN_TURNS. */
+float score_of(const struct identity_state *state);
+
+enum grade grade_of(const struct identity_state *state, float threshold);
+const char *grade_name(enum grade grade);
+
+#endif
