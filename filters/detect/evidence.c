@@ -1,5 +1,6 @@
 #include "filters/detect/evidence.h"
 
+#include "filters/detect/prompts.h"
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 #include "proxy/base/check.h"
@@ -36,23 +37,11 @@ struct evidence_row *evidence_add_yes_no(struct evidence *evidence,
     return row;
 }
 
-static const struct cluster *most_often(const struct identity_state *state)
-{
-    const struct cluster *top = &state->clusters[0];
-
-    for (unsigned i = 1; i < STATE_CLUSTERS; i++) {
-        if (state->clusters[i].count > top->count) {
-            top = &state->clusters[i];
-        }
-    }
-    return top;
-}
-
 void evidence_add_content(struct evidence *evidence, const struct identity_state *state,
                           enum yes_no bet)
 {
     struct evidence_row *row = evidence_add_yes_no(evidence, state, bet);
-    const struct cluster *top = most_often(state);
+    const struct template_state *top = prompts_top(state);
 
     if (top->count > 0) {
         row->has_template = true;

@@ -1,6 +1,6 @@
 #include "filters/detect/identity_state.h"
 
-#include "filters/detect/clusters.h"
+#include "filters/detect/prompts.h"
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 
@@ -123,7 +123,7 @@ static void observe_turn(struct identity_state *state, const struct turn *turn,
     state->turns++;
     occasion.content = occasion.fresh && (occasion.opener || occasion.long_enough);
     if (occasion.content) {
-        occasion.resemblance = clusters_take(state, &turn->prompt);
+        occasion.likeness = prompts_take(state, &turn->prompt);
     }
     occasion.answered = answered_at(state, root, occasion.opener);
     for (unsigned i = 0; signals[i] != NULL; i++) {

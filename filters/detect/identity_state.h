@@ -16,7 +16,11 @@ enum {
     STATE_TICKS = 10, /* a second */
     STATE_SESSIONS = 16,
     STATE_TOMBSTONES = 48,
-    STATE_CLUSTERS = 24,
+    STATE_SHAPES_FRESH = 96, /* prompts */
+    STATE_SHAPES_KNOWN = 32,
+    STATE_PHRASES_FRESH = 384, /* at most 8 of a prompt */
+    STATE_PHRASES_KNOWN = 192,
+    STATE_TEMPLATES = 12,
     STATE_RESPONSES = 320,
     STATE_TOOL_INPUTS = 96,
     STATE_EVENTS = 64,
@@ -42,14 +46,12 @@ struct session_state {
     uint16_t turns;
 };
 
-/* Prompts that resemble each other; its sketch is that of the latest. */
-struct cluster {
+/* A template and how often it came; for the evidence. */
+struct template_state {
     uint32_t shape;
-    uint32_t
-        bottom[SKETCH_BOTTOM]; /* high halves, ascending; behind the last all ones */
-    uint8_t count;             /* 0: the slot is free; stops at 255 */
-    uint8_t octave;            /* of the latest prompt's length */
-    uint16_t last;             /* the turn's number */
+    uint8_t count;  /* 0: the slot is free; stops at 255 */
+    uint8_t octave; /* of the latest prompt's length */
+    uint16_t last;  /* the turn's number */
 };
 
 struct identity_state {
@@ -62,7 +64,13 @@ struct identity_state {
     uint16_t event_head;
     struct session_state sessions[STATE_SESSIONS]; /* the latest used first */
     uint32_t tombstones[STATE_TOMBSTONES]; /* roots of sessions that lost their place */
-    struct cluster clusters[STATE_CLUSTERS];
+    uint16_t shapes_fresh[STATE_SHAPES_FRESH]; /* recall.h */
+    uint16_t shapes_known[STATE_SHAPES_KNOWN];
+    uint16_t phrases_fresh[STATE_PHRASES_FRESH];
+    uint16_t phrases_known[STATE_PHRASES_KNOWN];
+    uint16_t shapes_fresh_head, shapes_known_head;
+    uint16_t phrases_fresh_head, phrases_known_head;
+    struct template_state templates[STATE_TEMPLATES];
     uint32_t responses[STATE_RESPONSES]; /* sample & ~63 | session tag */
     uint32_t response_head;
     uint32_t response_count;

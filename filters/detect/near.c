@@ -1,18 +1,21 @@
-/* Prompts that share a quarter of their phrases with an earlier one. */
+/* Prompts put together from phrases that were seen before: slots, spintax, edits. */
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 
 static void near_observe(struct identity_state *state, const struct occasion *occasion)
 {
     if (occasion->content) {
-        reference_bet(state, BET_near, occasion->resemblance >= NEAR_RESEMBLANCE,
+        reference_bet(state, occasion->opener ? BET_near_open : BET_near_mid,
+                      occasion->likeness.repeated ||
+                          occasion->likeness.recycled >= NEAR_RECYCLED,
                       occasion->now);
     }
 }
 
 static void near_explain(const struct identity_state *state, struct evidence *evidence)
 {
-    evidence_add_content(evidence, state, BET_near);
+    evidence_add_content(evidence, state, BET_near_open);
+    evidence_add_content(evidence, state, BET_near_mid);
 }
 
 const struct signal signal_near = { "near", near_observe, near_explain };

@@ -13,8 +13,8 @@ enum {
     TOPIC_MIN = 24 /* bags of words before the topic counts */
 };
 
-#define REPEAT_RESEMBLANCE .5F
-#define NEAR_RESEMBLANCE   .25F
+/* The share of a prompt's sampled phrases that came before which makes it a near-repeat. */
+#define NEAR_RECYCLED .5F
 
 /* What a yes/no bet is about, in words. */
 struct reference_row {

@@ -1,4 +1,4 @@
-/* Prompts that were seen before, openers of conversations and others apart. */
+/* Prompts whose template was seen before, openers of conversations and others apart. */
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 
@@ -7,7 +7,7 @@ static void repeat_observe(struct identity_state *state,
 {
     if (occasion->content) {
         reference_bet(state, occasion->opener ? BET_repeat_open : BET_repeat_mid,
-                      occasion->resemblance >= REPEAT_RESEMBLANCE, occasion->now);
+                      occasion->likeness.repeated, occasion->now);
     }
 }
 

@@ -31,11 +31,10 @@ static float topic(const struct identity_state *state)
 
 static float content(const struct identity_state *state)
 {
-    float mid = bet(state, BET_repeat_mid);
-    float repeated = bet(state, BET_repeat_open) + .5F * mid;
-    float prompts = greater(greater(repeated, mid), bet(state, BET_near));
+    float repeated = bet(state, BET_repeat_open) + bet(state, BET_repeat_mid);
+    float near = bet(state, BET_near_open) + bet(state, BET_near_mid);
 
-    return lesser(FAMILY_CAP, prompts + topic(state) +
+    return lesser(FAMILY_CAP, greater(repeated, near) + topic(state) +
                                   lesser(LENGTH_CAP, .5F * state->length.nats));
 }
 

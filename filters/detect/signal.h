@@ -7,18 +7,19 @@
 
 #include "filters/detect/evidence.h"
 #include "filters/detect/identity_state.h"
+#include "filters/detect/prompts.h"
 
 /* A turn in the light of what the state held before it. */
 struct occasion {
     const struct turn *turn;
-    uint32_t now;      /* the turn's beginning, in the state's time */
-    uint32_t tag;      /* of the session: 6 bits */
-    bool first;        /* of this identity */
-    bool opener;       /* it opens a conversation */
-    bool fresh;        /* no retry */
-    bool long_enough;  /* to bet on inside a conversation */
-    bool content;      /* its text is bet on */
-    float resemblance; /* to the most similar earlier prompt; only if `content` */
+    uint32_t now;             /* the turn's beginning, in the state's time */
+    uint32_t tag;             /* of the session: 6 bits */
+    bool first;               /* of this identity */
+    bool opener;              /* it opens a conversation */
+    bool fresh;               /* no retry */
+    bool long_enough;         /* to bet on inside a conversation */
+    bool content;             /* its text is bet on */
+    struct likeness likeness; /* to earlier prompts; only if `content` */
     uint32_t answered; /* end of the response that the prompt answers; 0: not known */
 };
 

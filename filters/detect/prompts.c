@@ -1,0 +1,121 @@
+#include "filters/detect/prompts.h"
+
+#include "filters/detect/length.h"
+#include "filters/detect/recall.h"
+
+#include <stddef.h>
+
+enum { ESTABLISHED = 8 }; /* turns; more earn no further protection */
+
+static struct recall shapes_of(struct identity_state *state)
+{
+    return (struct recall){
+        .fresh = state->shapes_fresh,
+        .known = state->shapes_known,
+        .fresh_size = STATE_SHAPES_FRESH,
+        .known_size = STATE_SHAPES_KNOWN,
+        .fresh_head = &state->shapes_fresh_head,
+        .known_head = &state->shapes_known_head,
+    };
+}
+
+static struct recall phrases_of(struct identity_state *state)
+{
+    return (struct recall){
+        .fresh = state->phrases_fresh,
+        .known = state->phrases_known,
+        .fresh_size = STATE_PHRASES_FRESH,
+        .known_size = STATE_PHRASES_KNOWN,
+        .fresh_head = &state->phrases_fresh_head,
+        .known_head = &state->phrases_known_head,
+    };
+}
+
+static bool take_shape(struct identity_state *state, const struct prompt_sketch *prompt)
+{
+    struct recall shapes = shapes_of(state);
+    uint16_t fingerprint = recall_fingerprint(prompt->shape);
+    bool repeated = recall_has(&shapes, fingerprint);
+
+    recall_put(&shapes, fingerprint);
+    return repeated;
+}
+
+static float take_phrases(struct identity_state *state,
+                          const struct prompt_sketch *prompt)
+{
+    struct recall phrases = phrases_of(state);
+    unsigned recycled = 0;
+
+    for (unsigned i = 0; i < prompt->bottom_count; i++) {
+        recycled += recall_has(&phrases, recall_fingerprint(prompt->bottom[i]));
+    }
+    for (unsigned i = 0; i < prompt->bottom_count; i++) {
+        recall_put(&phrases, recall_fingerprint(prompt->bottom[i]));
+    }
+    return prompt->bottom_count == 0 ? 0
+                                     : (float)recycled / (float)prompt->bottom_count;
+}
+
+/* ---- templates, for the evidence ---------------------------------------------------- */
+
+static uint32_t strength(const struct template_state *template)
+{
+    uint32_t count = template->count < ESTABLISHED ? template->count : ESTABLISHED;
+
+    return count << 16 | template->last;
+}
+
+/* The prompt's template, else a free slot or the weakest template's. */
+static struct template_state *template_slot(struct identity_state *state,
+                                            uint32_t shape)
+{
+    struct template_state *weakest = &state->templates[0];
+
+    for (unsigned i = 0; i < STATE_TEMPLATES; i++) {
+        struct template_state *template = &state->templates[i];
+
+        if (template->count > 0 && template->shape == shape) {
+            return template;
+        }
+        if (strength(template) < strength(weakest)) {
+            weakest = template;
+        }
+    }
+    *weakest = (struct template_state){ .shape = shape };
+    return weakest;
+}
+
+static void count_template(struct identity_state *state,
+                           const struct prompt_sketch *prompt)
+{
+    struct template_state *template = template_slot(state, (uint32_t)prompt->shape);
+
+    template->count = (uint8_t)(template->count + (template->count < UINT8_MAX));
+    template->octave = (uint8_t)length_octave(prompt->characters);
+    template->last = (uint16_t)state->turns;
+}
+
+const struct template_state *prompts_top(const struct identity_state *state)
+{
+    const struct template_state *top = &state->templates[0];
+
+    for (unsigned i = 1; i < STATE_TEMPLATES; i++) {
+        if (state->templates[i].count > top->count) {
+            top = &state->templates[i];
+        }
+    }
+    return top;
+}
+
+struct likeness prompts_take(struct identity_state *state,
+                             const struct prompt_sketch *prompt)
+{
+    struct likeness likeness = {
+        .repeated = take_shape(state, prompt),
+        .recycled = take_phrases(state, prompt),
+    };
+
+    count_template(state, prompt);
+    return likeness;
+}

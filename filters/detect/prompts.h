@@ -1,0 +1,20 @@
+/* What an identity's earlier prompts leave behind: their templates and some of their
+ * phrases, in 16 bits each. */
+#ifndef ASSAY_FILTERS_DETECT_PROMPTS_H
+#define ASSAY_FILTERS_DETECT_PROMPTS_H
+
+#include "filters/detect/identity_state.h"
+
+struct likeness {
+    bool repeated;  /* its template came before */
+    float recycled; /* the share of its sampled phrases that came before */
+};
+
+/* How a prompt resembles the earlier ones; then takes it in. */
+struct likeness prompts_take(struct identity_state *state,
+                             const struct prompt_sketch *prompt);
+
+/* The template that came most often; its count is 0 if there is none. */
+const struct template_state *prompts_top(const struct identity_state *state);
+
+#endif
