@@ -82,7 +82,9 @@ void exchange_response_head(struct exchange *x, const struct head *head)
         }
     }
     if (x->response.ended) {
-        exchange_end(x, FAULT_NONE);
+        exchange_end(x, x->client == NULL ? FAULT_CLIENT_GONE : FAULT_NONE);
+    } else if (x->state != EXCHANGE_DRAIN) {
+        exchange_deadline(x, x->origin->provider->idle_timeout_ms);
     }
 }
 
