@@ -181,7 +181,8 @@ class Call:
         for index, event in enumerate(answer.events):
             if index == script.error_after:
                 await self.reply.piece(self.error_event())
-                break
+                await self.reply.finish()
+                return
             if index in (script.abort_after, script.reset_after, script.stall_after):
                 await self.fail()
                 return

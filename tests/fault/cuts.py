@@ -7,6 +7,7 @@ import time
 import http1
 
 WORDS = 6
+SECONDS = 10
 APIS = {
     '/openai/v1/chat/completions': {'stream_options': {'include_usage': True}},
     '/openai/v1/responses': {'input': 'hello'},
@@ -27,7 +28,7 @@ async def open_stream(assay, path, script):
 
 async def cut_by_provider(assay, path, script):
     client = await open_stream(assay, path, script)
-    response = await client.receive('POST')
+    response = await asyncio.wait_for(client.receive('POST'), SECONDS)
     client.close()
     return response
 

@@ -58,7 +58,7 @@ class Assay:
         self.config = {'listen': [listener],
                        'admin': {'address': '127.0.0.1:%d' % self.admin_port},
                        'state': os.path.join(self.folder, 'state'),
-                       'providers': providers, 'teams': {'tests': {'callers': ['tester']}},
+                       'providers': providers, 'teams': {'tests': {'callers': ['tester', 'second']}},
                        'prices': os.path.join(ROOT, 'config', 'prices.yaml'),
                        'clients': os.path.join(ROOT, 'config', 'clients.yaml'),
                        **(settings or {})}
