@@ -204,7 +204,7 @@ int command_main(int argc, char **argv)
         status =
             command == NULL ? unknown_command(name) : run(command, argc - 2, argv + 2);
     }
-    if (fflush(stdout) != 0 && status == COMMAND_OK) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == COMMAND_OK) {
         perror("assay: standard output");
         status = COMMAND_FAILED;
     }

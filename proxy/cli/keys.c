@@ -1,10 +1,8 @@
 /* assay keys: make, show and withdraw virtual keys. A running assay follows within a
  * second. */
 #include "config/nearest.h"
-#include "config/quantity.h"
-#include "proxy/base/clock.h"
 #include "proxy/base/text.h"
-#include "proxy/cli/command.h"
+#include "proxy/cli/action.h"
 #include "proxy/cli/moment.h"
 #include "proxy/identity/virtual_key.h"
 
@@ -17,15 +15,6 @@
 enum { ID_LEN = KEY_ID_SIZE - 1 };
 
 static const char default_grace[] = "24h";
-
-/* What `assay keys` can do. */
-struct action {
-    const char *name;
-    size_t arguments; /* after its name */
-    const char *const *options;
-    int (*run)(const struct command_line *line, const struct config *config,
-               int64_t now);
-};
 
 /* Says why, and lets go of it. */
 static int keys_failed(struct error *error)
@@ -407,74 +396,18 @@ static const char *const list_options[] = { "format", NULL };
 static const char *const revoke_options[] = { "at", NULL };
 static const char *const rotate_options[] = { "grace", "expires", NULL };
 
+static const char no_argument[] = "no further argument";
+static const char one_key[] = "the id of one key";
+
 static const struct action actions[] = {
-    { "add", 0, add_options, keys_add },
-    { "list", 0, list_options, keys_list },
-    { "revoke", 1, revoke_options, keys_revoke },
-    { "rotate", 1, rotate_options, keys_rotate },
+    { "add", 0, 0, no_argument, add_options, true, keys_add },
+    { "list", 0, 0, no_argument, list_options, true, keys_list },
+    { "revoke", 1, 1, one_key, revoke_options, true, keys_revoke },
+    { "rotate", 1, 1, one_key, rotate_options, true, keys_rotate },
+    { 0 },
 };
-
-static const struct action *action_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-        if (strcmp(actions[i].name, name) == 0) {
-            return &actions[i];
-        }
-    }
-    return NULL;
-}
-
-static bool action_takes(const struct action *action, const char *option)
-{
-    for (const char *const *known = action->options; *known != NULL; known++) {
-        if (strcmp(*known, option) == 0) {
-            return true;
-        }
-    }
-    return strcmp(option, "config") == 0;
-}
-
-static bool action_fits(const struct action *action, const struct command_line *line)
-{
-    if (line->argument_count != action->arguments + 1) {
-        command_misused(line,
-                        action->arguments == 0 ? "%s takes no further argument"
-                                               : "%s takes the id of one key",
-                        action->name);
-        return false;
-    }
-    for (size_t i = 0; i < line->setting_count; i++) {
-        if (!action_takes(action, line->settings[i].name)) {
-            command_misused(line, "%s takes no --%s", action->name,
-                            line->settings[i].name);
-            return false;
-        }
-    }
-    return true;
-}
 
 int command_keys(const struct command_line *line)
 {
-    const struct action *action;
-    struct config *config;
-    int status;
-
-    if (line->argument_count == 0) {
-        return command_misused(line, "add, list, revoke or rotate?");
-    }
-    action = action_find(line->arguments[0]);
-    if (action == NULL) {
-        return command_misused(line, "'%s' is not add, list, revoke or rotate",
-                               line->arguments[0]);
-    }
-    if (!action_fits(action, line)) {
-        return COMMAND_MISUSED;
-    }
-    config = command_config(line, false);
-    if (config == NULL) {
-        return COMMAND_MISUSED;
-    }
-    status = action->run(line, config, (int64_t)(clock_unix_ns() / NS_PER_S));
-    config_free(config);
-    return status;
+    return action_run(line, actions);
 }

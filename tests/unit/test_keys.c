@@ -1,124 +1,9 @@
 /* assay keys and assay certs, run as from a shell. */
 #include "proxy/cli/command.h"
 #include "proxy/identity/virtual_key.h"
+#include "tests/unit/shell.h"
 
 #include <cjson/cJSON.h>
-
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-enum { ARGUMENTS_MAX = 12, OUTPUT_SIZE = 8192 };
-
-static char folder[40];
-static char config[80];
-static char out[OUTPUT_SIZE]; /* what the last command wrote */
-static char err[OUTPUT_SIZE];
-
-static const char *path(const char *file)
-{
-    static char made[120];
-
-    snprintf(made, sizeof made, "%s/%s", folder, file);
-    return made;
-}
-
-static int set_up(void **state)
-{
-    FILE *file;
-
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/test_keys.XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(config, sizeof config, "%s/assay.yaml", folder);
-    file = fopen(config, "w");
-    assert_non_null(file);
-    fprintf(file,
-            "listen:\n"
-            "  - address: 127.0.0.1:8080\n"
-            "state: %s/state\n"
-            "providers:\n"
-            "  openai:\n"
-            "    url: https://api.openai.com\n"
-            "    dialects: [openai]\n"
-            "    credential: env:NO_SUCH_VARIABLE_IS_NEEDED\n"
-            "teams:\n"
-            "  platform: {callers: [ana, bo]}\n",
-            folder);
-    assert_int_equal(fclose(file), 0);
-    return 0;
-}
-
-static int remove_one(const char *name, const struct stat *status, int type,
-                      struct FTW *where)
-{
-    (void)status;
-    (void)type;
-    (void)where;
-    return remove(name);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void read_back(const char *file, char text[OUTPUT_SIZE])
-{
-    FILE *stream = fopen(path(file), "r");
-
-    assert_non_null(stream);
-    text[fread(text, 1, OUTPUT_SIZE - 1, stream)] = '\0';
-    fclose(stream);
-}
-
-/* Splits a line at its spaces and runs it in a process of its own. */
-static int run(const char *line)
-{
-    char words[400];
-    char *arguments[ARGUMENTS_MAX + 1] = { NULL };
-    int count = 0;
-    int status;
-    pid_t child;
-
-    snprintf(words, sizeof words, "%s", line);
-    for (char *at = words; at != NULL && count < ARGUMENTS_MAX;) {
-        arguments[count++] = strsep(&at, " ");
-    }
-    child = fork();
-    if (child == 0) {
-        bool open = setenv("ASSAY_CONFIG", config, 1) == 0 &&
-                    freopen(path("out"), "w", stdout) != NULL &&
-                    freopen(path("err"), "w", stderr) != NULL;
-
-        status = open ? command_main(count, arguments) : 99;
-        fflush(NULL);
-        _exit(status);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    read_back("out", out);
-    read_back("err", err);
-    return WEXITSTATUS(status);
-}
-
-static int run_with(const char *format, const char *word)
-{
-    char line[300];
-    const char *percent = strstr(format, "%s");
-
-    assert_non_null(percent);
-    snprintf(line, sizeof line, "%.*s%s%s", (int)(percent - format), format, word,
-             percent + 2);
-    return run(line);
-}
 
 /* A field of the n-th key as `list` shows it; "" for null. */
 static const char *listed(int n, const char *name)
@@ -211,11 +96,7 @@ static void misuse_is_told(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        assert_int_equal(run(lines[i]), COMMAND_MISUSED);
-        assert_string_equal(out, "");
-        assert_string_not_equal(err, "");
-    }
+    assert_misused(lines, sizeof lines / sizeof *lines);
 }
 
 static void certs_are_minted_and_the_ca_is_kept(void **state)

@@ -1,0 +1,200 @@
+/* assay export: an object or a row per exchange, in the order they began. */
+#include "proxy/base/check.h"
+#include "proxy/cli/command.h"
+#include "proxy/cli/export_csv.h"
+#include "proxy/cli/period.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The ledger is left between pages: a slow reader of the output must not keep it from
+ * truncating its write-ahead log. */
+enum { PAGE_ENTRIES = 2048 };
+
+struct page {
+    struct entry *entries;
+    size_t count;
+};
+
+static void print_jsonl(const struct entry *entry, FILE *out)
+{
+    char memory[ENTRY_JSON_MAX + sizeof "\n"];
+    struct text line = text_over(memory, sizeof memory);
+
+    entry_json(entry, &line);
+    text_put_char(&line, '\n');
+    CHECK(!line.full);
+    fwrite(line.at, 1, line.len, out);
+}
+
+static const struct format {
+    const char *name;
+    void (*head)(FILE *out); /* NULL: none */
+    void (*row)(const struct entry *entry, FILE *out);
+} formats[] = {
+    { "jsonl", NULL, print_jsonl },
+    { "csv", export_csv_head, export_csv_row },
+};
+
+static const struct format *format_of(const struct command_line *line)
+{
+    const char *name = command_option(line, "format");
+
+    if (name == NULL) {
+        return &formats[0];
+    }
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (strcmp(formats[i].name, name) == 0) {
+            return &formats[i];
+        }
+    }
+    command_misused(line, "--format: '%s' is neither jsonl nor csv", name);
+    return NULL;
+}
+
+/* --- one exchange ------------------------------------------------------------------- */
+
+static bool read_id(const struct command_line *line, const char *name, uint64_t *id)
+{
+    const char *text = command_option(line, name);
+
+    if (text == NULL || (entry_id_parse(span_text(text), id) && *id != 0)) {
+        return true;
+    }
+    command_misused(line,
+                    "--%s: '%s' is not the id of an exchange, as the response header"
+                    " assay-exchange-id gives it (ax- and 13 characters)",
+                    name, text);
+    return false;
+}
+
+struct wanted {
+    uint64_t id;
+    bool found;
+    struct entry entry;
+};
+
+/* Only the first entry from the id on is looked at. */
+static bool match(void *self, const struct entry *entry)
+{
+    struct wanted *wanted = self;
+
+    if (entry->id == wanted->id) {
+        wanted->found = true;
+        wanted->entry = *entry;
+    }
+    return false;
+}
+
+static bool export_one(const char *state, uint64_t id, const struct format *format,
+                       struct error *error)
+{
+    struct wanted wanted = { .id = id };
+    struct ledger_query query = { .after_id = id - 1 };
+    char text[ENTRY_ID_SIZE];
+
+    if (!ledger_each(state, &query, match, &wanted, error)) {
+        return false;
+    }
+    if (!wanted.found) {
+        entry_id_text(id, text);
+        error_add(error, (struct error_place){ 0 },
+                  "%s is not in the ledger: it is still open, or not of this assay",
+                  text);
+        return false;
+    }
+    if (format->head != NULL) {
+        format->head(stdout);
+    }
+    format->row(&wanted.entry, stdout);
+    return true;
+}
+
+/* --- many --------------------------------------------------------------------------- */
+
+static bool collect(void *self, const struct entry *entry)
+{
+    struct page *page = self;
+
+    page->entries[page->count++] = *entry;
+    return page->count < PAGE_ENTRIES;
+}
+
+static bool export_all(const char *state, struct ledger_query query,
+                       const struct format *format, struct error *error)
+{
+    struct page page = { .entries = calloc(PAGE_ENTRIES, sizeof *page.entries) };
+    bool good = true;
+
+    CHECK(page.entries != NULL);
+    if (format->head != NULL) {
+        format->head(stdout);
+    }
+    do {
+        page.count = 0;
+        good = ledger_each(state, &query, collect, &page, error);
+        for (size_t i = 0; i < page.count; i++) {
+            format->row(&page.entries[i], stdout);
+            query.after_id = page.entries[i].id;
+        }
+    } while (good && page.count == PAGE_ENTRIES && !ferror(stdout));
+    free(page.entries);
+    return good;
+}
+
+/* --- the command -------------------------------------------------------------------- */
+
+/* One exchange is named by its id alone. */
+static bool options_fit(const struct command_line *line)
+{
+    static const char *const others[] = { "since", "until", "after" };
+
+    if (line->argument_count > 0) {
+        command_misused(line, "takes options only, not '%s'", line->arguments[0]);
+        return false;
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (command_option(line, "id") != NULL &&
+            command_option(line, others[i]) != NULL) {
+            command_misused(line, "--id goes without --%s", others[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static int export_with(const struct command_line *line, const struct format *format,
+                       const struct ledger_query *query, uint64_t id)
+{
+    struct config *config = command_config(line, false);
+    struct error error;
+    bool good;
+
+    if (config == NULL) {
+        return COMMAND_MISUSED;
+    }
+    error_init(&error);
+    signal(SIGPIPE, SIG_DFL); /* `| head` ends this quietly */
+    good = period_ledger(config, &error) &&
+           (id != 0 ? export_one(config->state, id, format, &error)
+                    : export_all(config->state, *query, format, &error));
+    error_print(&error, stderr);
+    error_done(&error);
+    config_free(config);
+    return good ? COMMAND_OK : COMMAND_FAILED;
+}
+
+int command_export(const struct command_line *line)
+{
+    const struct format *format = format_of(line);
+    struct ledger_query query = { 0 };
+    uint64_t id = 0;
+
+    if (format == NULL || !options_fit(line) || !period_read(line, &query) ||
+        !read_id(line, "after", &query.after_id) || !read_id(line, "id", &id)) {
+        return COMMAND_MISUSED;
+    }
+    return export_with(line, format, &query, id);
+}
