@@ -4,7 +4,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -12,11 +14,16 @@
 enum {
     BACKLOG = 4096,
     ACCEPTS_PER_TURN = 32, /* so that open connections get their turn */
-    PAUSE_MS = 100         /* without file descriptors */
+    PAUSE_MS = 100,        /* without file descriptors */
+    /* Descriptors that clients may not take: one in so many, within bounds. */
+    RESERVE_SHARE = 16,
+    RESERVE_MIN = 16,
+    RESERVE_MAX = 256
 };
 
 struct listener {
     int fd;
+    int ceiling; /* descriptors from here on are not for clients */
     struct loop *loop;
     struct loop_watch watch;
     struct deadline pause;
@@ -87,6 +94,22 @@ static int socket_bind(const struct listen_address *address)
     return fd;
 }
 
+/* What is left serves upstreams, the ledger, the log and the admin port, which have to go
+ * on when clients are too many. */
+static int descriptor_ceiling(void)
+{
+    struct rlimit files;
+    rlim_t reserve;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > INT_MAX) {
+        return INT_MAX;
+    }
+    reserve = files.rlim_cur / RESERVE_SHARE;
+    reserve = reserve < RESERVE_MIN ? RESERVE_MIN : reserve;
+    reserve = reserve > RESERVE_MAX ? RESERVE_MAX : reserve;
+    return files.rlim_cur > reserve ? (int)(files.rlim_cur - reserve) : 0;
+}
+
 struct listener *listener_open(const struct listen_address *address,
                                const struct listener *shared, struct error *error)
 {
@@ -96,6 +119,7 @@ struct listener *listener_open(const struct listen_address *address,
         error_add(error, address->place, "cannot listen: out of memory");
         return NULL;
     }
+    listener->ceiling = descriptor_ceiling();
     if (shared != NULL && address->path != NULL) {
         listener->fd = dup(shared->fd);
     } else {
@@ -157,6 +181,11 @@ static void accept_some(void *self, uint32_t events)
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int client = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+        if (client >= listener->ceiling) {
+            close(client);
+            accepting_pauses(listener);
+            return;
+        }
         if (client >= 0) {
             listener->accepted(listener->self, client);
         } else if (out_of_resources(errno)) {

@@ -24,7 +24,8 @@ struct listener *listener_open(const struct listen_address *address,
                                const struct listener *shared, struct error *error);
 
 /* Begins to accept: `accepted` owns the non-blocking socket it gets. When file descriptors
- * run out, accepting pauses for a moment and `paused` is called (may be NULL). */
+ * run short, accepting pauses for a moment and `paused` is called (may be NULL): the last
+ * of them are not for clients. */
 bool listener_start(struct listener *listener, struct loop *loop,
                     void (*accepted)(void *self, int fd), void (*paused)(void *self),
                     void *self) MUST_CHECK;
