@@ -1,6 +1,7 @@
 #include "filters/clients.h"
 #include "filters/registry.h"
 #include "filters/watch_pool.h"
+#include "proxy/http/media.h"
 
 #include <stdlib.h>
 
@@ -24,6 +25,8 @@ struct request_watch {
     uint64_t text_bytes;
     enum fault fault; /* the first one; nothing is read after it */
     bool scanned;     /* there is a body to read */
+    bool declared;    /* Content-Type says JSON */
+    bool begun;       /* a byte of the body came that is no white space */
     bool ended;
     struct probe body, options;
     uint8_t claim_len;
@@ -125,7 +128,7 @@ static enum fault root_seen(struct request_watch *watch, const struct scan_value
         return FAULT_NONE;
     }
     if (value->type != SCAN_OBJECT) {
-        return FAULT_UNREADABLE_BODY;
+        return FAULT_BAD_BODY;
     }
     watch->facts->body_open = value->begin + 1;
     watch->body = (struct probe){ value->begin + 1, PROBE_LOOKING };
@@ -209,6 +212,22 @@ static bool probe_feed(struct probe *probe, uint64_t offset, struct span piece)
     return probe->state == PROBE_EMPTY;
 }
 
+/* Looks at the first byte that is no white space: what neither begins like a JSON text nor
+ * is declared as one is not for reading. The provider gets it as it came and says in its
+ * own words what is wrong with it; the reply is metered all the same. */
+static void begin_body(struct request_watch *watch, struct span piece)
+{
+    size_t at = 0;
+
+    while (at < piece.len && memchr(" \t\r\n", piece.at[at], 4) != NULL) {
+        at++;
+    }
+    if (at < piece.len) {
+        watch->begun = true;
+        watch->scanned = watch->declared || memchr("{[\xef", piece.at[at], 3) != NULL;
+    }
+}
+
 static void read_piece(void *self, struct span piece)
 {
     struct request_watch *watch = self;
@@ -217,12 +236,15 @@ static void read_piece(void *self, struct span piece)
     if (watch->out != NULL) {
         watch->out(watch->out_self, piece);
     }
+    if (watch->fault == FAULT_NONE && watch->scanned && !watch->begun) {
+        begin_body(watch, piece);
+    }
     if (watch->fault != FAULT_NONE || !watch->scanned) {
         return;
     }
     if (scan_feed(&watch->scan, piece, value_seen, watch) == SCAN_MALFORMED &&
         watch->fault == FAULT_NONE) {
-        watch->fault = FAULT_UNREADABLE_BODY;
+        watch->fault = FAULT_BAD_BODY;
     }
     watch->facts->body_empty = probe_feed(&watch->body, offset, piece);
     watch->facts->options_empty = probe_feed(&watch->options, offset, piece);
@@ -257,16 +279,22 @@ enum fault request_watch_end(struct request_watch *watch)
     if (watch->decode != NULL && watch->fault == FAULT_NONE) {
         note_verdict(watch, decode_end(watch->decode));
     }
-    if (watch->scanned && watch->fault == FAULT_NONE &&
+    if (watch->scanned && watch->begun && watch->fault == FAULT_NONE &&
         scan_end(&watch->scan, value_seen, watch) == SCAN_MALFORMED) {
-        watch->fault =
-            watch->fault == FAULT_NONE ? FAULT_UNREADABLE_BODY : watch->fault;
+        watch->fault = watch->fault == FAULT_NONE ? FAULT_BAD_BODY : watch->fault;
     }
     watch->ended = true;
     return watch->fault;
 }
 
 /* ---- life --------------------------------------------------------------------------- */
+
+static bool declares_json(const struct head *head)
+{
+    const struct field *type = head_field(head, FIELD_CONTENT_TYPE);
+
+    return type != NULL && media_of(type->value) == MEDIA_JSON;
+}
 
 static bool open_decoder(struct request_watch *watch, const struct head *head)
 {
@@ -311,6 +339,7 @@ struct request_watch *request_watch_open(struct watch_pool *pool,
         plan != NULL && (route->flags & (ROUTE_NO_BODY | ROUTE_MULTIPART)) == 0;
     if (watch->scanned) {
         scan_init(&watch->scan, plan, SCAN_STRICT);
+        watch->declared = declares_json(head);
     }
     return open_decoder(watch, head) ? watch : request_watch_close(watch);
 }

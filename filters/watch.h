@@ -30,10 +30,13 @@ struct request_watch *request_watch_open(struct watch_pool *pool,
                                          const struct head *head, struct facts *facts,
                                          struct claims *claims);
 
-/* The next bytes of the body, without transfer framing. Faults:
- * FAULT_UNREADABLE_BODY (not JSON, not an object), FAULT_BAD_BODY (a model that is no
- * string or has a NUL, a damaged coding), FAULT_DUPLICATE_KEY (a key that decides policy
- * stands twice), FAULT_CODING, FAULT_BODY_TOO_LARGE (decoded). The first one stays. */
+/* The next bytes of the body, without transfer framing. Faults: FAULT_BAD_BODY (not JSON,
+ * not an object, a model that is no string or has a NUL, a damaged coding),
+ * FAULT_DUPLICATE_KEY (a key that decides policy stands twice), FAULT_CODING,
+ * FAULT_BODY_TOO_LARGE (decoded). The first one stays.
+ *
+ * A body that neither begins like a JSON text nor is declared as one has no facts and no
+ * faults: its provider may judge it. */
 enum fault request_watch_data(struct request_watch *watch, struct span bytes) MUST_CHECK;
 
 /* The body has ended; facts are final. */

@@ -81,7 +81,6 @@ struct exchange {
     bool upstream_keeps;   /* the provider's connection may live on */
     bool surplus;          /* bytes came behind the response's end */
     bool going;            /* the body need not be held any longer */
-    bool unreadable;       /* the request body is no JSON object */
     bool injected;         /* include_usage was spliced in */
     bool no_memory;        /* a copy could not be kept */
     bool head_sent;        /* the client has a response head */

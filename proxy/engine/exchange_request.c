@@ -35,8 +35,8 @@ static void exchange_go(struct exchange *x)
 {
     x->going = true;
     settle_facts(x);
-    if (admit_may_inject(x) && !x->unreadable && x->facts.stream &&
-        !x->facts.usage_asked && !hold_inject_usage(x)) {
+    if (admit_may_inject(x) && x->facts.stream && !x->facts.usage_asked &&
+        !hold_inject_usage(x)) {
         exchange_fail(x, FAULT_NO_MEMORY);
         return;
     }
@@ -185,17 +185,6 @@ static enum fault hold(struct exchange *x, struct span data)
     return fault;
 }
 
-/* A body that nobody can read decides nothing here: the provider gets it as it is, and
- * says in its own words what is wrong with it. */
-static enum fault pass_unreadable(struct exchange *x, enum fault fault)
-{
-    if (fault != FAULT_UNREADABLE_BODY) {
-        return fault;
-    }
-    x->unreadable = true;
-    return FAULT_NONE;
-}
-
 /* One piece of body: watched, then sent or held. */
 static enum fault request_piece(struct exchange *x, struct span data)
 {
@@ -204,7 +193,7 @@ static enum fault request_piece(struct exchange *x, struct span data)
     if (x->request.bytes > worker_config(x->worker)->limits.body_bytes) {
         return FAULT_BODY_TOO_LARGE;
     }
-    fault = pass_unreadable(x, request_watch_data(x->asked, data));
+    fault = request_watch_data(x->asked, data);
     if (fault != FAULT_NONE) {
         return fault;
     }
@@ -220,7 +209,7 @@ static enum fault request_piece(struct exchange *x, struct span data)
 
 void exchange_request_ended(struct exchange *x)
 {
-    enum fault fault = pass_unreadable(x, request_watch_end(x->asked));
+    enum fault fault = request_watch_end(x->asked);
 
     deadline_clear(&x->client->stream.deadline);
     x->input_text_bytes = request_watch_text_bytes(x->asked);
