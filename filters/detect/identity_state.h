@@ -30,6 +30,10 @@ enum {
     LENGTH_BINS = 16
 };
 
+/* A person's own turns would dilute a script's on the same key: bets on texts keep openers
+ * of conversations and the prompts inside them apart. */
+enum stratum { STRATUM_OPEN, STRATUM_MID, STRATA };
+
 /* The yes/no bets, in the order of reference.def. */
 enum yes_no {
 #define YES_NO(name, p0, q, worst, what, worst_words) BET_##name,
@@ -52,6 +56,12 @@ struct template_state {
     uint8_t count;  /* 0: the slot is free; stops at 255 */
     uint8_t octave; /* of the latest prompt's length */
     uint16_t last;  /* the turn's number */
+};
+
+/* The mean bag of words of a stratum's prompts; 32,767 is 1. */
+struct topic_state {
+    int16_t mean[SKETCH_WORDS];
+    uint16_t count; /* stops at the weight of the oldest that still counts */
 };
 
 struct identity_state {
@@ -78,8 +88,7 @@ struct identity_state {
     uint32_t phase_counted[PHASES]; /* the last turn that counted */
     uint8_t gap_counts[GAP_BINS];
     uint8_t length_counts[LENGTH_BINS];
-    int16_t topic[SKETCH_WORDS]; /* 32,767 is 1 */
-    uint32_t topic_count;
+    struct topic_state topics[STRATA];
     uint32_t rest_hour;  /* Unix time in hours, of the last turn */
     uint32_t rest_hours; /* bit n: there was a turn n hours before rest_hour */
     uint32_t rest_next;

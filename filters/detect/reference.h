@@ -10,11 +10,14 @@ enum {
     ECHO_MIN = 3,
     TYPING_SPEED = 15, /* characters per second */
     REST_HOURS = 3,
-    TOPIC_MIN = 24 /* bags of words before the topic counts */
+    TOPIC_MIN = 2 /* bags of words before the next is compared */
 };
 
 /* The share of a prompt's sampled phrases that came before which makes it a near-repeat. */
 #define NEAR_RECYCLED .5F
+
+/* The cosine of a bag of words with the mean of those before. */
+#define TOPIC_COSINE .75
 
 /* What a yes/no bet is about, in words. */
 struct reference_row {

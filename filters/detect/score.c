@@ -1,11 +1,8 @@
 #include "filters/detect/score.h"
 
-#include "filters/detect/topic.h"
-
 #define FAMILY_CAP  30.0F
 #define TYPING_CAP  6.0F
 #define ONESHOT_CAP 3.0F
-#define TOPIC_CAP   5.0F
 #define LENGTH_CAP  4.0F
 #define GAP_CAP     8.0F
 
@@ -24,17 +21,14 @@ static float bet(const struct identity_state *state, enum yes_no which)
     return state->bets[which].nats;
 }
 
-static float topic(const struct identity_state *state)
-{
-    return greater(0, lesser(TOPIC_CAP, 25 * (topic_focus(state) - .55F)));
-}
-
 static float content(const struct identity_state *state)
 {
     float repeated = bet(state, BET_repeat_open) + bet(state, BET_repeat_mid);
     float near = bet(state, BET_near_open) + bet(state, BET_near_mid);
 
-    return lesser(FAMILY_CAP, greater(repeated, near) + topic(state) +
+    float topic = bet(state, BET_topic_open) + bet(state, BET_topic_mid);
+
+    return lesser(FAMILY_CAP, greater(greater(repeated, near), topic) +
                                   lesser(LENGTH_CAP, .5F * state->length.nats));
 }
 

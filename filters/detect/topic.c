@@ -1,53 +1,67 @@
-/* One narrow topic. People of one project have one too, so it only corroborates. */
-#include "filters/detect/topic.h"
-
+/* Prompts that consist of the same words over and over: one template, whatever fills its
+ * slots. People of one project share words too, but not nearly as many. */
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 
 #include <math.h>
-#include <stddef.h>
 
 enum { TOPIC_MEMORY = 32, UNIT = INT16_MAX };
 
-static double norm(const int8_t *words)
+static double length_of(const int8_t *words)
 {
     int32_t sum = 0;
 
     for (unsigned i = 0; i < SKETCH_WORDS; i++) {
         sum += words[i] * words[i];
     }
-    return sum > 0 ? sqrt(sum) : 1;
+    return sqrt(sum);
+}
+
+static double cosine(const struct topic_state *topic, const int8_t *words,
+                     double length)
+{
+    double product = 0, sum = 0;
+
+    for (unsigned i = 0; i < SKETCH_WORDS; i++) {
+        product += (double)topic->mean[i] * words[i];
+        sum += (double)topic->mean[i] * topic->mean[i];
+    }
+    return sum > 0 ? product / (sqrt(sum) * length) : 0;
+}
+
+static void take(struct topic_state *topic, const int8_t *words, double length)
+{
+    topic->count = (uint16_t)(topic->count + (topic->count < TOPIC_MEMORY));
+    for (unsigned i = 0; i < SKETCH_WORDS; i++) {
+        double old = topic->mean[i];
+
+        topic->mean[i] =
+            (int16_t)lrint(old + (words[i] / length * UNIT - old) / topic->count);
+    }
 }
 
 static void topic_observe(struct identity_state *state, const struct occasion *occasion)
 {
     const struct prompt_sketch *prompt = &occasion->turn->prompt;
-    double length;
+    struct topic_state *topic =
+        &state->topics[occasion->opener ? STRATUM_OPEN : STRATUM_MID];
+    double length = prompt->has_words ? length_of(prompt->words) : 0;
 
-    if (!prompt->has_words) {
+    if (!occasion->content || !(length > 0)) {
         return;
     }
-    length = norm(prompt->words);
-    state->topic_count += state->topic_count < TOPIC_MEMORY;
-    for (unsigned i = 0; i < SKETCH_WORDS; i++) {
-        double old = state->topic[i];
-        double step = (prompt->words[i] / length * UNIT - old) / state->topic_count;
-
-        state->topic[i] = (int16_t)lrint(old + step);
+    if (topic->count >= TOPIC_MIN) {
+        reference_bet(state, occasion->opener ? BET_topic_open : BET_topic_mid,
+                      cosine(topic, prompt->words, length) >= TOPIC_COSINE,
+                      occasion->now);
     }
+    take(topic, prompt->words, length);
 }
 
-float topic_focus(const struct identity_state *state)
+static void topic_explain(const struct identity_state *state, struct evidence *evidence)
 {
-    double sum = 0;
-
-    if (state->topic_count < TOPIC_MIN) {
-        return 0;
-    }
-    for (unsigned i = 0; i < SKETCH_WORDS; i++) {
-        sum += (double)state->topic[i] * state->topic[i];
-    }
-    return (float)(sqrt(sum) / UNIT);
+    evidence_add_content(evidence, state, BET_topic_open);
+    evidence_add_content(evidence, state, BET_topic_mid);
 }
 
-const struct signal signal_topic = { "topic", topic_observe, NULL };
+const struct signal signal_topic = { "topic", topic_observe, topic_explain };
