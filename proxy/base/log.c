@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,7 +44,7 @@ static struct {
     uint64_t dropped_told; /* the writer's: how many drops the log speaks of */
 
     /* Set by log_open() before the writer starts. */
-    const char *path;
+    char *path;
     int file; /* from then on the writer's */
     bool is_regular;
     enum log_format format;
@@ -346,7 +348,8 @@ bool log_open(const char *path, enum log_format format, enum log_level least,
     }
     CHECK(!sink.open);
     use_file(file);
-    sink.path = path;
+    sink.path = strdup(path);
+    CHECK(sink.path != NULL);
     sink.format = format;
     sink.least = least;
     sink.filling = &sink.buffers[0];
@@ -381,4 +384,6 @@ void log_close(void)
     if (!is_stderr(sink.path)) {
         (void)close(sink.file);
     }
+    free(sink.path);
+    sink.path = NULL;
 }

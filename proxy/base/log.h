@@ -16,9 +16,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_JSON, LOG_TEXT };
 
 /* Starts the writer. `path` is a file, opened for appending and readable by its owner and
- * group, or "-" for standard error; it is borrowed until log_close(). Lines below `least`
- * are left out. Before log_open() and after log_close(), log_line() writes plain text to
- * standard error at once. */
+ * group, or "-" for standard error. Lines below `least` are left out. Before log_open()
+ * and after log_close(), log_line() writes plain text to standard error at once. */
 bool log_open(const char *path, enum log_format format, enum log_level least,
               struct error *error) MUST_CHECK;
 
