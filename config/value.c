@@ -72,10 +72,18 @@ static void set_text(const struct setting *setting)
     set_string(setting, span_text(setting->text));
 }
 
+/* A path that is not absolute is relative to the folder of the configuration. */
+static void put_path(const struct setting *setting, struct span path, struct text *out)
+{
+    if (!span_starts(path, SPAN("/"))) {
+        text_put(out, setting->reader->folder);
+    }
+    text_put(out, path);
+}
+
 static void set_path(const struct setting *setting)
 {
     struct span path = span_text(setting->text);
-    struct span folder = setting->reader->folder;
     char memory[PATH_LIMIT + 1];
     struct text joined = text_over(memory, sizeof memory);
 
@@ -83,10 +91,11 @@ static void set_path(const struct setting *setting)
         error_add(setting->reader->error, setting->place, "an empty path");
         return;
     }
-    if (!span_starts(path, SPAN("/")) && !span_equal(path, SPAN("-"))) {
-        text_put(&joined, folder);
+    if (span_equal(path, SPAN("-"))) {
+        text_put(&joined, path);
+    } else {
+        put_path(setting, path, &joined);
     }
-    text_put(&joined, path);
     if (joined.full) {
         refuse(setting, "is longer than a path can be");
         return;
@@ -242,6 +251,25 @@ static void set_url(const struct setting *setting)
     }
 }
 
+static struct secret *read_secret(const struct setting *setting)
+{
+    struct span source = span_text(setting->text);
+    struct error *error = setting->reader->error;
+    char memory[PATH_LIMIT + 1];
+    struct text file = text_over(memory, sizeof memory);
+
+    if (!span_starts(source, SPAN("file:"))) {
+        return secret_read(source, setting->place, error);
+    }
+    text_put(&file, SPAN("file:"));
+    put_path(setting, span_after(source, strlen("file:")), &file);
+    if (file.full) {
+        error_add(error, setting->place, "the path is longer than a path can be");
+        return NULL;
+    }
+    return secret_read(text_span(&file), setting->place, error);
+}
+
 /* The text is not shown: people write the secret itself. */
 static void set_credential(const struct setting *setting)
 {
@@ -256,7 +284,7 @@ static void set_credential(const struct setting *setting)
     } else if (span_starts(text, SPAN("env:")) || span_starts(text, SPAN("file:"))) {
         provider->credential = CREDENTIAL_SECRET;
         if (reader->resolve_secrets) {
-            provider->secret = secret_read(text, setting->place, reader->error);
+            provider->secret = read_secret(setting);
         }
     } else {
         error_add(reader->error, setting->place,

@@ -382,6 +382,41 @@ static void test_files(void **state)
     rmdir(folder);
 }
 
+static void write_file(const char *path, const char *words)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    fputs(words, file);
+    assert_int_equal(fchmod(fileno(file), 0600), 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_secret_beside_the_configuration(void **state)
+{
+    char folder[] = "/tmp/test_config_load.XXXXXX";
+    char path[64], key[64];
+    struct config *config;
+    struct error error;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/assay.yaml", folder);
+    snprintf(key, sizeof key, "%s/provider.key", folder);
+    write_file(path, LISTEN "providers: {p: {url: 'https://h', dialects: [openai], "
+                            "credential: 'file:provider.key'}}\n");
+    write_file(key, "s3cret\n");
+    error_init(&error);
+    config = config_load(path, known_families, true, &error);
+    assert_non_null(config);
+    assert_true(secret_equal(config->providers[0].secret, SPAN("s3cret")));
+    config_free(config);
+    error_done(&error);
+    unlink(key);
+    unlink(path);
+    rmdir(folder);
+}
+
 static void test_secrets(void **state)
 {
     static const char env_yaml[] =
@@ -422,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_secret_beside_the_configuration),
         cmocka_unit_test(test_secrets),
     };
 
