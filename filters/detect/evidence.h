@@ -4,7 +4,10 @@
 
 #include "filters/detect/identity_state.h"
 
-enum { EVIDENCE_ROWS = 16, EVIDENCE_SAYS_SIZE = 224 };
+enum {
+    EVIDENCE_ROWS = YES_NO_BETS + PHASES + 2, /* every bet has one */
+    EVIDENCE_SAYS_SIZE = 224
+};
 
 struct evidence_row {
     const char *signal; /* the bet's name */

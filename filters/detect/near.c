@@ -6,7 +6,7 @@ static void near_observe(struct identity_state *state, const struct occasion *oc
 {
     if (occasion->content) {
         reference_bet(state, occasion->opener ? BET_near_open : BET_near_mid,
-                      occasion->likeness.repeated ||
+                      occasion->likeness.shape != RECALLED_NEVER ||
                           occasion->likeness.recycled >= NEAR_RECYCLED,
                       occasion->now);
     }

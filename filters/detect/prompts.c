@@ -1,7 +1,6 @@
 #include "filters/detect/prompts.h"
 
 #include "filters/detect/length.h"
-#include "filters/detect/recall.h"
 
 #include <stddef.h>
 
@@ -31,14 +30,15 @@ static struct recall phrases_of(struct identity_state *state)
     };
 }
 
-static bool take_shape(struct identity_state *state, const struct prompt_sketch *prompt)
+static enum recalled take_shape(struct identity_state *state,
+                                const struct prompt_sketch *prompt)
 {
     struct recall shapes = shapes_of(state);
     uint16_t fingerprint = recall_fingerprint(prompt->shape);
-    bool repeated = recall_has(&shapes, fingerprint);
+    enum recalled recalled = recall_of(&shapes, fingerprint);
 
     recall_put(&shapes, fingerprint);
-    return repeated;
+    return recalled;
 }
 
 static float take_phrases(struct identity_state *state,
@@ -48,7 +48,8 @@ static float take_phrases(struct identity_state *state,
     unsigned recycled = 0;
 
     for (unsigned i = 0; i < prompt->bottom_count; i++) {
-        recycled += recall_has(&phrases, recall_fingerprint(prompt->bottom[i]));
+        recycled += recall_of(&phrases, recall_fingerprint(prompt->bottom[i])) !=
+                    RECALLED_NEVER;
     }
     for (unsigned i = 0; i < prompt->bottom_count; i++) {
         recall_put(&phrases, recall_fingerprint(prompt->bottom[i]));
@@ -112,7 +113,7 @@ struct likeness prompts_take(struct identity_state *state,
                              const struct prompt_sketch *prompt)
 {
     struct likeness likeness = {
-        .repeated = take_shape(state, prompt),
+        .shape = take_shape(state, prompt),
         .recycled = take_phrases(state, prompt),
     };
 

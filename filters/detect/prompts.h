@@ -4,10 +4,11 @@
 #define ASSAY_FILTERS_DETECT_PROMPTS_H
 
 #include "filters/detect/identity_state.h"
+#include "filters/detect/recall.h"
 
 struct likeness {
-    bool repeated;  /* its template came before */
-    float recycled; /* the share of its sampled phrases that came before */
+    enum recalled shape; /* has its template come before? */
+    float recycled;      /* the share of its sampled phrases that came before */
 };
 
 /* How a prompt resembles the earlier ones; then takes it in. */

@@ -25,10 +25,13 @@ static void push(uint16_t *ring, unsigned size, uint16_t *head, uint16_t fingerp
     *head = (uint16_t)((*head + 1U) % size);
 }
 
-bool recall_has(const struct recall *recall, uint16_t fingerprint)
+enum recalled recall_of(const struct recall *recall, uint16_t fingerprint)
 {
-    return holds(recall->fresh, recall->fresh_size, fingerprint) ||
-           holds(recall->known, recall->known_size, fingerprint);
+    if (holds(recall->known, recall->known_size, fingerprint)) {
+        return RECALLED_OFTEN;
+    }
+    return holds(recall->fresh, recall->fresh_size, fingerprint) ? RECALLED_ONCE
+                                                                 : RECALLED_NEVER;
 }
 
 void recall_put(const struct recall *recall, uint16_t fingerprint)

@@ -21,7 +21,13 @@ struct recall {
 /* A fingerprint of 64 bits of hash; never 0. */
 uint16_t recall_fingerprint(uint64_t hash);
 
-bool recall_has(const struct recall *recall, uint16_t fingerprint);
+enum recalled {
+    RECALLED_NEVER,
+    RECALLED_ONCE, /* it lies with the newcomers */
+    RECALLED_OFTEN /* it came again before */
+};
+
+enum recalled recall_of(const struct recall *recall, uint16_t fingerprint);
 
 /* Takes a value in: a newcomer, or one that came again. */
 void recall_put(const struct recall *recall, uint16_t fingerprint);

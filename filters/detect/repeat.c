@@ -7,7 +7,7 @@ static void repeat_observe(struct identity_state *state,
 {
     if (occasion->content) {
         reference_bet(state, occasion->opener ? BET_repeat_open : BET_repeat_mid,
-                      occasion->likeness.repeated, occasion->now);
+                      occasion->likeness.shape != RECALLED_NEVER, occasion->now);
     }
 }
 

@@ -21,14 +21,19 @@ static float bet(const struct identity_state *state, enum yes_no which)
     return state->bets[which].nats;
 }
 
+static float greatest(const struct identity_state *state, enum yes_no a, enum yes_no b,
+                      enum yes_no c)
+{
+    return greater(greater(bet(state, a), bet(state, b)), bet(state, c));
+}
+
+/* The bets on one text are about the same thing; those on the two strata are not. */
 static float content(const struct identity_state *state)
 {
-    float repeated = bet(state, BET_repeat_open) + bet(state, BET_repeat_mid);
-    float near = bet(state, BET_near_open) + bet(state, BET_near_mid);
+    float openers = greatest(state, BET_repeat_open, BET_near_open, BET_topic_open);
+    float others = greatest(state, BET_repeat_mid, BET_near_mid, BET_topic_mid);
 
-    float topic = bet(state, BET_topic_open) + bet(state, BET_topic_mid);
-
-    return lesser(FAMILY_CAP, greater(greater(repeated, near), topic) +
+    return lesser(FAMILY_CAP, greater(openers + others, bet(state, BET_variety)) +
                                   lesser(LENGTH_CAP, .5F * state->length.nats));
 }
 

@@ -1,0 +1,21 @@
+/* Many different prompts that each come again: a pool to draw from. People who like a prompt
+ * repeat that one, which counts here once. */
+#include "filters/detect/reference.h"
+#include "filters/detect/signal.h"
+
+static void variety_observe(struct identity_state *state,
+                            const struct occasion *occasion)
+{
+    if (occasion->content && occasion->likeness.shape != RECALLED_OFTEN) {
+        reference_bet(state, BET_variety, occasion->likeness.shape == RECALLED_ONCE,
+                      occasion->now);
+    }
+}
+
+static void variety_explain(const struct identity_state *state,
+                            struct evidence *evidence)
+{
+    evidence_add_content(evidence, state, BET_variety);
+}
+
+const struct signal signal_variety = { "variety", variety_observe, variety_explain };
