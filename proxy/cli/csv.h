@@ -1,5 +1,5 @@
-/* Comma-separated values (RFC 4180, but lines end in a plain newline) that a spreadsheet
- * opens without harm. */
+/* Comma-separated values (RFC 4180, but lines end in a plain newline) that a
+ * spreadsheet opens without harm. */
 #ifndef ASSAY_CLI_CSV_H
 #define ASSAY_CLI_CSV_H
 
@@ -12,9 +12,9 @@ struct csv {
     bool begun; /* the row has a cell */
 };
 
-/* A cell of any text, "" included. What a spreadsheet would take for a formula, because it
- * begins with = + - @ or a control character, gets an apostrophe in front: clients choose
- * some of these texts. */
+/* A cell of any text, "" included. What a spreadsheet would take for a formula, because
+ * it begins with = + - @ or a control character, gets an apostrophe in front: clients
+ * choose some of these texts. */
 void csv_put(struct csv *csv, const char *cell);
 
 void csv_put_u64(struct csv *csv, uint64_t value);

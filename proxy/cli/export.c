@@ -54,7 +54,7 @@ static const struct format *format_of(const struct command_line *line)
     return NULL;
 }
 
-/* --- one exchange ------------------------------------------------------------------- */
+/* --- one exchange ----------------------------------------------------------------- */
 
 static bool read_id(const struct command_line *line, const char *name, uint64_t *id)
 {
@@ -112,7 +112,7 @@ static bool export_one(const char *state, uint64_t id, const struct format *form
     return true;
 }
 
-/* --- many --------------------------------------------------------------------------- */
+/* --- many ------------------------------------------------------------------------- */
 
 static bool collect(void *self, const struct entry *entry)
 {
@@ -144,7 +144,7 @@ static bool export_all(const char *state, struct ledger_query query,
     return good;
 }
 
-/* --- the command -------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------ */
 
 /* One exchange is named by its id alone. */
 static bool options_fit(const struct command_line *line)

@@ -14,11 +14,11 @@ enum grid_align { GRID_LEFT, GRID_RIGHT };
 struct grid *grid_new(void);
 struct grid *grid_free(struct grid *grid);
 
-/* Adds a column; all of them before the first cell. The name (not copied) is its head. */
+/* Adds a column, before the first cell. Its name (not copied) is the head. */
 void grid_column(struct grid *grid, const char *name, enum grid_align align);
 
-/* The next cell, row by row. Control characters become '?', for a terminal obeys them and
- * clients choose some of these texts. */
+/* The next cell, row by row. Control characters become '?', for a terminal obeys them
+ * and clients choose some of these texts. */
 void grid_put(struct grid *grid, const char *cell);
 void grid_printf(struct grid *grid, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -29,7 +29,8 @@ void grid_put_count(struct grid *grid, uint64_t count);
 /* The rows from here on are totals, which a rule sets apart. */
 void grid_total(struct grid *grid);
 
-/* Leaves out columns that have a head only. Heads and totals are bold where `out` is a terminal and $NO_COLOR is unset or empty. */
+/* Leaves out columns that have a head only. Heads and totals are bold where `out` is a
+ * terminal and $NO_COLOR is unset or empty. */
 void grid_print(const struct grid *grid, FILE *out);
 
 /* Room that count_print() needs. */

@@ -16,9 +16,10 @@ struct extras {
     bool incomplete, unpriced, refused;
 };
 
-/* --- money -------------------------------------------------------------------------- */
+/* --- money ------------------------------------------------------------------------ */
 
-/* Large sums to the cent, small ones to a hundredth of it; never 0 for what is not 0. */
+/* Large sums to the cent, small ones to a hundredth of it; never 0 for what is not 0.
+ * */
 static void print_money(int64_t nanousd, bool small, char text[MONEY_SIZE])
 {
     int64_t unit = small ? NANO_PER_CENT / 100 : NANO_PER_CENT;
@@ -52,7 +53,7 @@ static void put_cost(struct grid *grid, const struct ledger_sum *sum, bool small
                                    : "");
 }
 
-/* --- the table ---------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------- */
 
 static struct grid *make_columns(const struct report *report,
                                  const struct extras *extras)
@@ -79,7 +80,7 @@ static struct grid *make_columns(const struct report *report,
         grid_column(grid, "UNPRICED TOKENS", GRID_RIGHT);
     }
     if (extras->incomplete) {
-        grid_column(grid, "INCOMPLETE CALLS", GRID_RIGHT);
+        grid_column(grid, "INCOMPLETE", GRID_RIGHT);
     }
     if (extras->refused) {
         grid_column(grid, "REFUSED", GRID_RIGHT);
@@ -134,7 +135,7 @@ static void print_grid(const struct report *report, const struct extras *extras,
     grid_free(grid);
 }
 
-/* --- around it ---------------------------------------------------------------------- */
+/* --- around it -------------------------------------------------------------------- */
 
 /* A day alone where the moment is its first. */
 static void print_moment(uint64_t unix_ns, FILE *out)
@@ -185,7 +186,7 @@ static void print_notes(const struct report *report, FILE *out)
     if (total->unpriced > 0) {
         print_count("\nUnpriced: ", total->unpriced, "call", "calls", out);
         print_count(" with ", total->unpriced_tokens, "token", "tokens", out);
-        fputs(", of models without a known price. The cost does not hold them.\n", out);
+        fputs(", of models without a known price. A cost with + lacks them.\n", out);
         fputs(report_is_by(report, LEDGER_BY_MODEL)
                   ? ""
                   : "  Which models: assay report --by model\n",
@@ -193,8 +194,8 @@ static void print_notes(const struct report *report, FILE *out)
     }
     if (total->not_reported > 0) {
         print_count("\nIncomplete: ", total->not_reported, "call", "calls", out);
-        fputs(" without a full report of usage by the provider. Their tokens are\n"
-              "  partly known, estimated or missing.\n",
+        fputs(" whose usage the provider did not report in full. Their tokens, and\n"
+              "  so their cost, are partly known, estimated or missing.\n",
               out);
         fputs(report_is_by(report, LEDGER_BY_SOURCE)
                   ? ""

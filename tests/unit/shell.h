@@ -160,8 +160,8 @@ static inline void assert_err(const char *words)
 #define STORE(entry, field, text)                                                      \
     text_store((entry)->field, sizeof(entry)->field, SPAN(text))
 
-/* Adds `count` entries to the ledger in the state folder, each filled by `fill` and begun
- * a second after the one before. */
+/* Adds `count` entries to the ledger in the state folder, each filled by `fill` and
+ * begun a second after the one before. */
 static inline void add_entries(uint64_t begin_ns, unsigned count,
                                void (*fill)(struct entry *entry, unsigned n))
 {

@@ -49,7 +49,7 @@ static const char *id_of_line(unsigned n)
     while (n-- > 0) {
         at = strchr(at, '\n') + 1;
     }
-    snprintf(id, sizeof id, "%s", at + strlen("{\"id\":\""));
+    snprintf(id, sizeof id, "%.16s", at + strlen("{\"id\":\""));
     return id;
 }
 

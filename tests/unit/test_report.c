@@ -9,7 +9,8 @@
 /* 2026-03-04T05:06:07.089Z */
 static const uint64_t some_time = UINT64_C(1772600767089) * NS_PER_MS;
 
-/* Two teams, one call of a model without a price, one not fully reported, one refused. */
+/* Two teams, one call of a model without a price, one not fully reported, one refused.
+ * */
 static void fill(struct entry *entry, unsigned n)
 {
     entry->status = 200;
@@ -53,24 +54,24 @@ static void people_see_a_table(void **state)
         "Usage by team, all that is recorded (UTC)\n"
         "\n"
         "TEAM              CALLS      INPUT  CACHE READ  CACHE WRITE  OUTPUT  REASONING"
-        "  ALL TOKENS  COST USD   UNPRICED TOKENS  INCOMPLETE CALLS\n"
+        "  ALL TOKENS  COST USD   UNPRICED TOKENS  INCOMPLETE\n"
         "research, \xC3\xA9tudes      2  2,469,134           0            0   2,000"
-        "      1,000   2,472,134  2,469.14                 0                 1\n"
+        "      1,000   2,472,134  2,469.14                 0           1\n"
         "platform              2  2,469,134           0            0   2,000      1,000"
-        "   2,472,134  1,234.57+        1,236,067                 0\n"
+        "   2,472,134  1,234.57+        1,236,067           0\n"
         "----------------  -----  ---------  ----------  -----------  ------  ---------"
-        "  ----------  ---------  ---------------  ----------------\n"
+        "  ----------  ---------  ---------------  ----------\n"
         "total                 4  4,938,268           0            0   4,000      2,000"
-        "   4,944,268  3,703.70+        1,236,067                 1\n"
+        "   4,944,268  3,703.70+        1,236,067           1\n"
         "\n"
-        "Unpriced: 1 call with 1,236,067 tokens, of models without a known price. The"
-        " cost does not hold them.\n"
+        "Unpriced: 1 call with 1,236,067 tokens, of models without a known price. A "
+        "cost"
+        " with + lacks them.\n"
         "  Which models: assay report --by model\n"
         "\n"
-        "Incomplete: 1 call without a full report of usage by the provider. Their "
-        "tokens"
-        " are\n"
-        "  partly known, estimated or missing.\n"
+        "Incomplete: 1 call whose usage the provider did not report in full. Their"
+        " tokens, and\n"
+        "  so their cost, are partly known, estimated or missing.\n"
         "  Why: assay report --by outcome,source\n"
         "\n"
         "Not among the calls: 1 request that assay refused, so that nothing reached a"
