@@ -14,13 +14,14 @@ static void find_values(const struct clients *clients, const struct head *head,
     memset(values, 0, sizeof(*values));
     for (size_t i = head->field_count; i > 0; i--) {
         const struct field *field = &head->fields[i - 1];
+        size_t len = field->name.len;
+        unsigned k = len > CLIENTS_NAME_MAX ? 0 : clients->newest_of_length[len];
 
-        for (size_t k = 0; k < clients->field_count; k++) {
-            if (field->name.len == clients->fields[k].len &&
-                span_equal_nocase(field->name, clients->fields[k])) {
-                values->at[k] = field->value;
-                break;
-            }
+        while (k != 0 && !span_equal_nocase(field->name, clients->fields[k - 1])) {
+            k = clients->older[k - 1];
+        }
+        if (k != 0) {
+            values->at[k - 1] = field->value;
         }
     }
 }

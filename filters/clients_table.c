@@ -39,7 +39,17 @@ static bool is_field_name(struct span name)
             return false;
         }
     }
-    return name.len > 0;
+    return name.len > 0 && name.len <= CLIENTS_NAME_MAX;
+}
+
+/* Gives a field its number. */
+static void add_field(struct clients *clients, struct span name)
+{
+    size_t number = clients->field_count++;
+
+    clients->fields[number] = name;
+    clients->older[number] = clients->newest_of_length[name.len];
+    clients->newest_of_length[name.len] = (uint8_t)(number + 1);
 }
 
 /* The number of a field, which the table may name for the first time. */
@@ -63,7 +73,7 @@ static size_t read_field(struct reader *reader, const struct node *node,
         return CLIENTS_USER_AGENT;
     }
     if (i == clients->field_count) {
-        clients->fields[clients->field_count++] = name;
+        add_field(clients, name);
     }
     return i;
 }
@@ -303,8 +313,7 @@ struct clients *clients_load(const char *path, struct error *error)
     CHECK(clients != NULL);
     arena_pool_init(&clients->pool, 0);
     arena_init(&clients->arena, &clients->pool, TABLE_BUDGET);
-    clients->fields[CLIENTS_USER_AGENT] = SPAN("user-agent");
-    clients->field_count = 1;
+    add_field(clients, SPAN("user-agent"));
     if (path == NULL) {
         return clients;
     }

@@ -8,7 +8,8 @@
 
 enum {
     CLIENTS_FIELDS_MAX = 48, /* different header fields that a table may name */
-    CLIENTS_USER_AGENT = 0   /* the first of them */
+    CLIENTS_USER_AGENT = 0,  /* the first of them */
+    CLIENTS_NAME_MAX = 63    /* bytes of a field's name */
 };
 
 /* Header fields are named by their number in clients.fields, and every head is searched
@@ -45,6 +46,10 @@ struct clients {
     struct arena arena;
     struct span fields[CLIENTS_FIELDS_MAX];
     size_t field_count;
+    /* Fields by the length of their names: one more than the newest's number, and of each
+     * field one more than the number of the next older one; 0 ends. */
+    uint8_t newest_of_length[CLIENTS_NAME_MAX + 1];
+    uint8_t older[CLIENTS_FIELDS_MAX];
     struct tool *tools;
     size_t count;
     struct sources session, agent, retry;

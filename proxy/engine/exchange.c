@@ -1,6 +1,7 @@
 #include "proxy/engine/exchange.h"
 
 #include "proxy/base/clock.h"
+#include "proxy/base/compiler.h"
 #include "proxy/engine/admit.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/hold.h"
@@ -162,7 +163,7 @@ void exchange_begin(struct client *client, struct span raw)
 {
     struct worker *worker = client->worker;
     struct exchange *x;
-    struct head head;
+    SCRATCH struct head head;
     enum fault fault = head_parse_request(raw, &head);
 
     if (fault != FAULT_NONE) {

@@ -1,6 +1,7 @@
 /* The request half of an exchange: its body is watched, held as long as something in it
  * decides, and sent. */
 #include "proxy/base/clock.h"
+#include "proxy/base/compiler.h"
 #include "proxy/engine/admit.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/hold.h"
@@ -77,7 +78,7 @@ static void put_framing(const struct exchange *x, struct text *out)
 static void send_head(struct exchange *x)
 {
     struct stream *stream = &x->upstream->stream;
-    char memory[HEAD_LINE_MAX];
+    SCRATCH char memory[HEAD_LINE_MAX];
     struct text framing = text_over(memory, sizeof memory);
 
     put_framing(x, &framing);

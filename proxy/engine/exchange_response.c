@@ -1,5 +1,6 @@
 /* The response half of an exchange: relayed as it comes, then read for its usage. */
 #include "proxy/base/clock.h"
+#include "proxy/base/compiler.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/reply.h"
 #include "proxy/engine/splice.h"
@@ -149,7 +150,7 @@ static bool drain_goes_on(struct exchange *x, size_t bytes)
 
 void exchange_response(struct exchange *x, struct span bytes)
 {
-    struct span spans[SPANS];
+    SCRATCH struct span spans[SPANS];
     enum fault fault = FAULT_NONE;
 
     if (!drain_goes_on(x, bytes.len)) {

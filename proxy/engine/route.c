@@ -1,6 +1,7 @@
 #include "proxy/engine/route.h"
 
 #include "filters/registry.h"
+#include "proxy/base/compiler.h"
 #include "proxy/http/target.h"
 
 /* The first segment of a path, without slashes. */
@@ -81,7 +82,7 @@ static unsigned target_flags(struct span raw)
 
 enum fault route_find(struct view *view, const struct head *head, struct route *route)
 {
-    char buffer[HEAD_TARGET_MAX];
+    SCRATCH char buffer[HEAD_TARGET_MAX];
     struct target target;
     struct origin *origin;
     struct span name, rest;

@@ -2,6 +2,7 @@
 
 #include "filters/registry.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/compiler.h"
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/worker.h"
 #include "proxy/http/head.h"
@@ -183,7 +184,7 @@ static struct span heads_read(struct upstream *upstream, struct span bytes)
     struct exchange *exchange = upstream->exchange;
 
     while (upstream->exchange == exchange && !head_is_through(exchange)) {
-        struct head head;
+        SCRATCH struct head head;
         size_t size = 0;
         enum fault fault = head_find_end(bytes, &upstream->scanned, &size);
 
