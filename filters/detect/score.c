@@ -27,14 +27,21 @@ static float greatest(const struct identity_state *state, enum yes_no a, enum ye
     return greater(greater(bet(state, a), bet(state, b)), bet(state, c));
 }
 
-/* The bets on one text are about the same thing; those on the two strata are not. */
+/* The bets on one stratum's texts look at the same thing in three ways; those on the two
+ * strata do not. Variety looks across both, so half of the lesser adds up. */
+static float prompts(const struct identity_state *state)
+{
+    float strata = greatest(state, BET_repeat_open, BET_near_open, BET_topic_open) +
+                   greatest(state, BET_repeat_mid, BET_near_mid, BET_topic_mid);
+    float variety = bet(state, BET_variety);
+
+    return greater(strata, variety) + .5F * lesser(strata, variety);
+}
+
 static float content(const struct identity_state *state)
 {
-    float openers = greatest(state, BET_repeat_open, BET_near_open, BET_topic_open);
-    float others = greatest(state, BET_repeat_mid, BET_near_mid, BET_topic_mid);
-
-    return lesser(FAMILY_CAP, greater(openers + others, bet(state, BET_variety)) +
-                                  lesser(LENGTH_CAP, .5F * state->length.nats));
+    return lesser(FAMILY_CAP,
+                  prompts(state) + lesser(LENGTH_CAP, .5F * state->length.nats));
 }
 
 static float timing(const struct identity_state *state)
@@ -44,6 +51,7 @@ static float timing(const struct identity_state *state)
     for (unsigned i = 0; i < PHASES; i++) {
         phase = greater(phase, state->phases[i].nats);
     }
+    phase = greater(0, phase - PHASE_LOOKS);
     return lesser(FAMILY_CAP, phase + lesser(GAP_CAP, .7F * state->gap.nats));
 }
 
