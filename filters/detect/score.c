@@ -5,6 +5,8 @@
 #define ONESHOT_CAP 3.0F
 #define LENGTH_CAP  4.0F
 #define GAP_CAP     8.0F
+/* ln 4: the best of four bets is worth less than one. */
+#define PHASE_LOOKS 1.386F
 
 static float lesser(float a, float b)
 {
