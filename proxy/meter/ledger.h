@@ -69,7 +69,8 @@ struct ledger_sum {
         *source;
     uint64_t exchanges;
     uint64_t refused;      /* of them, nothing went upstream */
-    uint64_t not_reported; /* of the others, charged with usage not fully reported */
+    uint64_t not_reported; /* of the others, charged (a whole error of the provider is
+                              not) with usage not fully reported */
     uint64_t unpriced;     /* of the others, charged without a known price */
     uint64_t tokens[TOKEN_CLASSES];
     uint64_t unpriced_tokens;

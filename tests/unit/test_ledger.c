@@ -283,6 +283,32 @@ static void test_sums(void **state)
     assert_string_equal(sums.words[1], "||client_abort|partial|2026-03-04");
 }
 
+static void test_errors_of_the_provider_are_not_incomplete(void **state)
+{
+    static const struct {
+        uint16_t status;
+        enum outcome outcome;
+    } calls[] = { { 429, OUTCOME_COMPLETE },
+                  { 500, OUTCOME_COMPLETE },
+                  { 502, OUTCOME_UPSTREAM_CUT }, /* it may have charged before */
+                  { 200, OUTCOME_COMPLETE } };
+    struct journal *journal = must_open_journal(16);
+    struct ledger *ledger = must_open_ledger();
+
+    (void)state;
+    must_start(ledger, journal, NULL, NULL);
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        struct entry *entry = journal_take(journal, some_time);
+
+        entry->status = calls[i].status;
+        entry->outcome = (uint8_t)calls[i].outcome;
+        journal_settle(journal, entry);
+    }
+    ledger_close(ledger);
+    journal_close(journal);
+    assert_int_equal(sum_by(0).rows[0].not_reported, 2);
+}
+
 static void test_absurd_counts(void **state)
 {
     struct journal *journal = must_open_journal(16);
@@ -586,6 +612,7 @@ int main(void)
         IN_FOLDER(test_round_trip),
         IN_FOLDER(test_empty_and_absent),
         IN_FOLDER(test_sums),
+        IN_FOLDER(test_errors_of_the_provider_are_not_incomplete),
         IN_FOLDER(test_absurd_counts),
         IN_FOLDER(test_view),
         IN_FOLDER(test_newer_schema),
