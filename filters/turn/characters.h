@@ -1,0 +1,37 @@
+/* Text as code points: UTF-8 decoded in any split, a bad byte read as U+FFFD, and what the
+ * sketches ask of a code point. */
+#ifndef ASSAY_FILTERS_TURN_CHARACTERS_H
+#define ASSAY_FILTERS_TURN_CHARACTERS_H
+
+#include "proxy/base/span.h"
+
+/* A character of UTF-8 that is not complete yet. */
+struct utf8 {
+    uint32_t code;
+    uint8_t left;      /* continuation bytes to come */
+    uint8_t low, high; /* bounds of the next one */
+};
+
+typedef void utf8_seen(void *self, uint32_t code);
+
+/* Calls `seen` for every code point that is complete. */
+void utf8_feed(struct utf8 *utf8, struct span bytes, utf8_seen *seen, void *self);
+
+/* The text has ended: a character that was cut becomes U+FFFD. */
+void utf8_end(struct utf8 *utf8, utf8_seen *seen, void *self);
+
+enum { UTF8_MAX = 4 };
+
+/* Writes a code point, returns its bytes. */
+unsigned utf8_put(char *at, uint32_t code);
+
+/* Lower case where it is one code point: Latin, Greek, Cyrillic, Armenian. */
+uint32_t character_lower(uint32_t code);
+
+/* White space of Unicode, and the separators U+001C to U+001F. */
+bool character_is_space(uint32_t code);
+
+/* A script that does not put spaces between words: Han, Kana, Thai, Lao, Khmer, Burmese. */
+bool character_is_unspaced(uint32_t code);
+
+#endif

@@ -1,0 +1,322 @@
+#include "filters/turn/sketch.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    BOTTOM_TOKENS = 4096,
+    SAMPLED_TOKENS = 8192,
+    SIMILAR_TOKENS = 2048,
+    BOTTOM_SHINGLE = 3,
+    SIMILAR_SHINGLE = 2,
+    SAMPLE_MASK = 15 /* one shingle in sixteen */
+};
+
+/* ---- shingles ----------------------------------------------------------------------- */
+
+static void shingles_init(struct shingles *shingles, unsigned most)
+{
+    memset(shingles, 0, sizeof(*shingles));
+    shingles->sample_most = (uint8_t)most;
+}
+
+static void shingles_put(struct shingles *shingles, uint64_t token)
+{
+    memmove(&shingles->recent[1], &shingles->recent[0],
+            (SKETCH_SHINGLE - 1) * sizeof(token));
+    shingles->recent[0] = token;
+    shingles->tokens++;
+}
+
+/* The hash of the last n tokens, in their order. */
+static uint64_t shingle(const struct shingles *shingles, unsigned n)
+{
+    uint64_t hash = n;
+
+    while (n > 0) {
+        hash = sketch_mix(hash * UINT64_C(0x9e3779b97f4a7c15) ^ shingles->recent[--n]);
+    }
+    return hash;
+}
+
+/* Keeps the smallest samples, each once. */
+static void keep_sample(struct shingles *shingles, uint64_t hash)
+{
+    uint32_t sample = (uint32_t)(hash >> 32);
+    unsigned at = shingles->sample_count;
+
+    if ((hash & SAMPLE_MASK) != 0) {
+        return;
+    }
+    while (at > 0 && shingles->samples[at - 1] > sample) {
+        at--;
+    }
+    if ((at > 0 && shingles->samples[at - 1] == sample) ||
+        at == shingles->sample_most) {
+        return;
+    }
+    if (shingles->sample_count < shingles->sample_most) {
+        shingles->sample_count++;
+    }
+    memmove(&shingles->samples[at + 1], &shingles->samples[at],
+            (shingles->sample_count - at - 1U) * sizeof(sample));
+    shingles->samples[at] = sample;
+}
+
+static void sample_latest(struct shingles *shingles)
+{
+    if (shingles->tokens >= SKETCH_SHINGLE && shingles->tokens <= SAMPLED_TOKENS) {
+        keep_sample(shingles, shingle(shingles, SKETCH_SHINGLE));
+    }
+}
+
+/* A text of fewer than six tokens is one shingle. */
+static void sample_short(struct shingles *shingles)
+{
+    if (shingles->tokens > 0 && shingles->tokens < SKETCH_SHINGLE) {
+        keep_sample(shingles, shingle(shingles, shingles->tokens));
+    }
+}
+
+/* ---- prompts ------------------------------------------------------------------------ */
+
+static void keep_bottom(struct prompt_sketcher *sketcher, uint64_t hash)
+{
+    unsigned at = sketcher->bottom_count;
+
+    while (at > 0 && sketcher->bottom[at - 1] > hash) {
+        at--;
+    }
+    if ((at > 0 && sketcher->bottom[at - 1] == hash) || at == SKETCH_BOTTOM) {
+        return;
+    }
+    if (sketcher->bottom_count < SKETCH_BOTTOM) {
+        sketcher->bottom_count++;
+    }
+    memmove(&sketcher->bottom[at + 1], &sketcher->bottom[at],
+            (sketcher->bottom_count - at - 1U) * sizeof(hash));
+    sketcher->bottom[at] = hash;
+}
+
+/* Adds one to the count of every bit that is set. */
+static void count_bits(struct prompt_sketcher *sketcher, uint64_t hash)
+{
+    sketcher->pairs++;
+    for (unsigned n = 0; hash != 0 && n < SKETCH_PLANES; n++) {
+        uint64_t carry = sketcher->planes[n] & hash;
+
+        sketcher->planes[n] ^= hash;
+        hash = carry;
+    }
+}
+
+static void put_word(void *self, const struct word *word)
+{
+    struct prompt_sketcher *sketcher = self;
+    struct shingles *shingles = &sketcher->shingles;
+
+    shingles_put(shingles, word->hash);
+    sample_latest(shingles);
+    if (shingles->tokens >= BOTTOM_SHINGLE && shingles->tokens <= BOTTOM_TOKENS) {
+        keep_bottom(sketcher, shingle(shingles, BOTTOM_SHINGLE));
+    }
+    if (shingles->tokens >= SIMILAR_SHINGLE && shingles->tokens <= SIMILAR_TOKENS) {
+        count_bits(sketcher, shingle(shingles, SIMILAR_SHINGLE));
+    }
+    if (word->content && shingles->tokens <= SKETCH_BAG) {
+        sketcher->bag[sketcher->bag_count++] = (uint32_t)word->hash;
+    }
+}
+
+static void put_shape(void *self, struct span piece)
+{
+    struct prompt_sketcher *sketcher = self;
+
+    (void)XXH3_64bits_update(&sketcher->shape, piece.at, piece.len);
+}
+
+static void put_normalised(struct prompt_sketcher *sketcher, uint32_t code)
+{
+    char bytes[UTF8_MAX];
+
+    (void)XXH3_64bits_update(&sketcher->whole, bytes, utf8_put(bytes, code));
+    template_put(&sketcher->template, code);
+}
+
+static void put_prompt_code(void *self, uint32_t code)
+{
+    struct prompt_sketcher *sketcher = self;
+
+    code = character_lower(code);
+    if (sketcher->characters < SKETCH_CHARACTERS) {
+        words_put(&sketcher->words, code);
+    }
+    sketcher->characters += sketcher->characters < UINT32_MAX;
+    if (character_is_space(code)) {
+        sketcher->spaced = true;
+        return;
+    }
+    if (sketcher->spaced && sketcher->begun) {
+        put_normalised(sketcher, ' ');
+    }
+    sketcher->spaced = false;
+    sketcher->begun = true;
+    put_normalised(sketcher, code);
+}
+
+void sketch_prompt_begin(struct prompt_sketcher *sketcher, const struct sketch_key *key)
+{
+    (void)XXH3_64bits_reset_withSecret(&sketcher->whole, key->bytes,
+                                       sizeof(key->bytes));
+    (void)XXH3_64bits_reset_withSecret(&sketcher->shape, key->bytes,
+                                       sizeof(key->bytes));
+    sketcher->utf8 = (struct utf8){ .left = 0 };
+    words_init(&sketcher->words, key, put_word, sketcher);
+    template_init(&sketcher->template, put_shape, sketcher);
+    shingles_init(&sketcher->shingles, SKETCH_PROMPT);
+    memset(sketcher->planes, 0, sizeof(sketcher->planes));
+    sketcher->pairs = 0;
+    sketcher->bag_count = 0;
+    sketcher->bottom_count = 0;
+    sketcher->spaced = false;
+    sketcher->begun = false;
+    sketcher->characters = 0;
+}
+
+void sketch_prompt_feed(struct prompt_sketcher *sketcher, struct span text)
+{
+    utf8_feed(&sketcher->utf8, text, put_prompt_code, sketcher);
+}
+
+/* Per bit the majority of all shingles; a tie is 0. */
+static uint64_t similar_of(const struct prompt_sketcher *sketcher)
+{
+    uint64_t similar = 0;
+
+    for (unsigned bit = 0; bit < 64; bit++) {
+        uint32_t count = 0;
+
+        for (unsigned n = 0; n < SKETCH_PLANES; n++) {
+            count |= (uint32_t)(sketcher->planes[n] >> bit & 1) << n;
+        }
+        similar |= (uint64_t)(2 * count > sketcher->pairs) << bit;
+    }
+    return similar;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Each distinct word adds the root of its count to a cell, with a sign. */
+static void sum_bag(struct prompt_sketcher *sketcher, double *cells)
+{
+    const uint32_t *bag = sketcher->bag;
+
+    qsort(sketcher->bag, sketcher->bag_count, sizeof(*bag), ascending);
+    for (unsigned i = 0, next; i < sketcher->bag_count; i = next) {
+        double weight;
+
+        next = i + 1;
+        while (next < sketcher->bag_count && bag[next] == bag[i]) {
+            next++;
+        }
+        weight = sqrt(next - i);
+        cells[bag[i] % SKETCH_WORDS] += bag[i] >> 20 & 1 ? weight : -weight;
+    }
+}
+
+static void words_of(struct prompt_sketcher *sketcher, struct prompt_sketch *sketch)
+{
+    double cells[SKETCH_WORDS] = { 0 }, sum = 0;
+
+    sum_bag(sketcher, cells);
+    for (unsigned i = 0; i < SKETCH_WORDS; i++) {
+        sum += cells[i] * cells[i];
+    }
+    sketch->has_words = sketcher->bag_count > 0;
+    for (unsigned i = 0; sum > 0 && i < SKETCH_WORDS; i++) {
+        sketch->words[i] = (int8_t)lrint(cells[i] / sqrt(sum) * INT8_MAX);
+    }
+}
+
+void sketch_prompt_end(struct prompt_sketcher *sketcher, struct prompt_sketch *sketch)
+{
+    struct shingles *shingles = &sketcher->shingles;
+
+    utf8_end(&sketcher->utf8, put_prompt_code, sketcher);
+    words_end(&sketcher->words);
+    template_end(&sketcher->template);
+    sample_short(shingles);
+    if (shingles->tokens > 0 && shingles->tokens < BOTTOM_SHINGLE) {
+        keep_bottom(sketcher, shingle(shingles, shingles->tokens));
+    }
+    if (shingles->tokens > 0 && shingles->tokens < SIMILAR_SHINGLE) {
+        count_bits(sketcher, shingle(shingles, shingles->tokens));
+    }
+    *sketch = (struct prompt_sketch){
+        .whole = XXH3_64bits_digest(&sketcher->whole),
+        .shape = XXH3_64bits_digest(&sketcher->shape),
+        .similar = similar_of(sketcher),
+        .characters = sketcher->characters,
+        .bottom_count = sketcher->bottom_count,
+        .sample_count = shingles->sample_count,
+    };
+    memcpy(sketch->bottom, sketcher->bottom,
+           sketcher->bottom_count * sizeof(*sketch->bottom));
+    memcpy(sketch->samples, shingles->samples,
+           shingles->sample_count * sizeof(*sketch->samples));
+    words_of(sketcher, sketch);
+    explicit_bzero(sketcher, sizeof(*sketcher));
+}
+
+/* ---- responses ---------------------------------------------------------------------- */
+
+static void put_response_word(void *self, const struct word *word)
+{
+    struct response_sketcher *sketcher = self;
+
+    shingles_put(&sketcher->shingles, word->hash);
+    sample_latest(&sketcher->shingles);
+}
+
+static void put_response_code(void *self, uint32_t code)
+{
+    struct response_sketcher *sketcher = self;
+
+    if (sketcher->characters < SKETCH_CHARACTERS) {
+        sketcher->characters++;
+        words_put(&sketcher->words, character_lower(code));
+    }
+}
+
+void sketch_response_begin(struct response_sketcher *sketcher,
+                           const struct sketch_key *key)
+{
+    sketcher->utf8 = (struct utf8){ .left = 0 };
+    words_init(&sketcher->words, key, put_response_word, sketcher);
+    shingles_init(&sketcher->shingles, SKETCH_RESPONSE);
+    sketcher->characters = 0;
+}
+
+void sketch_response_feed(struct response_sketcher *sketcher, struct span text)
+{
+    if (sketcher->characters < SKETCH_CHARACTERS) {
+        utf8_feed(&sketcher->utf8, text, put_response_code, sketcher);
+    }
+}
+
+void sketch_response_end(struct response_sketcher *sketcher,
+                         struct response_sketch *sketch)
+{
+    utf8_end(&sketcher->utf8, put_response_code, sketcher);
+    words_end(&sketcher->words);
+    sample_short(&sketcher->shingles);
+    *sketch = (struct response_sketch){ .count = sketcher->shingles.sample_count };
+    memcpy(sketch->samples, sketcher->shingles.samples,
+           sketch->count * sizeof(*sketch->samples));
+    explicit_bzero(sketcher, sizeof(*sketcher));
+}

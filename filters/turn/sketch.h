@@ -1,0 +1,71 @@
+/* Sketches of texts while their bytes pass: keyed hashes from which the text cannot be
+ * read, all that is ever kept of it. Any split of the bytes gives the same sketch; the
+ * memory is that of the struct, whatever the length. The definitions are those of the turn
+ * record. While a text is being sketched its last few hundred characters lie in the struct;
+ * sketch_prompt_end() and sketch_response_end() wipe it. */
+#ifndef ASSAY_FILTERS_TURN_SKETCH_H
+#define ASSAY_FILTERS_TURN_SKETCH_H
+
+#define XXH_STATIC_LINKING_ONLY
+#include "filters/turn/characters.h"
+#include "filters/turn/template.h"
+#include "filters/turn/turn.h"
+#include "filters/turn/words.h"
+
+#include <xxhash.h>
+
+enum {
+    SKETCH_CHARACTERS = 32768, /* beyond them only whole, shape and characters go on */
+    SKETCH_SHINGLE = 6,        /* tokens of the longest shingle */
+    SKETCH_BAG = 2048,         /* tokens of the bag of words */
+    SKETCH_PLANES = 12         /* bits of a count up to 2,047 */
+};
+
+/* Runs of tokens, and the samples among those of six. */
+struct shingles {
+    uint64_t recent[SKETCH_SHINGLE]; /* the last tokens, the newest first */
+    uint32_t tokens;
+    uint32_t samples[SKETCH_PROMPT]; /* ascending */
+    uint8_t sample_count;
+    uint8_t sample_most;
+};
+
+struct prompt_sketcher {
+    XXH3_state_t whole;
+    XXH3_state_t shape;
+    struct utf8 utf8;
+    struct words words;
+    struct template template;
+    struct shingles shingles;
+    uint64_t bottom[SKETCH_BOTTOM]; /* ascending */
+    uint64_t planes[SKETCH_PLANES]; /* bit i of plane n: bit n of the count of bit i */
+    uint32_t pairs;                 /* 2-token shingles counted in the planes */
+    uint32_t bag[SKETCH_BAG];       /* hashes of content words */
+    uint16_t bag_count;
+    uint8_t bottom_count;
+    bool begun;  /* a character that is not white space came */
+    bool spaced; /* white space waits for a character to stand before */
+    uint32_t characters;
+};
+
+struct response_sketcher {
+    struct utf8 utf8;
+    struct words words;
+    struct shingles shingles;
+    uint32_t characters;
+};
+
+/* The key is borrowed until the end. Text blocks of one prompt are fed in turn with a
+ * newline between them, an image as "[img]". */
+void sketch_prompt_begin(struct prompt_sketcher *sketcher,
+                         const struct sketch_key *key);
+void sketch_prompt_feed(struct prompt_sketcher *sketcher, struct span text);
+void sketch_prompt_end(struct prompt_sketcher *sketcher, struct prompt_sketch *sketch);
+
+void sketch_response_begin(struct response_sketcher *sketcher,
+                           const struct sketch_key *key);
+void sketch_response_feed(struct response_sketcher *sketcher, struct span text);
+void sketch_response_end(struct response_sketcher *sketcher,
+                         struct response_sketch *sketch);
+
+#endif
