@@ -93,10 +93,15 @@ class Audit:
         self.records = {}
         self.complaints = []
         for record in records:
-            number = number_of(record['request_model'])
+            number = number_of(record['request_model'] or '')
+            if number is None:
+                # Killed before the body was read: nothing has gone to the provider.
+                if record['outcome'] != 'unknown':
+                    self.complaints.append('%(id)s: no model, %(outcome)s' % record)
+                continue
             if number in self.records:
                 self.complaints.append('call %s has two records' % number)
-            if number is not None and number not in self.calls:
+            if number not in self.calls:
                 self.complaints.append('a record of call %s, which nobody made' % number)
             self.records[number] = record
 

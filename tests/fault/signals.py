@@ -40,6 +40,7 @@ async def load_and_reload(assay):
         assay.send_signal(signal.SIGHUP)
         await asyncio.sleep(0.05)
         assay.config.pop('providerz', None)
+    assay.write_config()
     await asyncio.sleep(0.3)
     load.stopping = True
     await task

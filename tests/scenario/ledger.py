@@ -12,13 +12,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import json  # noqa: E402
 import subprocess  # noqa: E402
 
-from proxy import BINARY  # noqa: E402
+from proxy import COMMAND  # noqa: E402
 
 SECONDS = 8
 
 
 def records(config):
-    output = subprocess.run([BINARY, 'export', '--format', 'jsonl', '--config', config],
+    output = subprocess.run([*COMMAND, 'export', '--format', 'jsonl', '--config', config],
                             capture_output=True, check=True,
                             env={**os.environ, 'UPSTREAM_KEY': 'sk-upstream'}).stdout
     return [json.loads(line) for line in output.splitlines()]

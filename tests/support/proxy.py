@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -10,9 +11,16 @@ import tempfile
 import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
-BINARY = os.environ.get('ASSAY', os.path.join(ROOT, 'build', 'assay'))
+COMMAND = shlex.split(os.environ.get('ASSAY_UNDER_TEST') or os.environ.get('ASSAY') or
+                      os.path.join(ROOT, 'build', 'assay'))
 START_SECONDS = 20
 EXPORT_SECONDS = 15
+
+
+def use(command):
+    """From now on this is assay, here and in child processes."""
+    COMMAND[:] = shlex.split(command)
+    os.environ['ASSAY_UNDER_TEST'] = command
 
 
 def shared(*parts):
@@ -74,7 +82,7 @@ class Assay:
 
     def run(self, *arguments):
         """Run an assay command to its end; its standard output."""
-        done = subprocess.run([BINARY, *arguments, '--config', self.file], timeout=60,
+        done = subprocess.run([*COMMAND, *arguments, '--config', self.file], timeout=60,
                               stdin=subprocess.DEVNULL, capture_output=True, check=False,
                               env=self.environment())
         if done.returncode != 0:
@@ -95,7 +103,7 @@ class Assay:
             self.key = self.add_key()
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
-                [BINARY, 'run', '--config', self.file], stdin=subprocess.DEVNULL, stdout=log,
+                [*COMMAND, 'run', '--config', self.file], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env=self.environment(), preexec_fn=preexec)
         deadline = time.monotonic() + START_SECONDS
         while not self.accepts():
@@ -152,7 +160,9 @@ class Assay:
     def log_tail(self, lines=30):
         try:
             with open(self.log, encoding='utf-8', errors='replace') as file:
-                return ''.join(file.readlines()[-lines:])
+                told = [line for line in file if not line.startswith('{"id":')]
+                return ''.join(told[:lines] if any('==ERROR' in line or 'WARNING: Thread' in line
+                                                   for line in told) else told[-lines:])
         except OSError:
             return ''
 

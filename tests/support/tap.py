@@ -8,12 +8,14 @@ class Tap:
 
     def __init__(self):
         self.count = 0
+        self.prefix = ''
         self.failed = 0
 
     def result(self, passed, name, directive='', notes=()):
         self.count += 1
         self.failed += not passed
-        print('%sok %d - %s%s' % ('' if passed else 'not ', self.count, name, directive))
+        print('%sok %d - %s%s%s' % (
+            '' if passed else 'not ', self.count, self.prefix, name, directive))
         for note in notes:
             for line in str(note).splitlines() or ['']:
                 print('#   ' + line)
