@@ -7,7 +7,6 @@
  *
  *   POST /v1/chat/completions   OpenAI chat: JSON, or SSE with "stream":true
  *   POST /v1/messages           Anthropic:   JSON, or SSE with "stream":true
- *   POST /v1/embeddings         OpenAI embeddings
  *   GET  /healthz               {"ok":true,"pid":N,"streams":N}: replies under way
  *
  * Each also under any path prefix: /openai/v1/chat/completions, /a/b/v1/messages.
@@ -21,7 +20,7 @@
  *   stream=0|1      force JSON or SSE (else from "stream":true in the body)
  *   chunks=N        content events in a stream                    (20)
  *   bytes=N         bytes of one SSE content event, or of a JSON body
- *                   (180 for SSE, 1200 for JSON, 24000 for embeddings)
+ *                   (180 for SSE, 1200 for JSON)
  *   delay_us=N      time between content events; 0 = as fast as possible
  *   ttft_us=N       time before the first event
  *   burst=N         events per write when delay_us=0               (1)
@@ -35,6 +34,7 @@
  * Every content event carries the text ~tNNNNNNNNNNNNNNNNNNNN: the instant it
  * was written, CLOCK_MONOTONIC nanoseconds in 20 digits.
  */
+#include "answers.h"
 #include "rig.h"
 
 #include <openssl/err.h>
@@ -50,37 +50,24 @@
 #include <unistd.h>
 
 enum { PEEK = 1024, TAIL = 512, RDBUF = 256 * 1024, EVENTS = 512, HEAD_MAX = 65536 };
-enum kind { K_CHAT, K_MESSAGES, K_EMBED, K_HEALTH, K_NOTFOUND };
 
 struct params {
     int stream; /* -1: look at the body */
     unsigned chunks, bytes, delay_us, ttft_us, burst, status, abort_after;
 };
 
-/* A prebuilt answer. For SSE: `data` is one content event in HTTP framing. */
-struct tmpl {
-    enum kind kind;
-    bool sse;
-    unsigned bytes, status;
-    char *data;
-    size_t len, stamp; /* stamp: offset of the 20 digits */
-    char *head, *tail; /* SSE: what goes before the first / after the last event */
-    size_t head_len, tail_len;
-    struct tmpl *next;
-};
-
 struct conn {
     int fd;
     SSL *ssl;
     bool handshaking, in_body, close_after, streaming, in_ready, blocked, dead;
-    enum kind kind;
+    enum endpoint endpoint;
     struct params par;
     struct body body;
     char *hold; /* bytes not yet processed: partial head, or pipelined input */
     size_t hold_len, hold_cap;
     char *out; /* bytes not yet accepted by the socket */
     size_t out_len, out_off, out_cap;
-    const struct tmpl *t;
+    const struct answer *t;
     unsigned sent;   /* content events sent */
     uint64_t due;    /* next event, ns */
     size_t heap_pos; /* 1-based; 0 = not in the heap */
@@ -91,7 +78,6 @@ struct conn {
 
 static int ep;
 static SSL_CTX *tls;
-static struct tmpl *tmpls;
 static struct conn *ready_head, *ready_tail;
 static struct conn **heap;
 static size_t heap_n, heap_cap;
@@ -161,225 +147,6 @@ static void heap_remove(struct conn *c)
     last->heap_pos = i + 1;
     heap_up(i);
     heap_down(last->heap_pos - 1);
-}
-
-/* ---- prebuilt answers -------------------------------------------------- */
-
-static const char *const words =
-    "the model reads a request and writes one token at a time "
-    "until the answer is complete and the meter stops ";
-
-static void fill_text(char *dst, size_t n)
-{
-    size_t w = strlen(words);
-    for (size_t i = 0; i < n; i++) {
-        dst[i] = words[i % w];
-    }
-}
-
-__attribute__((format(printf, 2, 3))) static char *xprintf(size_t *len, const char *fmt,
-                                                           ...)
-{
-    char *s = NULL;
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vasprintf(&s, fmt, ap);
-    va_end(ap);
-    if (n < 0) {
-        die("vasprintf");
-    }
-    *len = (size_t)n;
-    return s;
-}
-
-/* Wrap SSE text in one HTTP chunk (or several concatenated ones if joined). */
-static char *chunked(const char *text, size_t n, size_t *len)
-{
-    char *s = malloc(n + 32);
-    if (!s) {
-        die("malloc");
-    }
-    int h = sprintf(s, "%zx\r\n", n);
-    memcpy(s + h, text, n);
-    memcpy(s + h + n, "\r\n", 3);
-    *len = (size_t)h + n + 2;
-    return s;
-}
-
-#define STAMP "~t00000000000000000000"
-
-static void build_sse(struct tmpl *t)
-{
-    bool openai = t->kind == K_CHAT;
-    const char *pre =
-        openai ? "data: "
-                 "{\"id\":\"chatcmpl-fake0001\",\"object\":\"chat.completion.chunk\","
-                 "\"created\":1700000000,\"model\":\"fake\",\"choices\":[{\"index\":0,"
-                 "\"delta\":{\"content\":\"" STAMP
-               : "event: content_block_delta\ndata: {\"type\":\"content_block_delta\","
-                 "\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"" STAMP;
-    const char *post = openai ? "\"},\"finish_reason\":null}]}\n\n" : "\"}}\n\n";
-    size_t fixed = strlen(pre) + strlen(post);
-    size_t pad = t->bytes > fixed + 4 ? t->bytes - fixed : 4;
-    size_t n = fixed + pad;
-    char *ev = malloc(n + 1);
-    if (!ev) {
-        die("malloc");
-    }
-    memcpy(ev, pre, strlen(pre));
-    fill_text(ev + strlen(pre), pad);
-    memcpy(ev + strlen(pre) + pad, post, strlen(post) + 1);
-    t->data = chunked(ev, n, &t->len);
-    free(ev);
-    t->stamp = (size_t)(strstr(t->data, "~t") + 2 - t->data);
-
-    const char *first =
-        openai ? "data: "
-                 "{\"id\":\"chatcmpl-fake0001\",\"object\":\"chat.completion.chunk\","
-                 "\"created\":1700000000,\"model\":\"fake\",\"choices\":[{\"index\":0,"
-                 "\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
-                 "\"finish_reason\":null}]}\n\n"
-               : "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{"
-                 "\"id\":\"msg_fake0001\",\"type\":\"message\",\"role\":\"assistant\","
-                 "\"model\":\"fake\",\"content\":[],\"stop_reason\":null,"
-                 "\"stop_sequence\":null,\"usage\":{\"input_tokens\":123,"
-                 "\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":64,"
-                 "\"output_tokens\":1}}}\n\n"
-                 "event: content_block_start\ndata: {\"type\":\"content_block_start\","
-                 "\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n"
-                 "event: ping\ndata: {\"type\": \"ping\"}\n\n";
-    size_t fl;
-    char *f = chunked(first, strlen(first), &fl);
-    t->head =
-        xprintf(&t->head_len,
-                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-                "Cache-Control: no-cache\r\nx-request-id: req_fake0001\r\n"
-                "Transfer-Encoding: chunked\r\n\r\n%s",
-                f);
-    free(f);
-
-    const char *last =
-        openai ? "data: "
-                 "{\"id\":\"chatcmpl-fake0001\",\"object\":\"chat.completion.chunk\","
-                 "\"created\":1700000000,\"model\":\"fake\",\"choices\":[{\"index\":0,"
-                 "\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-                 "data: "
-                 "{\"id\":\"chatcmpl-fake0001\",\"object\":\"chat.completion.chunk\","
-                 "\"created\":1700000000,\"model\":\"fake\",\"choices\":[],\"usage\":{"
-                 "\"prompt_tokens\":123,\"completion_tokens\":456,\"total_tokens\":579,"
-                 "\"prompt_tokens_details\":{\"cached_tokens\":64,\"audio_tokens\":0},"
-                 "\"completion_tokens_details\":{\"reasoning_tokens\":32,"
-                 "\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
-                 "\"rejected_prediction_tokens\":0}}}\n\ndata: [DONE]\n\n"
-               : "event: content_block_stop\ndata: {\"type\":\"content_block_stop\","
-                 "\"index\":0}\n\n"
-                 "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{"
-                 "\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{"
-                 "\"output_tokens\":456}}\n\n"
-                 "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-    size_t ll;
-    char *l = chunked(last, strlen(last), &ll);
-    t->tail = xprintf(&t->tail_len, "%s0\r\n\r\n", l);
-    free(l);
-}
-
-static void build_json(struct tmpl *t)
-{
-    char *body = NULL, *text = NULL;
-    size_t n = 0;
-    if (t->kind == K_NOTFOUND || t->status >= 400) {
-        unsigned code = t->kind == K_NOTFOUND ? 404 : t->status;
-        t->status = code;
-        body = xprintf(&n,
-                       "{\"error\":{\"message\":\"fake error %u\",\"type\":"
-                       "\"fake_error\",\"param\":null,\"code\":null}}",
-                       code);
-    } else if (t->kind == K_EMBED) {
-        size_t cap = t->bytes + 256, o = 0;
-        body = malloc(cap);
-        if (!body) {
-            die("malloc");
-        }
-        o += (size_t)sprintf(body,
-                             "{\"object\":\"list\",\"model\":\"fake\",\"usage\":{"
-                             "\"prompt_tokens\":8,\"total_tokens\":8},\"data\":[{"
-                             "\"object\":\"embedding\",\"index\":0,\"embedding\":[");
-        for (unsigned i = 0; o + 20 < t->bytes || i == 0; i++) {
-            o += (size_t)sprintf(body + o, "%s-0.0%07u", i ? "," : "",
-                                 (i * 2654435761u) % 10000000u);
-        }
-        o += (size_t)sprintf(body + o, "]}]}");
-        n = o;
-    } else {
-        size_t pad = t->bytes > 700 ? t->bytes - 620 : 80;
-        text = malloc(pad + 1);
-        if (!text) {
-            die("malloc");
-        }
-        fill_text(text, pad);
-        text[pad] = '\0';
-        body =
-            t->kind == K_CHAT
-                ? xprintf(
-                      &n,
-                      "{\"id\":\"chatcmpl-fake0001\",\"object\":\"chat.completion\","
-                      "\"created\":1700000000,\"model\":\"fake\",\"choices\":[{"
-                      "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
-                      "\"%s\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,"
-                      "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":123,"
-                      "\"completion_tokens\":456,\"total_tokens\":579,"
-                      "\"prompt_tokens_details\":{\"cached_tokens\":64,"
-                      "\"audio_tokens\":0},\"completion_tokens_details\":{"
-                      "\"reasoning_tokens\":32,\"audio_tokens\":0,"
-                      "\"accepted_prediction_tokens\":0,"
-                      "\"rejected_prediction_tokens\":0}},\"service_tier\":"
-                      "\"default\",\"system_fingerprint\":null}",
-                      text)
-                : xprintf(&n,
-                          "{\"id\":\"msg_fake0001\",\"type\":\"message\",\"role\":"
-                          "\"assistant\",\"model\":\"fake\",\"content\":[{\"type\":"
-                          "\"text\",\"text\":\"%s\"}],\"stop_reason\":\"end_turn\","
-                          "\"stop_sequence\":null,\"usage\":{\"input_tokens\":123,"
-                          "\"cache_creation_input_tokens\":0,"
-                          "\"cache_read_input_tokens\":64,\"output_tokens\":456}}",
-                          text);
-        free(text);
-    }
-    t->data = xprintf(&t->len,
-                      "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
-                      "x-request-id: req_fake0001\r\nContent-Length: %zu\r\n\r\n%s",
-                      t->status, t->status < 400 ? "OK" : "Error", n, body);
-    free(body);
-}
-
-static const struct tmpl *get_tmpl(enum kind kind, bool sse, unsigned bytes,
-                                   unsigned status)
-{
-    if (bytes == 0) {
-        bytes = sse ? 180 : kind == K_EMBED ? 24000 : 1200;
-    }
-    for (struct tmpl *t = tmpls; t; t = t->next) {
-        if (t->kind == kind && t->sse == sse && t->bytes == bytes &&
-            t->status == status) {
-            return t;
-        }
-    }
-    struct tmpl *t = calloc(1, sizeof *t);
-    if (!t) {
-        die("calloc");
-    }
-    t->kind = kind;
-    t->sse = sse;
-    t->bytes = bytes;
-    t->status = status;
-    if (sse) {
-        build_sse(t);
-    } else {
-        build_json(t);
-    }
-    t->next = tmpls;
-    tmpls = t;
-    return t;
 }
 
 /* ---- parameters -------------------------------------------------------- */
@@ -548,7 +315,7 @@ static bool stream_step(struct conn *c, unsigned k)
 {
     char buf[65536];
     size_t n = 0;
-    const struct tmpl *t = c->t;
+    const struct answer *t = c->t;
     uint64_t now = rig_now_ns();
     if (c->sent == 0) {
         memcpy(buf, t->head, t->head_len);
@@ -616,7 +383,7 @@ static bool respond_health(struct conn *c)
 /* The request is complete: answer it. */
 static bool conn_respond(struct conn *c)
 {
-    if (c->kind == K_HEALTH) {
+    if (c->endpoint == ENDPOINT_HEALTH) {
         return respond_health(c);
     }
     n_requests++;
@@ -662,9 +429,10 @@ static bool conn_respond(struct conn *c)
     if (q->status < 100 || q->status > 599) {
         q->status = 200;
     }
-    bool sse =
-        q->stream && (c->kind == K_CHAT || c->kind == K_MESSAGES) && q->status < 400;
-    c->t = get_tmpl(c->kind, sse, q->bytes, q->status);
+    bool sse = q->stream &&
+               (c->endpoint == ENDPOINT_CHAT || c->endpoint == ENDPOINT_MESSAGES) &&
+               q->status < 400;
+    c->t = answer_for(c->endpoint, sse, q->bytes, q->status);
     if (!sse && q->ttft_us == 0) {
         return conn_send(c, c->t->data, c->t->len) && conn_reply_done(c);
     }
@@ -685,24 +453,23 @@ static bool head_is(const char *p, const char *e, const char *name)
 }
 
 /* The endpoint a path ends with, whatever prefix it has. */
-static enum kind path_kind(const char *path, size_t len)
+static enum endpoint path_kind(const char *path, size_t len)
 {
     static const struct {
         const char *end;
-        enum kind kind;
+        enum endpoint endpoint;
     } endpoints[] = {
-        { "/v1/chat/completions", K_CHAT },
-        { "/v1/messages", K_MESSAGES },
-        { "/v1/embeddings", K_EMBED },
-        { "/healthz", K_HEALTH },
+        { "/v1/chat/completions", ENDPOINT_CHAT },
+        { "/v1/messages", ENDPOINT_MESSAGES },
+        { "/healthz", ENDPOINT_HEALTH },
     };
     for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++) {
         size_t n = strlen(endpoints[i].end);
         if (len >= n && memcmp(path + len - n, endpoints[i].end, n) == 0) {
-            return endpoints[i].kind;
+            return endpoints[i].endpoint;
         }
     }
-    return K_NOTFOUND;
+    return ENDPOINT_NONE;
 }
 
 /* Parse a complete request head; false on a bad one. */
@@ -721,7 +488,7 @@ static bool conn_head(struct conn *c, const char *p, size_t n)
     }
     const char *qm = memchr(path, '?', (size_t)(pe - path));
     const char *path_end = qm ? qm : pe;
-    c->kind = path_kind(path, (size_t)(path_end - path));
+    c->endpoint = path_kind(path, (size_t)(path_end - path));
     memset(&c->par, 0xff, sizeof c->par); /* all "unset" (-1 / UINT32_MAX) */
     if (qm) {
         parse_params(&c->par, qm + 1, pe);

@@ -5,7 +5,7 @@
  *
  *   -p PORT     port to load                                        (9000)
  *   -u PATH     request target (/v1/chat/completions); one that ends with
- *               /v1/messages or /v1/embeddings gets a body of that shape
+ *               /v1/messages gets a body of that shape
  *   -c N        connections                                            (64)
  *   -d SEC      measured seconds                                        (5)
  *   -w SEC      warm-up seconds, not measured                           (1)
@@ -17,26 +17,23 @@
  *   -s          ask for SSE ("stream":true)
  *   -m PARAMS   provider parameters put in the model name, e.g.
  *               chunks=200;delay_us=1000  (see fakeprovider)
- *   -L          put "model" and "stream" last in the request body instead of
- *               first (then give the parameters in -u or -H as well)
- *   -H HEADER   extra request header; repeatable. Authorization replaces the
- *               one that is sent otherwise.
+ *   -H HEADER   extra request header; repeatable
  *   -x N        count a stream as an error unless it had N events
  *   -r RATE     open connections at RATE per second              (20000)
- *   -n          a new connection for every request
- *   -t          TLS;  -T  TLS with session resumption (for -n)
+ *   -t          TLS
  *   -P PID      sample this process, its threads and descendants; repeatable
  *   -C CPU      report busy time of this CPU
- *   -l LABEL    label in the result
  *   -q          do not start requests beyond one per connection (idle streams)
  *
  * Prints one line of JSON. Times are in microseconds unless named otherwise.
  */
+#include "request.h"
 #include "rig.h"
 
 #include <openssl/err.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,18 +68,17 @@ struct conn {
 };
 
 static struct {
-    int port, conns, ncpu;
-    const char *path, *label, *params;
+    int port, conns;
+    const char *path, *params;
     double secs, warm, rate, ramp;
     size_t body;
-    bool sse, tls, resume, newconn, once, model_last, own_auth;
+    bool sse, tls, once;
     unsigned expect;
     int pids[MAX_PIDS], npids, cpu;
     char extra[4096];
 } opt = { .port = 9000,
           .conns = 64,
           .path = "/v1/chat/completions",
-          .label = "",
           .params = "",
           .secs = 5,
           .warm = 1,
@@ -94,139 +90,16 @@ static int ep;
 static struct conn *conns, *idle;
 static int n_open, n_started;
 static SSL_CTX *tls;
-static SSL_SESSION *session;
 static char *req;
 static size_t req_len;
 
 static bool measuring;
-static uint64_t m_reqs, m_chunks, m_bytes, m_errors, m_conns, m_resumed, m_reads;
+static uint64_t m_reqs, m_chunks, m_bytes, m_errors, m_reads;
 static uint64_t all_errors, n_busy;
 static struct hist h_lat, h_first, h_chunk;
 
 /* open loop: arrivals not yet given to a connection */
 static uint64_t t0_arrivals, n_arrivals, n_taken;
-
-/* ---- the request ------------------------------------------------------- */
-
-/* Deterministic chat text: prose and code with the escapes real bodies have. */
-static void add_text(char *b, size_t *o, size_t n)
-{
-    static const char *const piece[] = {
-        "Please read the following file and explain what the function does. ",
-        "static int parse_header(struct ctx *c, const char *p, size_t n)\\n{\\n    ",
-        "if (n < 4 || memcmp(p, \\\"HTTP\\\", 4) != 0)\\n        return -1;\\n",
-        "The quick brown fox jumps over the lazy dog; pack my box with five dozen "
-        "jugs. ",
-        "def handler(event, context):\\n\\treturn {\\\"statusCode\\\": 200}\\n",
-        "Gr\xc3\xbc\xc3\x9f"
-        "e aus K\xc3\xb6ln, "
-        "\xe4\xbd\xa0\xe5\xa5\xbd\xef\xbc\x8c\xe4\xb8\x96\xe7\x95\x8c. ",
-        "for (size_t i = 0; i < len; i++) sum += weights[i] * inputs[i];\\n",
-    };
-    uint32_t seed = 12345;
-    size_t end = *o + n;
-    while (*o < end) {
-        seed = seed * 1664525u + 1013904223u;
-        const char *s = piece[(seed >> 16) % (sizeof piece / sizeof *piece)];
-        size_t l = strlen(s);
-        if (*o + l > end) {
-            memset(b + *o, 'x', end - *o);
-            *o = end;
-            return;
-        }
-        memcpy(b + *o, s, l);
-        *o += l;
-    }
-}
-
-/* What an endpoint's body looks like around and between its pieces of text. */
-struct shape {
-    const char *path_end, *stream, *limit, *first, *piece[2], *piece_end;
-};
-
-static const struct shape shapes[] = {
-    { "/v1/chat/completions",
-      ",\"stream\":true,\"stream_options\":{\"include_usage\":true}",
-      ",\"max_tokens\":1024",
-      "\"messages\":[{\"role\":\"system\",\"content\":\"You are a helpful "
-      "assistant.\"}",
-      { ",{\"role\":\"user\",\"content\":\"",
-        ",{\"role\":\"assistant\",\"content\":\"" },
-      "\"}" },
-    { "/v1/messages",
-      ",\"stream\":true",
-      ",\"max_tokens\":1024",
-      "\"system\":\"You are a helpful assistant.\","
-      "\"messages\":[{\"role\":\"user\",\"content\":\"Hello.\"}",
-      { ",{\"role\":\"assistant\",\"content\":\"",
-        ",{\"role\":\"user\",\"content\":\"" },
-      "\"}" },
-    { "/v1/embeddings", "", "", "\"input\":[\"Hello.\"", { ",\"", ",\"" }, "\"" },
-};
-
-/* By the end of the path, so that a prefix such as /openai does not matter. */
-static const struct shape *shape_of(const char *path)
-{
-    size_t len = strcspn(path, "?");
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        size_t n = strlen(shapes[i].path_end);
-        if (len >= n && memcmp(path + len - n, shapes[i].path_end, n) == 0) {
-            return &shapes[i];
-        }
-    }
-    return &shapes[0];
-}
-
-static void build_request(void)
-{
-    const struct shape *sh = shape_of(opt.path);
-    char *body = malloc(opt.body + 8192);
-    if (!body) {
-        die("malloc");
-    }
-    size_t o = 0;
-    char ms[1024];
-    int msn = snprintf(ms, sizeof ms, "\"model\":\"fake;%s\"%s%s", opt.params,
-                       opt.sse ? sh->stream : "", sh->limit);
-    if (msn < 0 || (size_t)msn >= sizeof ms) {
-        fprintf(stderr, "loadgen: -m is too long\n");
-        exit(2);
-    }
-    o += (size_t)sprintf(body, "{%s%s%s", opt.model_last ? "" : ms,
-                         opt.model_last ? "" : ",", sh->first);
-    size_t tail = 8 + (opt.model_last ? (size_t)msn : 0);
-    /* pieces of about 8 KB each, alternating roles */
-    for (unsigned i = 0; i == 0 || o + tail + 64 < opt.body; i++) {
-        size_t left = opt.body > o + tail + 40 ? opt.body - o - tail - 40 : 1;
-        size_t n = left > 8192 + 512 ? 8192 : left;
-        o += (size_t)sprintf(body + o, "%s", sh->piece[i % 2]);
-        add_text(body, &o, n);
-        o += (size_t)sprintf(body + o, "%s", sh->piece_end);
-    }
-    o += (size_t)sprintf(body + o, "]");
-    if (opt.model_last) {
-        o += (size_t)sprintf(body + o, ",%s", ms);
-    }
-    o += (size_t)sprintf(body + o, "}");
-
-    req = malloc(o + 8192);
-    if (!req) {
-        die("malloc");
-    }
-    req_len = (size_t)snprintf(
-        req, 8192,
-        "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: loadgen/1\r\n"
-        "Accept: %s\r\nContent-Type: application/json\r\n"
-        "%s%sContent-Length: %zu\r\n\r\n",
-        opt.path, opt.port, opt.sse ? "text/event-stream" : "application/json",
-        opt.own_auth
-            ? ""
-            : "Authorization: Bearer sk-fake-0123456789abcdef0123456789abcdef\r\n",
-        opt.extra, o);
-    memcpy(req + req_len, body, o);
-    req_len += o;
-    free(body);
-}
 
 /* ---- connections ------------------------------------------------------- */
 
@@ -242,9 +115,6 @@ static void conn_close(struct conn *c)
     }
     c->st = C_CLOSED;
     if (c->ssl) {
-        if (opt.newconn) {
-            SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-        }
         SSL_free(c->ssl);
         ERR_clear_error();
         c->ssl = NULL;
@@ -253,12 +123,15 @@ static void conn_close(struct conn *c)
     n_open--;
 }
 
-static void conn_fail(struct conn *c)
+static void count_error(void)
 {
     all_errors++;
-    if (measuring) {
-        m_errors++;
-    }
+    m_errors += measuring;
+}
+
+static void conn_fail(struct conn *c)
+{
+    count_error();
     conn_close(c);
     if (all_errors < 1000000) {
         conn_open(c);
@@ -324,7 +197,7 @@ static void conn_finish(struct conn *c, uint64_t now)
     }
     n_busy--;
     c->st = C_IDLE;
-    if (opt.newconn || c->close_after) {
+    if (c->close_after) {
         conn_close(c);
         conn_open(c);
     } else if (!opt.once) {
@@ -499,142 +372,132 @@ static bool on_bytes(struct conn *c, const char *p, size_t n, uint64_t now)
     return true;
 }
 
-static int on_new_session(SSL *ssl, SSL_SESSION *s)
-{
-    (void)ssl;
-    if (session) {
-        SSL_SESSION_free(session);
-    }
-    session = s;
-    return 1;
-}
-
 static void conn_open(struct conn *c)
 {
+    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                 .data.ptr = c };
+
     c->fd = connect_loopback(opt.port);
     if (c->fd < 0) {
-        all_errors++;
-        if (measuring) {
-            m_errors++;
-        }
+        count_error();
         c->st = C_CLOSED;
         return;
     }
     n_open++;
     c->st = C_CONNECTING;
-    if (opt.newconn && opt.rate <= 0) {
-        c->t_start = rig_now_ns();
-    }
     if (opt.tls) {
         c->ssl = SSL_new(tls);
         SSL_set_fd(c->ssl, c->fd);
         SSL_set_connect_state(c->ssl);
-        if (opt.resume && session) {
-            SSL_set_session(c->ssl, session);
-        }
     }
-    struct epoll_event e = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                             .data.ptr = c };
-    if (epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e) < 0) {
+    if (epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &event) < 0) {
         die("epoll_ctl");
     }
 }
 
-static void conn_event(struct conn *c, uint32_t ev)
+/* False until the connection is there. */
+static bool conn_connected(struct conn *c, uint32_t events)
 {
-    static char rd[RDBUF];
-    if (c->st == C_CLOSED) {
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        conn_fail(c);
+        return false;
+    }
+    if (!(events & EPOLLOUT)) {
+        return false;
+    }
+    c->st = C_HANDSHAKE;
+    if (c->ssl == NULL) {
+        conn_ready(c);
+        return false;
+    }
+    return true;
+}
+
+/* False until a request is under way. */
+static bool conn_shake_hands(struct conn *c)
+{
+    int result = SSL_connect(c->ssl);
+
+    if (result != 1) {
+        int reason = SSL_get_error(c->ssl, result);
+
+        if (reason != SSL_ERROR_WANT_READ && reason != SSL_ERROR_WANT_WRITE) {
+            conn_fail(c);
+        }
+        return false;
+    }
+    conn_ready(c);
+    return c->st != C_CLOSED;
+}
+
+/* The peer has ended the connection, or it broke. */
+static void conn_ended(struct conn *c, bool orderly)
+{
+    if (orderly && c->st == C_BUSY && !c->in_head && c->body.st == BODY_UNTIL_CLOSE) {
+        c->close_after = true;
+        conn_finish(c, rig_now_ns());
+    } else if (c->st == C_IDLE) {
+        struct conn **place = &idle;
+
+        while (*place != NULL && *place != c) {
+            place = &(*place)->idle_next;
+        }
+        if (*place != NULL) {
+            *place = c->idle_next;
+        }
+        conn_close(c);
+        conn_open(c);
+    } else {
+        conn_fail(c);
+    }
+}
+
+static void conn_read(struct conn *c, bool hangs_up)
+{
+    static char bytes[RDBUF];
+    int fd = c->fd;
+
+    for (;;) {
+        long len = io_read(c->fd, c->ssl, bytes, sizeof(bytes));
+
+        if (len == -1) {
+            return;
+        }
+        if (len <= 0) {
+            conn_ended(c, len == 0);
+            return;
+        }
+        m_reads += measuring;
+        if (!on_bytes(c, bytes, (size_t)len, rig_now_ns()) || c->fd != fd ||
+            c->st == C_CONNECTING || c->st == C_CLOSED) {
+            return;
+        }
+        /* A short plain read has drained the socket. */
+        if (c->ssl == NULL && (size_t)len < sizeof(bytes) && !hangs_up) {
+            return;
+        }
+    }
+}
+
+static void conn_event(struct conn *c, uint32_t events)
+{
+    if (c->st == C_CLOSED || (c->st == C_CONNECTING && !conn_connected(c, events))) {
         return;
     }
-    if (c->st == C_CONNECTING) {
-        if (ev & (EPOLLERR | EPOLLHUP)) {
-            conn_fail(c);
-            return;
-        }
-        if (!(ev & EPOLLOUT)) {
-            return;
-        }
-        if (measuring) {
-            m_conns++;
-        }
-        c->st = C_HANDSHAKE;
-        if (!c->ssl) {
-            uint64_t t = c->t_start;
-            conn_ready(c);
-            if (opt.newconn && opt.rate <= 0) {
-                c->t_start = t;
-            }
-            return;
-        }
-    }
     if (c->st == C_HANDSHAKE) {
-        int r = SSL_connect(c->ssl);
-        if (r != 1) {
-            int e = SSL_get_error(c->ssl, r);
-            if (e != SSL_ERROR_WANT_READ && e != SSL_ERROR_WANT_WRITE) {
-                conn_fail(c);
-            }
+        if (!conn_shake_hands(c)) {
             return;
         }
-        if (measuring && SSL_session_reused(c->ssl)) {
-            m_resumed++;
-        }
-        uint64_t t = c->t_start;
-        conn_ready(c);
-        if (opt.newconn && opt.rate <= 0) {
-            c->t_start = t;
-        }
-        if (c->st == C_CLOSED) {
-            return;
-        }
-        ev |= EPOLLIN;
+        events |= EPOLLIN;
     }
-    if ((ev & EPOLLOUT) && c->st == C_BUSY && c->out_off < req_len) {
+    if ((events & EPOLLOUT) && c->st == C_BUSY && c->out_off < req_len) {
         conn_write(c);
         if (c->st == C_CLOSED || c->st == C_CONNECTING) {
             return;
         }
     }
-    if (ev & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-        int fd = c->fd;
-        for (;;) {
-            long r = io_read(c->fd, c->ssl, rd, sizeof rd);
-            if (r == -1) {
-                return;
-            }
-            if (r <= 0) {
-                if (r == 0 && c->st == C_BUSY && !c->in_head &&
-                    c->body.st == BODY_UNTIL_CLOSE) {
-                    c->close_after = true;
-                    conn_finish(c, rig_now_ns());
-                } else if (c->st == C_IDLE) { /* idle keep-alive closed by peer */
-                    for (struct conn **q = &idle; *q; q = &(*q)->idle_next) {
-                        if (*q == c) {
-                            *q = c->idle_next;
-                            break;
-                        }
-                    }
-                    conn_close(c);
-                    conn_open(c);
-                } else {
-                    conn_fail(c);
-                }
-                return;
-            }
-            uint64_t now = rig_now_ns();
-            if (measuring) {
-                m_reads++;
-            }
-            if (!on_bytes(c, rd, (size_t)r, now)) {
-                return;
-            }
-            if (c->fd != fd || c->st == C_CONNECTING || c->st == C_CLOSED) {
-                return;
-            }
-            if (!c->ssl && (size_t)r < sizeof rd && !(ev & (EPOLLRDHUP | EPOLLHUP))) {
-                return;
-            }
-        }
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        conn_read(c, (events & (EPOLLRDHUP | EPOLLHUP)) != 0);
     }
 }
 
@@ -652,101 +515,261 @@ static void take_arrivals(uint64_t now)
 
 /* ---- reporting --------------------------------------------------------- */
 
-static void sample_all(struct proc_sample *s, bool pss)
+/* What is known at the beginning, when the measuring begins, and at its end. */
+struct marks {
+    struct proc_sample idle, begin, end;
+    uint64_t peak_rss, begin_ns;
+    double seconds, busy;
+};
+
+static void sample_all(struct proc_sample *sample, bool pss)
 {
-    memset(s, 0, sizeof *s);
+    memset(sample, 0, sizeof(*sample));
     for (int i = 0; i < opt.npids; i++) {
-        proc_sample(opt.pids[i], pss, s);
+        proc_sample(opt.pids[i], pss, sample);
+    }
+}
+
+static void raise_peak(struct marks *marks, const struct proc_sample *sample)
+{
+    if (sample->rss_kib > marks->peak_rss) {
+        marks->peak_rss = sample->rss_kib;
     }
 }
 
 static void put_hist(const char *name, const struct hist *h)
 {
-    printf(",\"%s\":{\"n\":%llu,\"mean\":%.1f,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,"
-           "\"p999\":%.1f,\"max\":%.1f}",
-           name, (unsigned long long)h->count, hist_mean(h) / 1e3,
-           (double)hist_quantile(h, .5) / 1e3, (double)hist_quantile(h, .9) / 1e3,
-           (double)hist_quantile(h, .99) / 1e3, (double)hist_quantile(h, .999) / 1e3,
-           (double)h->max / 1e3);
+    printf(",\"%s\":{\"n\":%" PRIu64 ",\"mean\":%.1f,\"p50\":%.1f,\"p90\":%.1f,"
+           "\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}",
+           name, h->count, hist_mean(h) / 1e3, (double)hist_quantile(h, .5) / 1e3,
+           (double)hist_quantile(h, .9) / 1e3, (double)hist_quantile(h, .99) / 1e3,
+           (double)hist_quantile(h, .999) / 1e3, (double)h->max / 1e3);
+}
+
+static void put_processes(const struct marks *marks)
+{
+    double cpu = marks->end.cpu_s - marks->begin.cpu_s;
+
+    printf(",\"cpu_s\":%.3f,\"cpu_pct\":%.1f,\"user_s\":%.2f,\"sys_s\":%.2f", cpu,
+           100.0 * cpu / marks->seconds, marks->end.user_s - marks->begin.user_s,
+           marks->end.sys_s - marks->begin.sys_s);
+    if (m_reqs > 0) {
+        printf(",\"cpu_us_req\":%.2f", cpu * 1e6 / (double)m_reqs);
+    }
+    if (m_chunks > 0) {
+        printf(",\"cpu_us_chunk\":%.3f", cpu * 1e6 / (double)m_chunks);
+    }
+    printf(",\"rss0_kib\":%" PRIu64 ",\"rss_kib\":%" PRIu64 ",\"rss_peak_kib\":%" PRIu64
+           ",\"pss0_kib\":%" PRIu64 ",\"pss_kib\":%" PRIu64 ",\"nproc\":%u",
+           marks->idle.rss_kib, marks->end.rss_kib, marks->peak_rss,
+           marks->idle.pss_kib, marks->end.pss_kib, marks->end.nproc);
+}
+
+static void report(const struct marks *marks)
+{
+    printf("{\"conns\":%d,\"open\":%d,\"busy\":%" PRIu64 ",\"secs\":%.3f,"
+           "\"reqs\":%" PRIu64 ",\"rps\":%.1f,\"errors\":%" PRIu64
+           ",\"all_errors\":%" PRIu64 ",\"chunks\":%" PRIu64
+           ",\"cps\":%.1f,\"mib_s\":%.2f,\"reads\":%" PRIu64,
+           opt.conns, n_open, n_busy, marks->seconds, m_reqs,
+           (double)m_reqs / marks->seconds, m_errors, all_errors, m_chunks,
+           (double)m_chunks / marks->seconds,
+           (double)m_bytes / marks->seconds / 1048576.0, m_reads);
+    put_hist("lat", &h_lat);
+    put_hist("first", &h_first);
+    if (opt.sse) {
+        put_hist("chunk_delay", &h_chunk);
+    }
+    if (opt.npids > 0) {
+        put_processes(marks);
+    }
+    if (opt.cpu >= 0) {
+        printf(",\"core_busy_pct\":%.1f", 100.0 * marks->busy / marks->seconds);
+    }
+    printf("}\n");
+}
+
+/* ---- the run ----------------------------------------------------------- */
+
+static void add_field(const char *line)
+{
+    size_t used = strlen(opt.extra);
+
+    if (used + strlen(line) + 3 >= sizeof(opt.extra)) {
+        fprintf(stderr, "loadgen: too many headers\n");
+        exit(2);
+    }
+    (void)snprintf(opt.extra + used, sizeof(opt.extra) - used, "%s\r\n", line);
+}
+
+static void add_pid(const char *number)
+{
+    if (opt.npids < MAX_PIDS) {
+        opt.pids[opt.npids++] = (int)strtol(number, NULL, 10);
+    }
+}
+
+/* False: there is no such option. */
+static bool take_option(int name, const char *value)
+{
+    switch (name) {
+    case 'p':
+        opt.port = (int)strtol(value, NULL, 10);
+        return true;
+    case 'u':
+        opt.path = value;
+        return true;
+    case 'c':
+        opt.conns = (int)strtol(value, NULL, 10);
+        return true;
+    case 'd':
+        opt.secs = strtod(value, NULL);
+        return true;
+    case 'w':
+        opt.warm = strtod(value, NULL);
+        return true;
+    case 'R':
+        opt.rate = strtod(value, NULL);
+        return true;
+    case 'b':
+        opt.body = strtoul(value, NULL, 10);
+        return true;
+    case 's':
+        opt.sse = true;
+        return true;
+    case 'm':
+        opt.params = value;
+        return true;
+    case 'H':
+        add_field(value);
+        return true;
+    case 'x':
+        opt.expect = (unsigned)strtoul(value, NULL, 10);
+        return true;
+    case 'r':
+        opt.ramp = strtod(value, NULL);
+        return true;
+    case 't':
+        opt.tls = true;
+        return true;
+    case 'P':
+        add_pid(value);
+        return true;
+    case 'C':
+        opt.cpu = (int)strtol(value, NULL, 10);
+        return true;
+    case 'q':
+        opt.once = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void set_up(void)
+{
+    struct request_options options = { opt.path, opt.params, opt.extra,
+                                       opt.body, opt.port,   opt.sse };
+
+    raise_fd_limit();
+    prctl(PR_SET_TIMERSLACK, 1000UL);
+    signal(SIGPIPE, SIG_IGN);
+    req = request_build(&options, &req_len);
+    if (opt.tls) {
+        tls = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                  SSL_MODE_RELEASE_BUFFERS);
+    }
+    ep = epoll_create1(EPOLL_CLOEXEC);
+    conns = calloc((size_t)opt.conns, sizeof(*conns));
+    if (ep < 0 || conns == NULL) {
+        die("set up");
+    }
+}
+
+static void open_more(uint64_t since_start)
+{
+    int want = 1 + (int)((double)since_start * opt.ramp / 1e9);
+
+    while (n_started < opt.conns && n_started < want) {
+        conn_open(&conns[n_started++]);
+    }
+}
+
+static void begin_measuring(struct marks *marks)
+{
+    sample_all(&marks->begin, false);
+    marks->busy = opt.cpu >= 0 ? cpu_busy_s(opt.cpu) : 0;
+    measuring = true;
+    marks->begin_ns = rig_now_ns();
+}
+
+/* Starts what is due; nanoseconds until more will be. */
+static uint64_t next_wait(uint64_t now)
+{
+    uint64_t wait = n_started < opt.conns ? 200000 : 10000000;
+
+    if (opt.rate > 0 && now >= t0_arrivals) {
+        uint64_t due;
+
+        take_arrivals(now);
+        due = t0_arrivals + (uint64_t)((double)n_arrivals * 1e9 / opt.rate);
+        due = due > now ? due - now : 0;
+        wait = due < wait ? due : wait;
+    }
+    return wait;
+}
+
+static void wait_for_events(uint64_t nanoseconds)
+{
+    static struct epoll_event events[EVENTS];
+    struct timespec wait = { .tv_nsec = (long)nanoseconds };
+    int found = epoll_pwait2(ep, events, EVENTS, &wait, NULL);
+
+    if (found < 0 && errno != EINTR) {
+        die("epoll_pwait2");
+    }
+    for (int i = 0; i < found; i++) {
+        conn_event(events[i].data.ptr, events[i].events);
+    }
+}
+
+static void run(struct marks *marks)
+{
+    uint64_t start = rig_now_ns(), now, next_sample = start;
+    uint64_t begin = start + (uint64_t)(opt.warm * 1e9);
+    uint64_t end = begin + (uint64_t)(opt.secs * 1e9);
+
+    t0_arrivals = start + 50000000; /* let the connections open first */
+    while ((now = rig_now_ns()) < end) {
+        open_more(now - start);
+        if (!measuring && now >= begin) {
+            begin_measuring(marks);
+        }
+        if (opt.npids > 0 && now >= next_sample) {
+            struct proc_sample sample;
+
+            sample_all(&sample, false);
+            raise_peak(marks, &sample);
+            next_sample = now + 500000000;
+        }
+        wait_for_events(next_wait(now));
+    }
+    marks->seconds = (double)(rig_now_ns() - marks->begin_ns) / 1e9;
+    marks->busy = opt.cpu >= 0 ? cpu_busy_s(opt.cpu) - marks->busy : 0;
+    sample_all(&marks->end, true);
+    raise_peak(marks, &marks->end);
 }
 
 int main(int argc, char **argv)
 {
-    int o;
-    while ((o = getopt(argc, argv, "p:u:c:d:w:R:b:sm:LH:x:r:ntTP:C:l:q")) != -1) {
-        switch (o) {
-        case 'p':
-            opt.port = atoi(optarg);
-            break;
-        case 'u':
-            opt.path = optarg;
-            break;
-        case 'c':
-            opt.conns = atoi(optarg);
-            break;
-        case 'd':
-            opt.secs = atof(optarg);
-            break;
-        case 'w':
-            opt.warm = atof(optarg);
-            break;
-        case 'R':
-            opt.rate = atof(optarg);
-            break;
-        case 'b':
-            opt.body = (size_t)atol(optarg);
-            break;
-        case 's':
-            opt.sse = true;
-            break;
-        case 'm':
-            opt.params = optarg;
-            break;
-        case 'L':
-            opt.model_last = true;
-            break;
-        case 'H':
-            if (strlen(opt.extra) + strlen(optarg) + 3 >= sizeof opt.extra) {
-                fprintf(stderr, "loadgen: too many headers\n");
-                return 2;
-            }
-            strcat(opt.extra, optarg);
-            strcat(opt.extra, "\r\n");
-            if (strncasecmp(optarg, "authorization:", 14) == 0) {
-                opt.own_auth = true;
-            }
-            break;
-        case 'x':
-            opt.expect = (unsigned)atoi(optarg);
-            break;
-        case 'r':
-            opt.ramp = atof(optarg);
-            break;
-        case 'n':
-            opt.newconn = true;
-            break;
-        case 't':
-            opt.tls = true;
-            break;
-        case 'T':
-            opt.tls = opt.resume = true;
-            break;
-        case 'P':
-            if (opt.npids < MAX_PIDS) {
-                opt.pids[opt.npids++] = atoi(optarg);
-            }
-            break;
-        case 'C':
-            opt.cpu = atoi(optarg);
-            break;
-        case 'l':
-            opt.label = optarg;
-            break;
-        case 'q':
-            opt.once = true;
-            break;
-        default:
-            fprintf(stderr, "see the comment at the top of loadgen.c for usage\n");
+    struct marks marks = { 0 };
+    int name;
+
+    while ((name = getopt(argc, argv, "p:u:c:d:w:R:b:sm:H:x:r:tP:C:q")) != -1) {
+        if (!take_option(name, optarg)) {
+            fprintf(stderr, "usage: see the head of loadgen.c\n");
             return 2;
         }
     }
@@ -754,128 +777,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "loadgen: bad -c or -d\n");
         return 2;
     }
-    raise_fd_limit();
-    prctl(PR_SET_TIMERSLACK, 1000ul);
-    signal(SIGPIPE, SIG_IGN);
-    build_request();
-    if (opt.tls) {
-        tls = SSL_CTX_new(TLS_client_method());
-        SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                  SSL_MODE_RELEASE_BUFFERS);
-        SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT |
-                                                SSL_SESS_CACHE_NO_INTERNAL);
-        SSL_CTX_sess_set_new_cb(tls, on_new_session);
-    }
-    ep = epoll_create1(EPOLL_CLOEXEC);
-    conns = calloc((size_t)opt.conns, sizeof *conns);
-    if (!conns) {
-        die("calloc");
-    }
-
-    struct proc_sample base, s0, s1, tmp;
-    sample_all(&base, true);
-    uint64_t mem0 = tcp_mem_pages(), peak_rss = base.rss_kib;
-
-    uint64_t start = rig_now_ns();
-    uint64_t t_warm = start + (uint64_t)(opt.warm * 1e9);
-    uint64_t t_end = t_warm + (uint64_t)(opt.secs * 1e9);
-    uint64_t next_rss = start;
-    double busy0 = 0;
-    uint64_t t_m0 = 0;
-    t0_arrivals = start + 50000000u; /* let the connections open first */
-    struct epoll_event evs[EVENTS];
-    for (;;) {
-        uint64_t now = rig_now_ns();
-        if (n_started < opt.conns) {
-            int want = 1 + (int)((double)(now - start) * opt.ramp / 1e9);
-            while (n_started < opt.conns && n_started < want) {
-                conn_open(&conns[n_started++]);
-            }
-        }
-        if (!measuring && now >= t_warm) {
-            sample_all(&s0, false);
-            busy0 = opt.cpu >= 0 ? cpu_busy_s(opt.cpu) : 0;
-            measuring = true;
-            t_m0 = rig_now_ns();
-        }
-        if (now >= t_end) {
-            break;
-        }
-        if (opt.npids && now >= next_rss) {
-            sample_all(&tmp, false);
-            if (tmp.rss_kib > peak_rss) {
-                peak_rss = tmp.rss_kib;
-            }
-            next_rss = now + 500000000u;
-        }
-        uint64_t wait = 10000000u;
-        if (n_started < opt.conns) {
-            wait = 200000u;
-        }
-        if (opt.rate > 0 && now >= t0_arrivals) {
-            take_arrivals(now);
-            uint64_t due =
-                t0_arrivals + (uint64_t)((double)n_arrivals * 1e9 / opt.rate);
-            uint64_t d = due > now ? due - now : 0;
-            if (d < wait) {
-                wait = d;
-            }
-        }
-        struct timespec ts = { .tv_nsec = (long)wait };
-        int n = epoll_pwait2(ep, evs, EVENTS, &ts, NULL);
-        if (n < 0 && errno != EINTR) {
-            die("epoll_pwait2");
-        }
-        for (int i = 0; i < n; i++) {
-            conn_event(evs[i].data.ptr, evs[i].events);
-        }
-    }
-    double secs = (double)(rig_now_ns() - t_m0) / 1e9;
-    double busy1 = opt.cpu >= 0 ? cpu_busy_s(opt.cpu) : 0;
-    sample_all(&s1, true);
-    uint64_t mem1 = tcp_mem_pages();
-    if (s1.rss_kib > peak_rss) {
-        peak_rss = s1.rss_kib;
-    }
-
-    double cpu = s1.cpu_s - s0.cpu_s;
-    double us = s1.user_s - s0.user_s, sy = s1.sys_s - s0.sys_s;
-    printf("{\"label\":\"%s\",\"conns\":%d,\"open\":%d,\"busy\":%llu,\"secs\":%.3f,"
-           "\"reqs\":%llu,\"rps\":%.1f,\"errors\":%llu,\"all_errors\":%llu,"
-           "\"chunks\":%llu,\"cps\":%.1f,\"mib_s\":%.2f,\"reads\":%llu",
-           opt.label, opt.conns, n_open, (unsigned long long)n_busy, secs,
-           (unsigned long long)m_reqs, (double)m_reqs / secs,
-           (unsigned long long)m_errors, (unsigned long long)all_errors,
-           (unsigned long long)m_chunks, (double)m_chunks / secs,
-           (double)m_bytes / secs / 1048576.0, (unsigned long long)m_reads);
-    if (opt.newconn) {
-        printf(",\"conns_s\":%.1f,\"resumed\":%.3f", (double)m_conns / secs,
-               m_conns ? (double)m_resumed / (double)m_conns : 0.0);
-    }
-    put_hist("lat", &h_lat);
-    put_hist("first", &h_first);
-    if (opt.sse) {
-        put_hist("chunk_delay", &h_chunk);
-    }
-    if (opt.npids) {
-        printf(",\"cpu_s\":%.3f,\"cpu_pct\":%.1f,\"user_s\":%.2f,\"sys_s\":%.2f", cpu,
-               100.0 * cpu / secs, us, sy);
-        if (m_reqs) {
-            printf(",\"cpu_us_req\":%.2f", cpu * 1e6 / (double)m_reqs);
-        }
-        if (m_chunks) {
-            printf(",\"cpu_us_chunk\":%.3f", cpu * 1e6 / (double)m_chunks);
-        }
-        printf(",\"rss0_kib\":%llu,\"rss_kib\":%llu,\"rss_peak_kib\":%llu,"
-               "\"pss0_kib\":%llu,\"pss_kib\":%llu,\"nproc\":%u",
-               (unsigned long long)base.rss_kib, (unsigned long long)s1.rss_kib,
-               (unsigned long long)peak_rss, (unsigned long long)base.pss_kib,
-               (unsigned long long)s1.pss_kib, s1.nproc);
-    }
-    if (opt.cpu >= 0) {
-        printf(",\"core_busy_pct\":%.1f", 100.0 * (busy1 - busy0) / secs);
-    }
-    printf(",\"tcp_mem_pages\":%lld}\n", (long long)mem1 - (long long)mem0);
+    set_up();
+    sample_all(&marks.idle, true);
+    run(&marks);
+    report(&marks);
     return 0;
 }

@@ -269,17 +269,6 @@ double cpu_busy_s(int cpu)
     return (double)(u + n + s + irq + sirq) / (double)sysconf(_SC_CLK_TCK);
 }
 
-uint64_t tcp_mem_pages(void)
-{
-    char text[2048];
-    if (!slurp("/proc/net/sockstat", text, sizeof text)) {
-        return 0;
-    }
-    const char *p = strstr(text, "TCP:");
-    p = p ? strstr(p, " mem ") : NULL;
-    return p ? strtoull(p + 5, NULL, 10) : 0;
-}
-
 /* ---- sockets ---------------------------------------------------------- */
 
 void set_nodelay(int fd)

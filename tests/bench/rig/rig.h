@@ -88,9 +88,6 @@ void proc_sample(int pid, bool want_pss, struct proc_sample *out);
 /* Busy seconds of one CPU from /proc/stat (user+nice+system+irq+softirq). */
 double cpu_busy_s(int cpu);
 
-/* Pages in use by TCP sockets, machine-wide, from /proc/net/sockstat. */
-uint64_t tcp_mem_pages(void);
-
 /* ---- sockets ---------------------------------------------------------- */
 
 int listen_loopback(int port);
