@@ -1,23 +1,24 @@
 #include "filters/count/merge.h"
 
+#include "filters/count/starts.h"
 #include "proxy/base/check.h"
 
 #include <stdlib.h>
 
 enum {
-    SMALL_MAX = 128, /* parts of a piece whose lowest rank is sought one by one */
+    SMALL_MAX = 256, /* parts of a piece whose lowest rank is sought one by one */
     DEAD = INT32_MAX,
     NOWHERE = INT32_MAX,
 };
 
-/* A short piece. Its parts stay where their first bytes are. */
+/* A short piece. A part stays where its first token was. */
 struct small {
     const struct ranks *ranks;
+    unsigned len;
     int32_t key[SMALL_MAX]; /* rank << 8 | part, for a part and the next; or DEAD */
     uint32_t token[SMALL_MAX];
-    uint8_t next[SMALL_MAX + 1];
-    uint8_t previous[SMALL_MAX + 1];
-    unsigned len;
+    uint16_t next[SMALL_MAX];
+    uint16_t previous[SMALL_MAX + 1];
 };
 
 static int32_t small_key(uint32_t rank, unsigned part)
@@ -28,21 +29,19 @@ static int32_t small_key(uint32_t rank, unsigned part)
 static void small_init(struct small *small, const struct ranks *ranks,
                        struct span piece)
 {
-    const unsigned char *bytes = (const unsigned char *)piece.at;
-    unsigned last = (unsigned)piece.len - 1;
+    unsigned last;
 
     small->ranks = ranks;
-    small->len = last + 1;
-    for (unsigned i = 0; i <= last; i++) {
-        small->token[i] = ranks->byte[bytes[i]];
-        small->next[i] = (uint8_t)(i + 1);
-        small->previous[i + 1] = (uint8_t)i;
-    }
+    small->len = (unsigned)starts_of(ranks, piece, small->token);
+    last = small->len - 1;
     for (unsigned i = 0; i < last; i++) {
+        small->next[i] = (uint16_t)(i + 1);
+        small->previous[i + 1] = (uint16_t)i;
         small->key[i] =
-            small_key(ranks->byte_pair[(unsigned)bytes[i] << 8 | bytes[i + 1]], i);
+            small_key(ranks_join(ranks, small->token[i], small->token[i + 1]), i);
     }
     small->key[last] = DEAD;
+    small->next[last] = (uint16_t)small->len;
 }
 
 static int32_t small_lowest(const struct small *small)
@@ -63,25 +62,26 @@ static void small_join(struct small *small, unsigned part, uint32_t joined)
 
     small->token[part] = joined;
     small->key[gone] = DEAD;
-    small->next[part] = (uint8_t)next;
-    small->previous[next] = (uint8_t)part;
+    small->next[part] = (uint16_t)next;
+    small->previous[next] = (uint16_t)part;
     small->key[part] =
         next == small->len
             ? DEAD
             : small_key(ranks_join(small->ranks, joined, small->token[next]), part);
     if (part > 0) {
-        small->key[before] =
-            small_key(ranks_join(small->ranks, small->token[before], joined), before);
+        small->key[before] = small_key(
+            ranks_join(small->ranks, small->token[before], joined), before);
     }
 }
 
 static size_t small_count(const struct ranks *ranks, struct span piece)
 {
-    struct small small;
-    size_t count = piece.len;
+    struct small small __attribute__((uninitialized));
+    size_t count;
     int32_t lowest;
 
     small_init(&small, ranks, piece);
+    count = small.len;
     lowest = small_lowest(&small);
     while (lowest != DEAD) {
         small_join(&small, (unsigned)lowest & 0xff, (uint32_t)lowest >> 8);

@@ -1,6 +1,7 @@
 #include "filters/count/ranks.h"
 
 #include "filters/count/ranks_data.h"
+#include "filters/count/starts.h"
 #include "proxy/base/check.h"
 
 #include <endian.h>
@@ -9,7 +10,7 @@
 #include <sys/mman.h>
 #include <zstd.h>
 
-enum { COLUMNS = 6, HUGE_PAGE = 2 << 20 };
+enum { COLUMNS = 6, HUGE_PAGE = 2 << 20, REGION_SIZE = 16 << 20 };
 
 /* How large the tables of an encoding are: about half full. */
 struct plan {
@@ -30,6 +31,12 @@ struct spelled {
     char *unpacked;
 };
 
+/* Address space for the tables of one encoding; what is not used costs nothing. */
+struct region {
+    char *at;
+    size_t left;
+};
+
 /* The tables of one encoding, writable. */
 struct tables {
     uint64_t *shorts;
@@ -40,6 +47,7 @@ struct tables {
     uint64_t *pairs;
     uint32_t *byte_pair;
     uint32_t *byte;
+    uint32_t *starts;
 };
 
 static const struct plan plans[] = {
@@ -56,14 +64,24 @@ static size_t slots(unsigned bits)
 }
 
 /* Zeroed memory for good, in huge pages where the kernel has them. */
-static char *zeroed(size_t size)
+static struct region region_new(void)
 {
-    char *at = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *at = mmap(NULL, REGION_SIZE + HUGE_PAGE, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     CHECK(at != MAP_FAILED);
     at += -(uintptr_t)at % HUGE_PAGE;
-    (void)madvise(at, size, MADV_HUGEPAGE);
+    (void)madvise(at, REGION_SIZE, MADV_HUGEPAGE);
+    return (struct region){ at, REGION_SIZE };
+}
+
+static void *region_take(struct region *region, size_t size)
+{
+    char *at = region->at;
+
+    CHECK(size <= region->left);
+    region->at += size;
+    region->left -= size;
     return at;
 }
 
@@ -240,28 +258,35 @@ static size_t long_size(const struct spelled *spelled)
     return size;
 }
 
-/* One piece of memory for all tables of an encoding, the largest alignment first. */
+/* The largest alignment first. */
 static struct tables tables_new(const struct spelled *spelled)
 {
     const struct plan *plan = spelled->plan;
+    struct region region = region_new();
     struct tables tables = { .spelling_len = 0 };
-    size_t wides = slots(plan->wide_bits) * sizeof(tables.wides[0]);
-    size_t shorts = slots(plan->short_bits) * sizeof(tables.shorts[0]);
-    size_t pairs = slots(plan->pair_bits) * sizeof(tables.pairs[0]);
-    size_t longs = slots(plan->long_bits) * sizeof(tables.longs[0]);
-    size_t byte_pair = 0x10000 * sizeof(tables.byte_pair[0]);
-    size_t byte = 256 * sizeof(tables.byte[0]);
-    char *at =
-        zeroed(wides + shorts + pairs + longs + byte_pair + byte + long_size(spelled));
 
-    tables.wides = (void *)at;
-    tables.shorts = (void *)(at += wides);
-    tables.pairs = (void *)(at += shorts);
-    tables.longs = (void *)(at += pairs);
-    tables.byte_pair = (void *)(at += longs);
-    tables.byte = (void *)(at += byte_pair);
-    tables.spelling = at + byte;
+    tables.wides = region_take(&region, slots(plan->wide_bits) * sizeof(tables.wides[0]));
+    tables.shorts =
+        region_take(&region, slots(plan->short_bits) * sizeof(tables.shorts[0]));
+    tables.pairs = region_take(&region, slots(plan->pair_bits) * sizeof(tables.pairs[0]));
+    tables.longs = region_take(&region, slots(plan->long_bits) * sizeof(tables.longs[0]));
+    tables.byte_pair = region_take(&region, 0x10000 * sizeof(tables.byte_pair[0]));
+    tables.byte = region_take(&region, 256 * sizeof(tables.byte[0]));
+    tables.starts = region_take(&region, START_POINTS * sizeof(tables.starts[0]));
+    tables.spelling = region_take(&region, long_size(spelled));
     return tables;
+}
+
+static void fill_starts(const struct ranks *ranks, uint32_t *starts,
+                        const struct spelled *spelled)
+{
+    struct starts_maker *maker = starts_maker_new(ranks, starts);
+
+    for (uint32_t rank = 256; rank < spelled->plan->count; rank++) {
+        starts_note(maker, spelling(spelled, half(spelled, rank, 0)),
+                    spelling(spelled, half(spelled, rank, 1)), rank);
+    }
+    starts_maker_finish(maker);
 }
 
 static void load(enum ranks_name name)
@@ -274,9 +299,6 @@ static void load(enum ranks_name name)
     spell_all(&spelled);
     tables = tables_new(&spelled);
     fill(&tables, &spelled);
-    free(spelled.unpacked);
-    free(spelled.bytes);
-    free(spelled.begin);
     loaded[name] = (struct ranks){
         .shorts = tables.shorts,
         .wides = tables.wides,
@@ -285,11 +307,16 @@ static void load(enum ranks_name name)
         .pairs = tables.pairs,
         .byte_pair = tables.byte_pair,
         .byte = tables.byte,
+        .starts = tables.starts,
         .short_shift = 64 - plan->short_bits,
         .wide_shift = 64 - plan->wide_bits,
         .long_shift = 64 - plan->long_bits,
         .pair_shift = 64 - plan->pair_bits,
     };
+    fill_starts(&loaded[name], tables.starts, &spelled);
+    free(spelled.unpacked);
+    free(spelled.bytes);
+    free(spelled.begin);
 }
 
 static void load_cl100k(void)

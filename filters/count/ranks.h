@@ -33,6 +33,7 @@ struct ranks {
     const uint64_t *pairs;     /* left << 36 | right << 18 | joined */
     const uint32_t *byte_pair; /* [first << 8 | second]: joined or RANK_NONE */
     const uint32_t *byte;      /* the rank of each byte */
+    const uint32_t *starts;    /* by code point, see starts.h */
     unsigned short_shift;
     unsigned wide_shift;
     unsigned long_shift;
