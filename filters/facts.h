@@ -9,21 +9,21 @@
 
 struct facts {
     char model[64];
-    bool model_cut;          /* the model's name was longer */
-    bool stream;             /* asked for a stream */
-    bool stream_said;        /* "stream" stood in the body */
-    bool usage_asked;        /* stream_options.include_usage is true */
-    bool background;         /* openai.responses: the answer comes later */
-    uint64_t max_output;     /* the greatest of the body's limits; 0: none */
-    uint64_t choices;        /* n or best_of; 0: not said */
+    bool model_cut;      /* the model's name was longer */
+    bool stream;         /* asked for a stream */
+    bool stream_said;    /* "stream" stood in the body */
+    bool usage_asked;    /* stream_options.include_usage is true */
+    bool background;     /* openai.responses: the answer comes later */
+    uint64_t max_output; /* the greatest of the body's limits; 0: none */
+    uint64_t choices;    /* n or best_of; 0: not said */
     char service_tier[16];
     /* where stream_options stands in the body, for the splice; end 0: it does not */
     uint64_t options_begin, options_end;
     uint64_t include_begin, include_end; /* the value of include_usage within it */
-    bool options_empty;      /* stream_options is {} */
-    bool options_object;     /* stream_options is an object */
-    uint64_t body_open;      /* offset behind the body's opening brace */
-    bool body_empty;         /* the body is {} */
+    bool options_empty;                  /* stream_options is {} */
+    bool options_object;                 /* stream_options is an object */
+    uint64_t body_open;                  /* offset behind the body's opening brace */
+    bool body_empty;                     /* the body is {} */
 };
 
 struct claims {

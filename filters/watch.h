@@ -37,7 +37,8 @@ struct request_watch *request_watch_open(struct watch_pool *pool,
  *
  * A body that neither begins like a JSON text nor is declared as one has no facts and no
  * faults: its provider may judge it. */
-enum fault request_watch_data(struct request_watch *watch, struct span bytes) MUST_CHECK;
+enum fault request_watch_data(struct request_watch *watch,
+                              struct span bytes) MUST_CHECK;
 
 /* The body has ended; facts are final. */
 enum fault request_watch_end(struct request_watch *watch) MUST_CHECK;

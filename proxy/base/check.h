@@ -8,6 +8,17 @@
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
+/* A large local array that is written before it is read: not zeroed first, though the
+ * build zeroes every other local variable (-ftrivial-auto-var-init). */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define SCRATCH __attribute__((uninitialized))
+#endif
+#endif
+#ifndef SCRATCH
+#define SCRATCH
+#endif
+
 /* Prints the broken promise to stderr, runs the dump hook if one is set, aborts. */
 _Noreturn void check_failed(const char *condition, const char *file, int line);
 

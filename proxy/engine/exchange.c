@@ -1,7 +1,6 @@
 #include "proxy/engine/exchange.h"
 
 #include "proxy/base/clock.h"
-#include "proxy/base/compiler.h"
 #include "proxy/engine/admit.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/hold.h"

@@ -1,7 +1,6 @@
 /* The request half of an exchange: its body is watched, held as long as something in it
  * decides, and sent. */
 #include "proxy/base/clock.h"
-#include "proxy/base/compiler.h"
 #include "proxy/engine/admit.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/hold.h"

@@ -1,6 +1,5 @@
 /* The response half of an exchange: relayed as it comes, then read for its usage. */
 #include "proxy/base/clock.h"
-#include "proxy/base/compiler.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/reply.h"
 #include "proxy/engine/splice.h"

@@ -1,7 +1,6 @@
 #include "proxy/engine/route.h"
 
 #include "filters/registry.h"
-#include "proxy/base/compiler.h"
 #include "proxy/http/target.h"
 
 /* The first segment of a path, without slashes. */

@@ -2,7 +2,6 @@
 
 #include "filters/registry.h"
 #include "proxy/base/clock.h"
-#include "proxy/base/compiler.h"
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/worker.h"
 #include "proxy/http/head.h"
