@@ -51,6 +51,14 @@ install_packages() { # LOG PART...
     shift
     mapfile -t choices < <(missing_packages "$@" | sort -u)
     ((${#choices[@]} > 0)) || return 0
+    if ((EUID != 0)) && [[ -z $(command -v sudo) ]]; then
+        for choice in "${choices[@]}"; do
+            names+=("$(available_package "$choice")")
+        done
+        echo "these packages are missing, and there is no sudo to install them with; as root:"
+        echo "  apt-get install ${names[*]}"
+        return 1
+    fi
     echo "installing: ${choices[*]}"
     {
         as_root apt-get update
