@@ -7,16 +7,20 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
     RECENT = 256,        /* exchanges that /v1/exchanges can show */
     HEAD_MAX = 8 * 1024, /* of an admin request */
-    TIMEOUT_S = 10
+    TIMEOUT_S = 10,
+    BACKLOG = 64
 };
 
 struct admin {
@@ -219,6 +223,40 @@ static bool admin_make(struct admin *admin)
            evhttp_set_cb(admin->http, "/v1/exchanges", on_exchanges, admin) == 0;
 }
 
+/* A socket file that an earlier process left is replaced; who may connect is decided by
+ * the rights of its folder. */
+static bool bind_path(struct admin *admin, const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd;
+
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    (void)unlink(path);
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+        listen(fd, BACKLOG) == 0 && evhttp_accept_socket(admin->http, fd) == 0) {
+        return true;
+    }
+    close(fd);
+    return false;
+}
+
+static bool admin_bind(struct admin *admin)
+{
+    const struct config_address *address = &admin->sources.address;
+
+    return address->path != NULL
+               ? bind_path(admin, address->path)
+               : evhttp_bind_socket(admin->http, address->host, address->port) == 0;
+}
+
 struct admin *admin_new(const struct admin_sources *sources, struct error *error)
 {
     const struct error_place nowhere = { 0 };
@@ -231,11 +269,9 @@ struct admin *admin_new(const struct admin_sources *sources, struct error *error
         error_add(error, nowhere, "the admin port cannot be made: out of resources");
         return admin_free(admin);
     }
-    if (evhttp_bind_socket(admin->http, sources->address.host, sources->address.port) !=
-        0) {
-        error_add(error, nowhere,
-                  "cannot listen on %s for admin: is another assay running?",
-                  sources->address.text);
+    if (!admin_bind(admin)) {
+        error_add(error, nowhere, "cannot listen on %s for admin: %s",
+                  sources->address.text, strerror(errno));
         return admin_free(admin);
     }
     admin->started = pthread_create(&admin->thread, NULL, admin_run, admin) == 0;
