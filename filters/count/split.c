@@ -2,6 +2,10 @@
 
 #include "filters/count/unicode_table.h"
 
+#ifdef __SSE2__
+    #include <emmintrin.h>
+#endif
+
 /* Beside enum unicode_class: nothing is there. */
 enum { CLASS_END = 8, CLASS_BROKEN = 9 };
 
@@ -44,8 +48,14 @@ static bool continues(unsigned char byte)
     return (byte & 0xc0) == 0x80;
 }
 
+/* The first block of the table is ASCII. */
+static inline unsigned ascii_class(unsigned char byte)
+{
+    return (unsigned)(unicode_classes[0][byte] - '0');
+}
+
 /* The code point of well-formed UTF-8 beyond ASCII (RFC 3629); width 0 if it is not. */
-static struct glyph decode(const unsigned char *at, size_t len)
+static inline struct glyph decode(const unsigned char *at, size_t len)
 {
     uint32_t point;
 
@@ -77,7 +87,7 @@ static inline struct glyph look(struct scanner *scanner, size_t at)
         return (struct glyph){ CLASS_END, 0 };
     }
     if (scanner->text[at] < 0x80) {
-        return (struct glyph){ unicode_class(scanner->text[at]), 1 };
+        return (struct glyph){ ascii_class(scanner->text[at]), 1 };
     }
     glyph = decode(scanner->text + at, scanner->len - at);
     scanner->touched_broken |= glyph.width == 0;
@@ -278,6 +288,75 @@ static size_t o200k_end(struct scanner *scanner, size_t at)
     return rest_end(scanner, at, true);
 }
 
+/* Most pieces are a word of ASCII letters, with one other character before it or none, and
+ * end well before the text does: the end of one at `at`, or `at` for all others. */
+#ifdef __SSE2__
+
+/* An apostrophe may begin a contraction. */
+static inline bool is_word_begin(unsigned char byte)
+{
+    return byte < 0x80 && byte != '\'' &&
+           is_in(ascii_class(byte), LETTERS | PREFIXES);
+}
+
+/* A bit per byte: is it between two others, which are ASCII? */
+static inline unsigned between(__m128i bytes, char lowest, char highest)
+{
+    __m128i low = _mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)(lowest - 1)));
+    __m128i high = _mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(highest + 1)));
+
+    return (unsigned)_mm_movemask_epi8(_mm_and_si128(low, high));
+}
+
+static inline size_t ascii_word_end(const struct scanner *scanner, size_t at,
+                                    bool by_case)
+{
+    const unsigned char *text = scanner->text + at;
+    unsigned lower, upper, begin, letters, end;
+    __m128i bytes;
+
+    if (scanner->len - at < sizeof(bytes) || !is_word_begin(text[0])) {
+        return at;
+    }
+    bytes = _mm_loadu_si128((const __m128i_u *)text);
+    lower = between(bytes, 'a', 'z');
+    upper = between(bytes, 'A', 'Z');
+    begin = ~(lower | upper) & 1; /* behind the prefix */
+    if (by_case) {
+        end = begin + (unsigned)__builtin_ctz(~(upper >> begin));
+        end += (unsigned)__builtin_ctz(~(lower >> end));
+    } else {
+        letters = lower | upper;
+        end = begin + (unsigned)__builtin_ctz(~(letters >> begin));
+    }
+    if (end == begin || end >= sizeof(bytes) || text[end] >= 0x80 ||
+        (by_case && text[end] == '\'')) {
+        return at;
+    }
+    return at + end;
+}
+
+#else
+
+static size_t ascii_word_end(const struct scanner *scanner, size_t at, bool by_case)
+{
+    (void)scanner;
+    (void)by_case;
+    return at;
+}
+
+#endif
+
+static size_t piece_end(enum split_pattern pattern, struct scanner *scanner, size_t at)
+{
+    size_t end = ascii_word_end(scanner, at, pattern == SPLIT_O200K);
+
+    if (end > at) {
+        return end;
+    }
+    return pattern == SPLIT_O200K ? o200k_end(scanner, at) : cl100k_end(scanner, at);
+}
+
 size_t split_text(enum split_pattern pattern, struct span text, enum split_more more,
                   uint32_t *ends, size_t max)
 {
@@ -286,8 +365,7 @@ size_t split_text(enum split_pattern pattern, struct span text, enum split_more 
     size_t count = 0;
 
     for (size_t at = 0; at < text.len && count < max; count++) {
-        at =
-            pattern == SPLIT_O200K ? o200k_end(&scanner, at) : cl100k_end(&scanner, at);
+        at = piece_end(pattern, &scanner, at);
         if (scanner.touched_broken || (scanner.touched_end && more == SPLIT_MORE)) {
             break;
         }
