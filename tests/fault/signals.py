@@ -1,13 +1,16 @@
 """SIGHUP and SIGTERM under load."""
 
 import asyncio
+import os
 import signal
+import tempfile
 import time
 
 import http1
 from load import Audit, Load
 
 RELOADS = 25
+ROTATIONS = 6
 
 
 def reload_in_load(results, demo):
@@ -68,6 +71,40 @@ def reload_takes_effect(results, demo):
             after = asyncio.run(models('/second/v1/models'))
         results.ok((before, after) == (404, 200), 'a reload adds a provider',
                    'status %s, then %s' % (before, after), assay.log_tail())
+
+
+def log_rotates(results, demo):
+    """After a rename SIGUSR1 makes a new log; every call has its line in one of them."""
+    with tempfile.TemporaryDirectory(prefix='assay-log-') as folder:
+        path = os.path.join(folder, 'assay.log')
+        with demo({'log': {'file': path}}) as (assay, _):
+            calls = asyncio.run(load_and_rotate(assay, path))
+            failed = [call.failure for call in calls if call.failure]
+            assay.stop()
+            lines = 0
+            for name in os.listdir(folder):
+                with open(os.path.join(folder, name), encoding='utf-8') as file:
+                    lines += sum(line.startswith('{"id":') for line in file)
+            results.ok(not failed and lines == len(calls) and
+                       len(os.listdir(folder)) == ROTATIONS + 1,
+                       'SIGUSR1 under load loses no line of the log',
+                       '%d calls, %d lines in %s' % (len(calls), lines, os.listdir(folder)),
+                       *failed[:5])
+
+
+async def load_and_rotate(assay, path):
+    load = Load(assay, 3, concurrency=8)
+    task = asyncio.create_task(load.run())
+    for index in range(ROTATIONS):
+        await asyncio.sleep(0.15)
+        os.rename(path, '%s.%d' % (path, index))
+        assay.send_signal(signal.SIGUSR1)
+        while not os.path.exists(path):
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    load.stopping = True
+    await task
+    return load.calls
 
 
 def key_takes_effect(results, demo):
