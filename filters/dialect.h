@@ -11,9 +11,10 @@
 #include "proxy/http/head.h"
 #include "proxy/meter/usage.h"
 
-/* A request that a dialect claims. `path` is matched against the canonical path without
- * the provider's prefix; a "*" stands for one segment, a leading "**" for any prefix of
- * segments ("" and "/v1" alike). */
+/* A request that a dialect claims. `path` is a pattern (filters/pattern.h) for the canonical
+ * path without the provider's prefix: "*" stands for a segment or its front, a leading "**"
+ * for any prefix of segments ("" and "/v1" alike). What stands in braces is the model, which
+ * then decides instead of the body's: "/models/{*}:generateContent". */
 struct dialect_route {
     enum method method;
     const char *path;
@@ -25,7 +26,13 @@ enum dialect_route_flag {
     ROUTE_FREE = 1 << 0,    /* providers do not charge for it: recorded, never billed */
     ROUTE_NO_BODY = 1 << 1, /* nothing to scan in the request */
     ROUTE_NO_USAGE = 1 << 2, /* nothing to count in the response (a list, a deletion) */
-    ROUTE_MULTIPART = 1 << 3 /* the facts are form parts */
+    ROUTE_MULTIPART = 1 << 3, /* the body may be a form; its parts are the facts then */
+    ROUTE_STREAM = 1 << 4,    /* the path asks for a stream, whatever the body says */
+    ROUTE_STREAM_UNSAID = 1 << 5, /* a body that says nothing else asks for a stream */
+    ROUTE_INPUT_ONLY =
+        1 << 6,             /* nothing is generated: a report is whole without output */
+    ROUTE_NO_TEXT = 1 << 7, /* what is generated is no text: it cannot be estimated */
+    ROUTE_LATER = 1 << 8    /* the answer may come later: nothing is estimated now */
 };
 
 /* What a value in a request body means: tags of `request` paths. */
@@ -78,13 +85,29 @@ enum count {
     COUNT_WEB_SEARCHES,
     COUNT_COST,       /* USD as a JSON number; the tally has nano-dollars */
     COUNT_COST_TICKS, /* 10^-10 USD; the tally has them under COUNT_COST */
-    COUNTS,           /* tags below are not counts */
+    COUNT_ALL_INPUT, /* cache included, where COUNT_INPUT of the same shape is without */
+    COUNT_BACKUP_INPUT, /* counts for a side that the others leave out: balance_backup() */
+    COUNT_BACKUP_CACHED,
+    COUNT_BACKUP_CACHE_WRITE,
+    COUNT_BACKUP_OUTPUT,
+    COUNTS, /* tags below are not counts */
     SEEN_MODEL = COUNTS,
     SEEN_TYPE,   /* the event's type: asked of terminal() */
     SEEN_FINISH, /* a string here: the stream says why it ends; usage may follow */
+    SEEN_END,    /* true here: the stream's regular end */
     SEEN_TIER,
-    SEEN_TEXT, /* generated text: measured, for estimates */
-    SEEN_ERROR /* an error object in the body or stream */
+    SEEN_TEXT,   /* generated text: measured, for estimates */
+    SEEN_ERROR,  /* an error object in the body or stream */
+    SEEN_BYTES,  /* base64 of a further JSON text of the same dialect (pieces) */
+    SEEN_VECTOR, /* an embedding: nothing is generated */
+    /* counts that come in lists of {name, number}: the object of a list, and within it */
+    LIST_INPUT,    /* ... parts of the input by modality: "TEXT", "audio" ... */
+    LIST_OUTPUT,   /* ... parts of the output by modality */
+    LIST_LIFETIME, /* ... cache writes by time to live: "5m", "1h" */
+    LIST_NAME,
+    LIST_NUMBER,
+    SUM_INPUT, /* numbers that add up to a count: one per element of a list */
+    SUM_OUTPUT
 };
 
 /* The counts of one response as they stand, before balance(). Where a format spells one
@@ -95,6 +118,8 @@ struct tally {
     uint32_t
         bad; /* bit per enum count: something else stood there (negative, text ...) */
     bool anomalous; /* a count stood twice in one object, or a zero was not believed */
+    const char
+        *model; /* what was called: some shapes vary by vendor. Set for balance() */
 };
 
 _Static_assert(COUNTS <= 32, "a count is a bit of tally.seen");
@@ -109,6 +134,12 @@ enum merge {
     MERGE_REPLACE, /* the last one that is neither null nor empty counts */
     MERGE_FIELDS   /* field by field: the last number counts, absent and null keep. Zero
                       counts of input are believed only beside a non-zero one */
+};
+
+/* A count that stands in a field of the response's head, under its lower-case name. */
+struct count_field {
+    const char *name;
+    enum count count;
 };
 
 /* A refusal in the dialect's own shape, so that an SDK raises its right exception. */
@@ -126,9 +157,12 @@ struct dialect {
     const struct dialect_route *routes; /* path NULL at the end */
     const struct scan_path *request; /* path NULL at the end; NULL: nothing to scan */
     const struct scan_path *response;
+    const struct count_field *fields; /* name NULL at the end; NULL: none */
     enum merge merge;
-    bool usage_splice; /* streams report usage only if stream_options asks for it */
-    bool input_only;   /* nothing is generated: a report is whole without output */
+    bool usage_splice;  /* streams report usage only if stream_options asks for it */
+    bool quoted_counts; /* counts may be strings (JSON of protocol buffers) */
+    bool several_texts; /* what is called JSON may be several texts in a row */
+    bool guessed;       /* the shape is unknown: what is found is at most a part */
     /* The header a provider of this family wants its credential in, and how. */
     const char *credential_field;  /* "authorization", "x-api-key" ... */
     const char *credential_prefix; /* "Bearer " or "" */
@@ -141,6 +175,15 @@ struct dialect {
     /* Writes further header lines ("name: value\r\n") and the JSON body of a refusal. */
     void (*refuse)(const struct refusal *refusal, struct text *lines,
                    struct text *body);
+};
+
+/* A word in a provider's `dialects` that means those of another family (its parent) with
+ * the credential in another header; it may have dialects of its own besides. */
+struct dialect_family {
+    const char *name;
+    const char *parent;
+    const char *credential_field;
+    const char *credential_prefix;
 };
 
 #define DIALECT(name) extern const struct dialect dialect_##name;

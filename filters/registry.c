@@ -1,5 +1,6 @@
 #include "filters/registry.h"
 
+#include "filters/pattern.h"
 #include "proxy/base/check.h"
 
 #include <pthread.h>
@@ -14,75 +15,74 @@ const struct dialect *const dialects[] = {
 
 enum { DIALECT_COUNT = sizeof(dialects) / sizeof(dialects[0]) - 1 };
 
-static struct dialect_plans plans[DIALECT_COUNT];
-static pthread_once_t plans_once = PTHREAD_ONCE_INIT;
+/* ---- families ----------------------------------------------------------------------- */
 
-/* ---- paths -------------------------------------------------------------------------- */
+static const struct dialect_family further_families[] = {
+#define FAMILY(name, parent, field, prefix) { #name, #parent, field, prefix },
+#include "filters/filters.def"
+#undef FAMILY
+};
 
-/* Takes the last segment off a path: "/v1/models" gives "models" and leaves "/v1". */
-static bool last_segment(struct span *path, struct span *segment)
+enum { FURTHER_COUNT = sizeof(further_families) / sizeof(further_families[0]) };
+
+static const char *families[DIALECT_COUNT + FURTHER_COUNT + 1];
+
+static const struct dialect_family *further_family(const char *name)
 {
-    size_t at = path->len;
-
-    while (at > 0 && path->at[at - 1] != '/') {
-        at--;
-    }
-    if (at == 0) {
-        return false;
-    }
-    *segment = span_of(path->at + at, path->len - at);
-    path->len = at - 1;
-    return true;
-}
-
-/* Compares from the end, where paths differ. */
-static bool path_matches(struct span pattern, struct span path)
-{
-    struct span wanted, segment;
-
-    while (last_segment(&pattern, &wanted)) {
-        if (!last_segment(&path, &segment)) {
-            return false;
-        }
-        if (span_equal(wanted, SPAN("*")) ? segment.len == 0
-                                          : !span_equal(wanted, segment)) {
-            return false;
-        }
-    }
-    return span_equal(pattern, SPAN("**")) || (pattern.len == 0 && path.len == 0);
-}
-
-static const struct dialect_route *route_of(const struct dialect *dialect,
-                                            enum method method, struct span path)
-{
-    for (const struct dialect_route *row = dialect->routes; row->path != NULL; row++) {
-        if (row->method == method && path_matches(span_text(row->path), path)) {
-            return row;
+    for (size_t i = 0; i < FURTHER_COUNT; i++) {
+        if (strcmp(further_families[i].name, name) == 0) {
+            return &further_families[i];
         }
     }
     return NULL;
 }
 
-static bool is_among(const char *family, const char *const *families)
+/* Does a provider of this family speak the dialect? */
+static bool speaks(const char *family, const struct dialect *dialect)
 {
-    for (; *families != NULL; families++) {
-        if (strcmp(family, *families) == 0) {
-            return true;
-        }
-    }
-    return false;
+    const struct dialect_family *further = further_family(family);
+
+    return strcmp(dialect->family, family) == 0 ||
+           (further != NULL && strcmp(dialect->family, further->parent) == 0);
 }
 
-const struct dialect *registry_claim(const char *const *families, enum method method,
-                                     struct span path,
-                                     const struct dialect_route **route)
+static const char *first_speaking(const char *const *wanted,
+                                  const struct dialect *dialect)
+{
+    for (; *wanted != NULL; wanted++) {
+        if (speaks(*wanted, dialect)) {
+            return *wanted;
+        }
+    }
+    return NULL;
+}
+
+struct dialect_family registry_credential(const char *const *wanted,
+                                          const struct dialect *dialect)
+{
+    const char *family = first_speaking(wanted, dialect);
+    const struct dialect_family *further;
+
+    if (family == NULL) {
+        family = wanted[0];
+        dialect = registry_family_dialect(family);
+        CHECK(dialect != NULL);
+    }
+    further = further_family(family);
+    if (further != NULL) {
+        return *further;
+    }
+    return (struct dialect_family){ .name = family,
+                                    .parent = "",
+                                    .credential_field = dialect->credential_field,
+                                    .credential_prefix = dialect->credential_prefix };
+}
+
+const struct dialect *registry_family_dialect(const char *family)
 {
     for (const struct dialect *const *each = dialects; *each != NULL; each++) {
-        if (is_among((*each)->family, families)) {
-            *route = route_of(*each, method, path);
-            if (*route != NULL) {
-                return *each;
-            }
+        if (speaks(family, *each)) {
+            return *each;
         }
     }
     return NULL;
@@ -90,19 +90,62 @@ const struct dialect *registry_claim(const char *const *families, enum method me
 
 bool registry_family(struct span family)
 {
-    for (const struct dialect *const *each = dialects; *each != NULL; each++) {
-        if (family.len > 0 && span_equal(span_text((*each)->family), family)) {
+    for (const char *const *each = registry_families(); *each != NULL; each++) {
+        if (span_equal(span_text(*each), family)) {
             return true;
         }
     }
     return false;
 }
 
-const struct dialect *registry_family_dialect(const char *family)
+static void list_family(const char *family)
+{
+    size_t count = 0;
+
+    while (families[count] != NULL && strcmp(families[count], family) != 0) {
+        count++;
+    }
+    families[count] = family;
+}
+
+static void list_families(void)
+{
+    for (size_t i = 0; i < DIALECT_COUNT; i++) {
+        if (dialects[i]->family[0] != '\0') {
+            list_family(dialects[i]->family);
+        }
+    }
+    for (size_t i = 0; i < FURTHER_COUNT; i++) {
+        list_family(further_families[i].name);
+    }
+}
+
+/* ---- routes ------------------------------------------------------------------------- */
+
+static const struct dialect_route *route_of(const struct dialect *dialect,
+                                            enum method method, struct span path)
+{
+    struct span model;
+
+    for (const struct dialect_route *row = dialect->routes; row->path != NULL; row++) {
+        if (row->method == method &&
+            pattern_matches(span_text(row->path), path, &model)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+const struct dialect *registry_claim(const char *const *wanted, enum method method,
+                                     struct span path,
+                                     const struct dialect_route **route)
 {
     for (const struct dialect *const *each = dialects; *each != NULL; each++) {
-        if (strcmp((*each)->family, family) == 0) {
-            return *each;
+        if (first_speaking(wanted, *each) != NULL) {
+            *route = route_of(*each, method, path);
+            if (*route != NULL) {
+                return *each;
+            }
         }
     }
     return NULL;
@@ -114,7 +157,16 @@ const struct dialect *registry_unknown(const struct dialect_route **route)
     return &dialect_unknown;
 }
 
-/* ---- plans -------------------------------------------------------------------------- */
+const struct dialect *registry_unclaimed(enum method method, struct span path,
+                                         const struct dialect_route **route)
+{
+    *route = route_of(&dialect_unknown, method, path);
+    return *route == NULL ? registry_unknown(route) : &dialect_unknown;
+}
+
+/* ---- what is made once -------------------------------------------------------------------------- */
+
+static struct dialect_plans plans[DIALECT_COUNT];
 
 static size_t row_count(const struct scan_path *paths)
 {
@@ -149,19 +201,33 @@ static const struct scan_plan *compile_response(const struct scan_path *paths)
     return paths == NULL ? NULL : scan_plan_new(paths, row_count(paths));
 }
 
-static void compile_all(void)
+static void make_all(void)
 {
+    list_families();
     for (size_t i = 0; i < DIALECT_COUNT; i++) {
         plans[i].request = compile_request(dialects[i]->request);
         plans[i].response = compile_response(dialects[i]->response);
     }
 }
 
+static void make_once(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    CHECK(pthread_once(&once, make_all) == 0);
+}
+
+const char *const *registry_families(void)
+{
+    make_once();
+    return families;
+}
+
 const struct dialect_plans *registry_plans(const struct dialect *dialect)
 {
     size_t i = 0;
 
-    CHECK(pthread_once(&plans_once, compile_all) == 0);
+    make_once();
     while (i < DIALECT_COUNT && dialects[i] != dialect) {
         i++;
     }

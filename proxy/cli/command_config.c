@@ -7,24 +7,7 @@
 
 const char *const *command_families(void)
 {
-    enum { FAMILY_LIMIT = 64 };
-    static const char *families[FAMILY_LIMIT + 1];
-    size_t count = 0;
-
-    for (const struct dialect *const *dialect = dialects; *dialect != NULL; dialect++) {
-        const char *family = (*dialect)->family;
-        bool known = *family == '\0'; /* of the dialect of unclaimed paths */
-
-        for (size_t i = 0; i < count; i++) {
-            known = known || strcmp(families[i], family) == 0;
-        }
-        if (!known) {
-            CHECK(count < FAMILY_LIMIT);
-            families[count++] = family;
-        }
-    }
-    families[count] = NULL;
-    return families;
+    return registry_families();
 }
 
 /* Where data files lie as seen from the program: as installed, then as built. */

@@ -1,5 +1,6 @@
 #include "proxy/engine/forward.h"
 
+#include "filters/registry.h"
 #include "proxy/engine/worker.h"
 
 #include <stdlib.h>
@@ -110,9 +111,8 @@ static void put_fields(struct text *out, const struct exchange *exchange,
 static void put_credential(struct text *out, const struct exchange *exchange)
 {
     const struct config_provider *provider = exchange->origin->provider;
-    const struct dialect *shape = exchange->dialect->credential_field != NULL
-                                      ? exchange->dialect
-                                      : exchange->origin->shape;
+    const struct dialect_family family =
+        registry_credential(provider->dialects, exchange->dialect);
     const char *field = provider->credential_field;
     const char *prefix = "";
 
@@ -120,8 +120,8 @@ static void put_credential(struct text *out, const struct exchange *exchange)
         return;
     }
     if (field == NULL) {
-        field = shape->credential_field;
-        prefix = shape->credential_prefix;
+        field = family.credential_field;
+        prefix = family.credential_prefix;
     } else if (strcasecmp(field, "authorization") == 0) {
         prefix = "Bearer ";
     }

@@ -22,10 +22,11 @@ static struct origin *origin_named(struct view *view, struct span name)
     return NULL;
 }
 
-static void route_unknown(struct route *route, struct origin *origin)
+static void route_unknown(struct route *route, struct origin *origin,
+                          enum method method, struct span path)
 {
     route->origin = origin;
-    route->dialect = registry_unknown(&route->row);
+    route->dialect = registry_unclaimed(method, path, &route->row);
 }
 
 /* A path under a provider's name; `path` and `target` are without that prefix. */
@@ -40,7 +41,7 @@ static enum fault route_within(struct origin *origin, enum method method,
         route->origin = origin;
         return FAULT_NONE;
     }
-    route_unknown(route, origin);
+    route_unknown(route, origin, method, path);
     return origin->provider->unknown_paths == UNKNOWN_RELAY ? FAULT_NONE
                                                             : FAULT_UNKNOWN_PATH;
 }
@@ -69,7 +70,7 @@ static enum fault route_default(struct view *view, enum method method, struct sp
             relays = &view->origins[i];
         }
     }
-    route_unknown(route, relays);
+    route_unknown(route, relays, method, path);
     return relays == NULL ? FAULT_NO_ROUTE : FAULT_NONE;
 }
 
