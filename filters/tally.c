@@ -27,12 +27,13 @@ static bool read_dollars(struct span number, uint64_t *nano)
 
 /* What a value of this tag is called in the tally, and its number; false if the value is
  * no legal number there. */
-static bool read_number(const struct scan_value *value, enum count *count,
+static bool read_number(const struct scan_value *value, bool quoted, enum count *count,
                         uint64_t *number)
 {
     const uint64_t ticks_per_nano = 10;
 
-    if (value->type != SCAN_NUMBER || value->cut) {
+    if ((value->type != SCAN_NUMBER && !(value->type == SCAN_STRING && quoted)) ||
+        value->cut) {
         return false;
     }
     if (*count == COUNT_COST) {
@@ -88,8 +89,106 @@ static void put_number(struct tallier *tallier, enum merge merge, enum count cou
     tallier->now |= bit;
 }
 
-void tallier_value(struct tallier *tallier, enum merge merge,
-                   const struct scan_value *value)
+/* ---- lists and sums ----------------------------------------------------------------- */
+
+struct list_row {
+    unsigned list;
+    struct span name;
+    enum count count;
+};
+
+static const struct list_row list_rows[] = {
+    { LIST_INPUT, { "text", 4 }, COUNT_INPUT_TEXT },
+    { LIST_INPUT, { "audio", 5 }, COUNT_INPUT_AUDIO },
+    { LIST_INPUT, { "image", 5 }, COUNT_INPUT_IMAGE },
+    { LIST_INPUT, { "video", 5 }, COUNT_INPUT_VIDEO },
+    { LIST_INPUT, { "document", 8 }, COUNT_INPUT_DOCUMENT },
+    { LIST_OUTPUT, { "audio", 5 }, COUNT_OUTPUT_AUDIO },
+    { LIST_OUTPUT, { "image", 5 }, COUNT_OUTPUT_IMAGE },
+    { LIST_LIFETIME, { "5m", 2 }, COUNT_WRITE_5M },
+    { LIST_LIFETIME, { "1h", 2 }, COUNT_WRITE_1H },
+};
+
+/* Adds to a count of the current event; the first number replaces an earlier event's. */
+static void add_number(struct tallier *tallier, enum count count, uint64_t number)
+{
+    struct tally *tally = &tallier->tally;
+    uint32_t bit = UINT32_C(1) << count;
+
+    replace_once(tallier);
+    if ((tallier->now & bit) != 0 &&
+        __builtin_add_overflow(tally->value[count], number, &number)) {
+        number = INT64_MAX;
+    }
+    tally->value[count] = number;
+    tally->seen |= bit;
+    tallier->now |= bit;
+}
+
+static void name_element(struct tallier *tallier, struct span name)
+{
+    for (size_t i = 0; i < sizeof(list_rows) / sizeof(list_rows[0]); i++) {
+        const struct list_row *row = &list_rows[i];
+
+        if (row->list == tallier->list + (unsigned)LIST_INPUT &&
+            span_equal_nocase(row->name, name)) {
+            tallier->list_name = (uint8_t)row->count;
+        }
+    }
+}
+
+static void list_value(struct tallier *tallier, const struct scan_value *value)
+{
+    enum count none = COUNT_USAGE;
+
+    if (value->tag == LIST_NAME) {
+        if (value->type == SCAN_STRING) {
+            name_element(tallier, value->text);
+        }
+    } else if (value->tag == LIST_NUMBER) {
+        tallier->list_numbered |=
+            read_number(value, tallier->quoted, &none, &tallier->list_number);
+    } else if (value->type == SCAN_OBJECT) {
+        tallier->list = (uint8_t)(value->tag - LIST_INPUT);
+        tallier->list_name = 0;
+        tallier->list_numbered = false;
+    } else if (value->type == SCAN_END && tallier->list_name != 0 &&
+               tallier->list_numbered) {
+        add_number(tallier, (enum count)tallier->list_name, tallier->list_number);
+    }
+}
+
+static void sum_value(struct tallier *tallier, const struct scan_value *value)
+{
+    enum count count = value->tag == SUM_INPUT ? COUNT_INPUT : COUNT_OUTPUT;
+    uint64_t number;
+
+    if (read_number(value, tallier->quoted, &count, &number)) {
+        add_number(tallier, count, number);
+    }
+}
+
+/* ---- values ------------------------------------------------------------------------- */
+
+void tallier_fields(struct tallier *tallier, const struct count_field *fields,
+                    const struct head *head)
+{
+    for (; fields != NULL && fields->name != NULL; fields++) {
+        for (size_t i = 0; i < head->field_count; i++) {
+            const struct field *field = &head->fields[i];
+            uint64_t number;
+
+            if (span_equal_nocase(field->name, span_text(fields->name)) &&
+                scan_count(field->value, &number)) {
+                tallier->tally.value[fields->count] = number;
+                tallier->tally.seen |= UINT32_C(1) << fields->count;
+            }
+        }
+    }
+}
+
+static void count_value(struct tallier *tallier, enum merge merge,
+                        const struct scan_value *value)
 {
     enum count count = (enum count)value->tag;
     uint64_t number;
@@ -103,7 +202,7 @@ void tallier_value(struct tallier *tallier, enum merge merge,
     if (value->type == SCAN_NULL || value->type == SCAN_END) {
         return;
     }
-    if (!read_number(value, &count, &number)) {
+    if (!read_number(value, tallier->quoted, &count, &number)) {
         /* Perplexity's cost is an object, whose total is a row of its own */
         if (count != COUNT_COST) {
             replace_once(tallier);
@@ -114,6 +213,18 @@ void tallier_value(struct tallier *tallier, enum merge merge,
     replace_once(tallier);
     tallier->tally.anomalous |= value->duplicate;
     put_number(tallier, merge, count, number);
+}
+
+void tallier_value(struct tallier *tallier, enum merge merge,
+                   const struct scan_value *value)
+{
+    if (value->tag < COUNTS) {
+        count_value(tallier, merge, value);
+    } else if (value->tag < SUM_INPUT) {
+        list_value(tallier, value);
+    } else {
+        sum_value(tallier, value);
+    }
 }
 
 static void believe_zeros(struct tallier *tallier)

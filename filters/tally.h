@@ -15,9 +15,19 @@ struct tallier {
     bool replace;   /* the current event's usage replaces what was there */
     bool replaced;
     bool input_now; /* the current event has a non-zero count of input */
+    bool quoted;    /* counts may be strings */
+    /* of the list element that is being read */
+    bool list_numbered;
+    uint8_t list;      /* which list: its tag less LIST_INPUT */
+    uint8_t list_name; /* what the number counts: an enum count, or 0 */
+    uint64_t list_number;
 };
 
-/* A value with a tag below COUNTS. */
+/* Counts out of a response's head. */
+void tallier_fields(struct tallier *tallier, const struct count_field *fields,
+                    const struct head *head);
+
+/* A value whose tag is a count, or of a list or sum of counts. */
 void tallier_value(struct tallier *tallier, enum merge merge,
                    const struct scan_value *value);
 

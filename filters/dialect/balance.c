@@ -70,3 +70,32 @@ void balance_reasoning(const struct tally *tally, uint64_t output, struct usage 
     }
     usage_set(usage, TOKENS_OUTPUT, output - reasoning);
 }
+
+static void back_up(struct tally *tally, enum count count, uint64_t number)
+{
+    tally->value[count] = number;
+    tally->seen |= UINT32_C(1) << count;
+}
+
+struct tally balance_backup(const struct tally *tally)
+{
+    struct tally backed = *tally;
+    uint64_t cache = 0;
+
+    if (!tally_has(tally, COUNT_OUTPUT) && tally_has(tally, COUNT_BACKUP_OUTPUT)) {
+        back_up(&backed, COUNT_OUTPUT, tally->value[COUNT_BACKUP_OUTPUT]);
+    }
+    if (tally_has(tally, COUNT_INPUT) || !tally_has(tally, COUNT_BACKUP_INPUT)) {
+        return backed;
+    }
+    if (tally_has(tally, COUNT_BACKUP_CACHED)) {
+        cache += tally->value[COUNT_BACKUP_CACHED];
+        back_up(&backed, COUNT_CACHED, tally->value[COUNT_BACKUP_CACHED]);
+    }
+    if (tally_has(tally, COUNT_BACKUP_CACHE_WRITE)) {
+        cache += tally->value[COUNT_BACKUP_CACHE_WRITE];
+        back_up(&backed, COUNT_CACHE_WRITE, tally->value[COUNT_BACKUP_CACHE_WRITE]);
+    }
+    back_up(&backed, COUNT_INPUT, tally->value[COUNT_BACKUP_INPUT] + cache);
+    return backed;
+}

@@ -14,6 +14,10 @@ void balance_searches(const struct tally *tally, struct usage *usage);
 /* Copies all modality counts; flags that cached and non-text input may overlap. */
 void balance_modality(const struct tally *tally, struct usage *usage);
 
+/* The tally with backup counts in place of the sides that it leaves out. Its COUNT_INPUT is
+ * then with the cache, as in OpenAI's shape. */
+struct tally balance_backup(const struct tally *tally);
+
 /* Splits a stated output into visible output and reasoning, which is inside it. */
 void balance_reasoning(const struct tally *tally, uint64_t output, struct usage *usage);
 
