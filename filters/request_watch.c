@@ -1,7 +1,10 @@
 #include "filters/clients.h"
+#include "filters/frame/multipart.h"
+#include "filters/pattern.h"
 #include "filters/registry.h"
 #include "filters/watch_pool.h"
 #include "proxy/http/media.h"
+#include "proxy/http/target.h"
 
 #include <stdlib.h>
 
@@ -25,13 +28,20 @@ struct request_watch {
     uint64_t text_bytes;
     enum fault fault; /* the first one; nothing is read after it */
     bool scanned;     /* there is a body to read */
+    bool form;        /* it is multipart/form-data */
+    bool path_model;  /* the path names the model, whatever the body says */
+    bool path_stream; /* the path asks for a stream, whatever the body says */
     bool declared;    /* Content-Type says JSON */
     bool begun;       /* a byte of the body came that is no white space */
     bool ended;
+    uint32_t form_facts; /* a bit per enum fact: a part said it */
     struct probe body, options;
     uint8_t claim_len;
     char claim[CLIENTS_USER_TAIL]; /* of a claim in the body that is being read */
-    struct scan scan;
+    union {
+        struct scan scan;
+        struct multipart multipart;
+    };
 };
 
 /* ---- claims ------------------------------------------------------------------------- */
@@ -143,10 +153,12 @@ static enum fault fact_seen(struct request_watch *watch, const struct scan_value
     case FACT_ROOT:
         return root_seen(watch, value);
     case FACT_MODEL:
-        return model_seen(facts, value);
+        return watch->path_model ? FAULT_NONE : model_seen(facts, value);
     case FACT_STREAM:
         facts->stream_said = true;
-        facts->stream = value->type == SCAN_TRUE;
+        if (value->type != SCAN_NULL) {
+            facts->stream = watch->path_stream || value->type == SCAN_TRUE;
+        }
         break;
     case FACT_STREAM_OPTIONS:
         options_seen(watch, value);
@@ -198,6 +210,51 @@ static void value_seen(void *self, const struct scan_value *value)
     }
 }
 
+/* ---- forms -------------------------------------------------------------------------- */
+
+/* A part as the JSON value that it stands for. */
+static struct scan_value value_of_part(enum fact fact,
+                                       const struct multipart_part *part)
+{
+    struct scan_value value = { .tag = fact,
+                                .type = SCAN_STRING,
+                                .text = part->value,
+                                .cut = part->bytes > part->value.len,
+                                .end =
+                                    part->bytes + 2 /* its quotes, if it had any */ };
+    uint64_t count;
+
+    if (span_equal_nocase(part->value, SPAN("true"))) {
+        value.type = SCAN_TRUE;
+    } else if (scan_count(part->value, &count)) {
+        value.type = SCAN_NUMBER;
+    }
+    if (fact == FACT_MODEL || fact == FACT_INPUT_TEXT) {
+        value.type = SCAN_STRING;
+    }
+    return value;
+}
+
+static void part_seen(void *self, const struct multipart_part *part)
+{
+    struct request_watch *watch = self;
+    const struct scan_path *row = watch->dialect->request;
+    struct scan_value value;
+    uint32_t bit;
+
+    while (row->path != NULL && !span_equal(span_text(row->path), part->name)) {
+        row++;
+    }
+    if (row->path == NULL || watch->fault != FAULT_NONE) {
+        return;
+    }
+    bit = UINT32_C(1) << row->tag;
+    value = value_of_part((enum fact)row->tag, part);
+    value.duplicate = (watch->form_facts & bit) != 0;
+    watch->form_facts |= bit;
+    value_seen(watch, &value);
+}
+
 /* ---- bytes -------------------------------------------------------------------------- */
 
 static bool probe_feed(struct probe *probe, uint64_t offset, struct span piece)
@@ -228,14 +285,10 @@ static void begin_body(struct request_watch *watch, struct span piece)
     }
 }
 
-static void read_piece(void *self, struct span piece)
+static void read_text(struct request_watch *watch, struct span piece)
 {
-    struct request_watch *watch = self;
     uint64_t offset = watch->scan.offset;
 
-    if (watch->out != NULL) {
-        watch->out(watch->out_self, piece);
-    }
     if (watch->fault == FAULT_NONE && watch->scanned && !watch->begun) {
         begin_body(watch, piece);
     }
@@ -248,6 +301,20 @@ static void read_piece(void *self, struct span piece)
     }
     watch->facts->body_empty = probe_feed(&watch->body, offset, piece);
     watch->facts->options_empty = probe_feed(&watch->options, offset, piece);
+}
+
+static void read_piece(void *self, struct span piece)
+{
+    struct request_watch *watch = self;
+
+    if (watch->out != NULL) {
+        watch->out(watch->out_self, piece);
+    }
+    if (watch->form) {
+        multipart_feed(&watch->multipart, piece, part_seen, watch);
+    } else {
+        read_text(watch, piece);
+    }
 }
 
 static void note_verdict(struct request_watch *watch, enum decode_verdict verdict)
@@ -296,11 +363,63 @@ static bool declares_json(const struct head *head)
     return type != NULL && media_of(type->value) == MEDIA_JSON;
 }
 
+/* "arn:aws:bedrock:...%2Fus.anthropic.claude-x" is named by what is behind its last slash:
+ * the rest says whose it is. */
+static struct span model_name(struct span model)
+{
+    if (span_starts(model, SPAN("arn:"))) {
+        for (size_t i = model.len; i >= 3; i--) {
+            if (span_equal(span_of(model.at + i - 3, 3), SPAN("%2F"))) {
+                return span_after(model, i);
+            }
+        }
+    }
+    return model;
+}
+
+/* What the path says, which was found good before. */
+static void read_path(struct request_watch *watch, const struct dialect_route *route,
+                      struct span raw)
+{
+    struct facts *facts = watch->facts;
+    char buffer[HEAD_TARGET_MAX];
+    struct target target;
+    struct span model;
+
+    watch->path_stream = (route->flags & ROUTE_STREAM) != 0;
+    facts->stream = (route->flags & (ROUTE_STREAM | ROUTE_STREAM_UNSAID)) != 0;
+    if (strchr(route->path, '{') == NULL ||
+        target_parse(raw, TARGET_ALLOW_ENCODED_SLASH, buffer, sizeof(buffer),
+                     &target) != FAULT_NONE ||
+        !pattern_matches(span_text(route->path), target.path, &model)) {
+        return;
+    }
+    model = model_name(model);
+    facts->model_cut = !text_store(facts->model, sizeof(facts->model), model);
+    watch->path_model = true;
+}
+
+static void begin_scan(struct request_watch *watch, const struct scan_plan *plan,
+                       const struct dialect_route *route, const struct head *head)
+{
+    const struct field *type = head_field(head, FIELD_CONTENT_TYPE);
+
+    if ((route->flags & ROUTE_MULTIPART) != 0 && type != NULL &&
+        media_of(type->value) == MEDIA_MULTIPART) {
+        watch->form = multipart_init(&watch->multipart, type->value);
+        return;
+    }
+    watch->scanned = true;
+    scan_init(&watch->scan, plan, SCAN_STRICT);
+    watch->declared = declares_json(head);
+}
+
 static bool open_decoder(struct request_watch *watch, const struct head *head)
 {
     const struct field *coding = head_field(head, FIELD_CONTENT_ENCODING);
 
-    if (!watch->scanned || coding == NULL || !decode_needed(coding->value)) {
+    if ((!watch->scanned && !watch->form) || coding == NULL ||
+        !decode_needed(coding->value)) {
         return true;
     }
     if (!decode_known(coding->value)) {
@@ -335,11 +454,9 @@ struct request_watch *request_watch_open(struct watch_pool *pool,
     watch->dialect = dialect;
     watch->facts = facts;
     watch->claims = claims;
-    watch->scanned =
-        plan != NULL && (route->flags & (ROUTE_NO_BODY | ROUTE_MULTIPART)) == 0;
-    if (watch->scanned) {
-        scan_init(&watch->scan, plan, SCAN_STRICT);
-        watch->declared = declares_json(head);
+    read_path(watch, route, head->target);
+    if (plan != NULL && (route->flags & ROUTE_NO_BODY) == 0) {
+        begin_scan(watch, plan, route, head);
     }
     return open_decoder(watch, head) ? watch : request_watch_close(watch);
 }

@@ -24,9 +24,19 @@ void lines_init(struct lines *lines)
     *lines = (struct lines){ .state = LINES_BETWEEN };
 }
 
+void lines_init_array(struct lines *lines)
+{
+    *lines = (struct lines){ .state = LINES_BETWEEN, .array = true };
+}
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\x1e';
+}
+
+static bool is_array_mark(char c)
+{
+    return c == '[' || c == ',' || c == ']';
 }
 
 static void pass_data(const struct feed *feed, const char *at)
@@ -101,7 +111,7 @@ static const char *read_between(struct feed *feed, const char *at)
 {
     struct lines *lines = feed->lines;
 
-    while (at < feed->end && is_space(*at)) {
+    while (at < feed->end && (is_space(*at) || (lines->array && is_array_mark(*at)))) {
         at++;
     }
     feed->from = at;

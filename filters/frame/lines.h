@@ -11,10 +11,14 @@
 
 #include "proxy/base/span.h"
 
+#include <stdbool.h>
+
 struct lines {
     uint64_t documents; /* ended so far */
     uint64_t depth;     /* open brackets */
     uint8_t state;
+    bool
+        array; /* the documents are the objects of an array, with commas between them */
 };
 
 struct lines_sink {
@@ -25,6 +29,10 @@ struct lines_sink {
 };
 
 void lines_init(struct lines *lines);
+
+/* For one array that streams past, as Gemini's: its objects are the documents. */
+void lines_init_array(struct lines *lines);
+
 void lines_feed(struct lines *lines, struct span piece, const struct lines_sink *sink,
                 void *self);
 
