@@ -2,7 +2,10 @@
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {
+    { METHOD_POST, "**/deployments/{*}/chat/completions", "chat", 0 }, /* Azure */
     { METHOD_POST, "**/chat/completions", "chat", 0 },
+    { METHOD_POST, "**/agents/completions", "chat", 0 }, /* Mistral */
+    { METHOD_POST, "/openai", "chat", 0 },               /* Pollinations */
     /* stored completions repeat a usage that was counted when they were made */
     { METHOD_GET, "**/chat/completions", "list", OPENAI_STORED },
     { METHOD_GET, "**/chat/completions/*", "retrieve", OPENAI_STORED },
@@ -12,7 +15,7 @@ static const struct dialect_route routes[] = {
     { .path = NULL },
 };
 
-static const struct scan_path request[] = {
+const struct scan_path openai_chat_request[] = {
     OPENAI_REQUEST,
     { "messages[].content", FACT_INPUT_TEXT, SCAN_MEASURED },
     { "messages[].content[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
@@ -24,12 +27,16 @@ static const struct scan_path request[] = {
     { .path = NULL },
 };
 
-static const struct scan_path response[] = {
+const struct scan_path openai_chat_response[] = {
     OPENAI_USAGE("usage"),
     /* Groq repeats its usage here, and leaves out the other if it was not asked for */
     OPENAI_USAGE("x_groq.usage"),
     /* Moonshot */
     OPENAI_USAGE("choices[].usage"),
+    /* llama.cpp, where the usage was not asked for; the cache stands beside prompt_n */
+    { "timings.prompt_n", COUNT_BACKUP_INPUT, SCAN_WHOLE },
+    { "timings.cache_n", COUNT_BACKUP_CACHED, SCAN_WHOLE },
+    { "timings.predicted_n", COUNT_BACKUP_OUTPUT, SCAN_WHOLE },
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "service_tier", SEEN_TIER, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
@@ -44,12 +51,12 @@ const struct dialect dialect_openai_chat = {
     .name = "openai.chat",
     .family = "openai",
     .routes = routes,
-    .request = request,
-    .response = response,
+    .request = openai_chat_request,
+    .response = openai_chat_response,
     .merge = MERGE_REPLACE,
     .usage_splice = true,
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
-    .balance = openai_balance,
+    .balance = openai_balance_backed,
     .refuse = openai_refuse,
 };

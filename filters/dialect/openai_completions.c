@@ -2,6 +2,7 @@
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {
+    { METHOD_POST, "**/deployments/{*}/completions", "text_completion", 0 }, /* Azure */
     { METHOD_POST, "**/completions", "text_completion", 0 },
     { .path = NULL },
 };

@@ -1,9 +1,14 @@
-/* POST /embeddings: input without output. */
-#include "filters/dialect/balance.h"
+/* POST /embeddings, and what else makes numbers of texts: input without output. */
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {
-    { METHOD_POST, "**/embeddings", "embeddings", 0 },
+    { METHOD_POST, "**/deployments/{*}/embeddings", "embeddings", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/embeddings", "embeddings", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/multimodalembeddings", "embeddings", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/contextualizedembeddings", "embeddings", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/pooling", "embeddings", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/rerank", "rerank", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/score", "score", ROUTE_INPUT_ONLY },
     { .path = NULL },
 };
 
@@ -12,6 +17,13 @@ static const struct scan_path request[] = {
     { "service_tier", FACT_SERVICE_TIER, SCAN_WHOLE },
     { "input", FACT_INPUT_TEXT, SCAN_MEASURED },
     { "input[]", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "input[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "query", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "documents[]", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "documents[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "text_1", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "text_2", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "text_2[]", FACT_INPUT_TEXT, SCAN_MEASURED },
     { .path = NULL },
 };
 
@@ -23,15 +35,6 @@ static const struct scan_path response[] = {
     { .path = NULL },
 };
 
-/* Voyage and Jina state only the total. */
-static void balance(const struct tally *tally, struct usage *usage)
-{
-    balance_class(tally, COUNT_TOTAL, TOKENS_INPUT, usage);
-    balance_class(tally, COUNT_INPUT, TOKENS_INPUT, usage);
-    balance_class(tally, COUNT_OUTPUT, TOKENS_OUTPUT, usage);
-    balance_modality(tally, usage);
-}
-
 const struct dialect dialect_openai_embeddings = {
     .name = "openai.embeddings",
     .family = "openai",
@@ -39,9 +42,8 @@ const struct dialect dialect_openai_embeddings = {
     .request = request,
     .response = response,
     .merge = MERGE_REPLACE,
-    .input_only = true,
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
-    .balance = balance,
+    .balance = openai_balance_input,
     .refuse = openai_refuse,
 };

@@ -4,6 +4,7 @@
 
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/responses", "chat", 0 },
+    { METHOD_POST, "**/decisions", "decide", 0 },
     { METHOD_POST, "**/responses/compact", "compact", 0 },
     { METHOD_POST, "**/responses/input_tokens", "count_tokens",
       ROUTE_FREE | ROUTE_NO_USAGE },

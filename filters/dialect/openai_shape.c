@@ -152,6 +152,21 @@ void openai_balance(const struct tally *tally, struct usage *usage)
     balance_output(&report, tally, usage);
 }
 
+void openai_balance_backed(const struct tally *tally, struct usage *usage)
+{
+    const struct tally backed = balance_backup(tally);
+
+    openai_balance(&backed, usage);
+}
+
+void openai_balance_input(const struct tally *tally, struct usage *usage)
+{
+    balance_class(tally, COUNT_TOTAL, TOKENS_INPUT, usage);
+    balance_class(tally, COUNT_INPUT, TOKENS_INPUT, usage);
+    balance_class(tally, COUNT_OUTPUT, TOKENS_OUTPUT, usage);
+    balance_modality(tally, usage);
+}
+
 /* ---- refusals ----------------------------------------------------------------------- */
 
 static struct span type_of(int status)

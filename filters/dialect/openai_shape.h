@@ -84,6 +84,9 @@
     { at ".tool_calls[].function.arguments", SEEN_TEXT, SCAN_MEASURED }
 /* clang-format on */
 
+/* The tables of the chat, for the same shape at other paths; path NULL at the end. */
+extern const struct scan_path openai_chat_request[], openai_chat_response[];
+
 /* Objects that a provider keeps: asking for them again costs nothing. */
 #define OPENAI_STORED (ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE)
 
@@ -104,6 +107,12 @@
  *
  * So the classes add up to the provider's own total wherever it states a possible one. */
 void openai_balance(const struct tally *tally, struct usage *usage);
+
+/* The same, with what llama.cpp's timings say where there is no usage. */
+void openai_balance_backed(const struct tally *tally, struct usage *usage);
+
+/* Input without output; Voyage and Jina state only the total. */
+void openai_balance_input(const struct tally *tally, struct usage *usage);
 
 /* {"error":{"message","type","param","code"}} and an x-request-id line. */
 void openai_refuse(const struct refusal *refusal, struct text *lines,
