@@ -9,7 +9,7 @@ static const struct dialect_route routes[] = {
     { .path = NULL },
 };
 
-static const struct scan_path request[] = {
+const struct scan_path anthropic_messages_request[] = {
     { "model", FACT_MODEL, SCAN_WHOLE },
     { "stream", FACT_STREAM, SCAN_WHOLE },
     { "max_tokens", FACT_MAX_OUTPUT, SCAN_WHOLE },
@@ -27,7 +27,7 @@ static const struct scan_path request[] = {
     { .path = NULL },
 };
 
-static const struct scan_path response[] = {
+const struct scan_path anthropic_messages_response[] = {
     { "type", SEEN_TYPE, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
     /* message_start */
@@ -48,7 +48,7 @@ static const struct scan_path response[] = {
     { .path = NULL },
 };
 
-static bool terminal(struct span type)
+bool anthropic_terminal(struct span type)
 {
     return span_equal(type, SPAN("message_stop"));
 }
@@ -57,12 +57,12 @@ const struct dialect dialect_anthropic_messages = {
     .name = "anthropic.messages",
     .family = "anthropic",
     .routes = routes,
-    .request = request,
-    .response = response,
+    .request = anthropic_messages_request,
+    .response = anthropic_messages_response,
     .merge = MERGE_FIELDS,
     .credential_field = "x-api-key",
     .credential_prefix = "",
-    .terminal = terminal,
+    .terminal = anthropic_terminal,
     .balance = anthropic_balance,
     .refuse = anthropic_refuse,
 };

@@ -19,6 +19,13 @@
     { at ".service_tier", SEEN_TIER, SCAN_WHOLE }
 /* clang-format on */
 
+/* The tables of messages, for the same shape at other paths; path NULL at the end. */
+extern const struct scan_path anthropic_messages_request[],
+    anthropic_messages_response[];
+
+/* Is this event the regular end of a stream? */
+bool anthropic_terminal(struct span type);
+
 /* Cache reads and writes stand beside input_tokens; thinking is inside output_tokens. */
 void anthropic_balance(const struct tally *tally, struct usage *usage);
 
