@@ -1,0 +1,145 @@
+/* POST /model/M/invoke and invoke-with-response-stream: bodies as the model's vendor made
+ * them, in a stream wrapped in base64. What a body leaves out, the response's head or the
+ * last chunk of a stream (invocation metrics) says. */
+#include "filters/dialect/anthropic_shape.h"
+#include "filters/dialect/balance.h"
+#include "filters/dialect/bedrock_shape.h"
+#include "filters/dialect/openai_shape.h"
+
+static const struct dialect_route routes[] = {
+    { METHOD_POST, "**/model/{*}/invoke", "chat", 0 },
+    { METHOD_POST, "**/model/{*}/invoke-with-response-stream", "chat", ROUTE_STREAM },
+    { .path = NULL },
+};
+
+static const struct count_field fields[] = {
+    { "x-amzn-bedrock-input-token-count", COUNT_BACKUP_INPUT },
+    { "x-amzn-bedrock-output-token-count", COUNT_BACKUP_OUTPUT },
+    { "x-amzn-bedrock-cache-read-input-token-count", COUNT_BACKUP_CACHED },
+    { "x-amzn-bedrock-cache-write-input-token-count", COUNT_BACKUP_CACHE_WRITE },
+    { .name = NULL },
+};
+
+static const struct scan_path request[] = {
+    { "max_tokens", FACT_MAX_OUTPUT, SCAN_WHOLE },
+    { "max_tokens_to_sample", FACT_MAX_OUTPUT, SCAN_WHOLE },
+    { "max_gen_len", FACT_MAX_OUTPUT, SCAN_WHOLE },
+    { "inferenceConfig.maxTokens", FACT_MAX_OUTPUT, SCAN_WHOLE },
+    { "inferenceConfig.max_new_tokens", FACT_MAX_OUTPUT, SCAN_WHOLE },
+    { "textGenerationConfig.maxTokenCount", FACT_MAX_OUTPUT, SCAN_WHOLE },
+    { "service_tier", FACT_SERVICE_TIER, SCAN_WHOLE },
+    { "metadata.user_id", FACT_USER, SCAN_PIECES },
+    { "prompt", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "inputText", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "message", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "texts[]", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "system", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "system[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].content", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].content[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].content[].thinking", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].content[].input", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "messages[].content[].content", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].content[].content[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
+    { .path = NULL },
+};
+
+static const struct scan_path response[] = {
+    { "bytes", SEEN_BYTES, SCAN_PIECES },
+    /* Claude */
+    ANTHROPIC_USAGE("message.usage"),
+    { "message.usage.output_tokens", COUNT_OUTPUT_START, SCAN_WHOLE },
+    { "message.model", SEEN_MODEL, SCAN_WHOLE },
+    ANTHROPIC_USAGE("usage"),
+    { "usage.output_tokens", COUNT_OUTPUT, SCAN_WHOLE },
+    { "type", SEEN_TYPE, SCAN_WHOLE },
+    { "delta.stop_reason", SEEN_FINISH, SCAN_WHOLE },
+    { "delta.text", SEEN_TEXT, SCAN_MEASURED },
+    { "delta.thinking", SEEN_TEXT, SCAN_MEASURED },
+    { "delta.partial_json", SEEN_TEXT, SCAN_MEASURED },
+    { "content[].text", SEEN_TEXT, SCAN_MEASURED },
+    { "content[].thinking", SEEN_TEXT, SCAN_MEASURED },
+    { "completion", SEEN_TEXT, SCAN_MEASURED },
+    /* OpenAI, DeepSeek, Qwen, Mistral */
+    { "usage.prompt_tokens", COUNT_ALL_INPUT, SCAN_WHOLE },
+    { "usage.prompt_tokens_details.cached_tokens", COUNT_CACHED, SCAN_WHOLE },
+    { "usage.completion_tokens", COUNT_OUTPUT, SCAN_WHOLE },
+    { "usage.completion_tokens_details.reasoning_tokens", COUNT_REASONING, SCAN_WHOLE },
+    { "usage.total_tokens", COUNT_TOTAL, SCAN_WHOLE },
+    { "choices[].finish_reason", SEEN_FINISH, SCAN_WHOLE },
+    OPENAI_CHAT_TEXT("choices[].delta"),
+    OPENAI_CHAT_TEXT("choices[].message"),
+    { "outputs[].text", SEEN_TEXT, SCAN_MEASURED },
+    { "outputs[].stop_reason", SEEN_FINISH, SCAN_WHOLE },
+    /* Nova */
+    BEDROCK_USAGE("usage"),
+    BEDROCK_USAGE("metadata.usage"),
+    { "messageStop.stopReason", SEEN_FINISH, SCAN_WHOLE },
+    { "contentBlockDelta.delta.text", SEEN_TEXT, SCAN_MEASURED },
+    { "output.message.content[].text", SEEN_TEXT, SCAN_MEASURED },
+    /* Llama */
+    { "prompt_token_count", COUNT_INPUT, SCAN_WHOLE },
+    { "generation_token_count", COUNT_OUTPUT, SCAN_WHOLE },
+    { "generation", SEEN_TEXT, SCAN_MEASURED },
+    { "stop_reason", SEEN_FINISH, SCAN_WHOLE },
+    /* Titan */
+    { "inputTextTokenCount", COUNT_INPUT, SCAN_WHOLE },
+    { "results[].tokenCount", SUM_OUTPUT, SCAN_WHOLE },
+    { "totalOutputTextTokenCount", COUNT_OUTPUT, SCAN_WHOLE },
+    { "results[].outputText", SEEN_TEXT, SCAN_MEASURED },
+    { "outputText", SEEN_TEXT, SCAN_MEASURED },
+    { "completionReason", SEEN_FINISH, SCAN_WHOLE },
+    /* Cohere, AI21 */
+    { "text", SEEN_TEXT, SCAN_MEASURED },
+    { "generations[].text", SEEN_TEXT, SCAN_MEASURED },
+    { "completions[].data.text", SEEN_TEXT, SCAN_MEASURED },
+    /* of all vendors */
+    { "model", SEEN_MODEL, SCAN_WHOLE },
+    { "error", SEEN_ERROR, SCAN_WHOLE },
+    { "embedding", SEEN_VECTOR, SCAN_WHOLE },
+    { "embeddings", SEEN_VECTOR, SCAN_WHOLE },
+    { "embeddingsByType", SEEN_VECTOR, SCAN_WHOLE },
+    { "amazon-bedrock-invocationMetrics.inputTokenCount", COUNT_BACKUP_INPUT,
+      SCAN_WHOLE },
+    { "amazon-bedrock-invocationMetrics.outputTokenCount", COUNT_BACKUP_OUTPUT,
+      SCAN_WHOLE },
+    { "amazon-bedrock-invocationMetrics.cacheReadInputTokenCount", COUNT_BACKUP_CACHED,
+      SCAN_WHOLE },
+    { "amazon-bedrock-invocationMetrics.cacheWriteInputTokenCount",
+      COUNT_BACKUP_CACHE_WRITE, SCAN_WHOLE },
+    { .path = NULL },
+};
+
+/* The cache stands inside the input in OpenAI's shape and in backups, else beside it. */
+static void balance(const struct tally *tally, struct usage *usage)
+{
+    struct tally backed = *tally;
+
+    if (tally_has(tally, COUNT_ALL_INPUT)) {
+        backed.value[COUNT_INPUT] = tally->value[COUNT_ALL_INPUT];
+        backed.seen |= UINT32_C(1) << COUNT_INPUT;
+    }
+    if (tally_has(tally, COUNT_INPUT) && !tally_has(tally, COUNT_ALL_INPUT)) {
+        backed = balance_backup(&backed);
+        anthropic_balance(&backed, usage);
+    } else {
+        backed = balance_backup(&backed);
+        openai_balance(&backed, usage);
+    }
+}
+
+const struct dialect dialect_bedrock_invoke = {
+    .name = "bedrock.invoke",
+    .family = "bedrock",
+    .routes = routes,
+    .request = request,
+    .response = response,
+    .fields = fields,
+    .merge = MERGE_FIELDS,
+    .credential_field = "authorization",
+    .credential_prefix = "Bearer ",
+    .terminal = anthropic_terminal,
+    .balance = balance,
+    .refuse = bedrock_refuse,
+};

@@ -1,0 +1,77 @@
+#include "filters/dialect/bedrock_shape.h"
+
+#include "filters/dialect/balance.h"
+
+static uint64_t count_of(const struct tally *tally, enum count count)
+{
+    return tally_has(tally, count) ? tally->value[count] : 0;
+}
+
+/* "openai.gpt-x", or "us.openai.gpt-x" of an inference profile. */
+static bool is_openai(const char *model)
+{
+    return model != NULL &&
+           (strncmp(model, "openai.", 7) == 0 || strstr(model, ".openai.") != NULL);
+}
+
+void bedrock_balance(const struct tally *tally, struct usage *usage)
+{
+    uint64_t input = count_of(tally, COUNT_INPUT);
+    uint64_t output = count_of(tally, COUNT_OUTPUT);
+    uint64_t total = count_of(tally, COUNT_TOTAL);
+    uint64_t cache = count_of(tally, COUNT_CACHED) + count_of(tally, COUNT_CACHE_WRITE);
+
+    if (cache > 0 && cache <= input && is_openai(tally->model)) {
+        input -= cache;
+        usage->flags |= USAGE_ANOMALY;
+    } else if (tally_has(tally, COUNT_TOTAL) && total != input + cache + output) {
+        usage->flags |= USAGE_ANOMALY;
+    }
+    if (tally_has(tally, COUNT_INPUT)) {
+        usage_set(usage, TOKENS_INPUT, input);
+    }
+    balance_class(tally, COUNT_CACHED, TOKENS_CACHE_READ, usage);
+    balance_class(tally, COUNT_CACHE_WRITE, TOKENS_CACHE_WRITE, usage);
+    balance_lifetime(tally, COUNT_WRITE_5M, LIFETIME_5M, usage);
+    balance_lifetime(tally, COUNT_WRITE_1H, LIFETIME_1H, usage);
+    balance_class(tally, COUNT_OUTPUT, TOKENS_OUTPUT, usage);
+}
+
+/* ---- refusals ----------------------------------------------------------------------- */
+
+static struct span exception_of(int status)
+{
+    switch (status) {
+    case 401:
+        return SPAN("UnrecognizedClientException");
+    case 403:
+        return SPAN("AccessDeniedException");
+    case 404:
+        return SPAN("ResourceNotFoundException");
+    case 429:
+        return SPAN("ThrottlingException");
+    case 408:
+    case 504:
+        return SPAN("ModelTimeoutException");
+    case 502:
+    case 503:
+        return SPAN("ServiceUnavailableException");
+    default:
+        return status >= 500 ? SPAN("InternalServerException")
+                             : SPAN("ValidationException");
+    }
+}
+
+void bedrock_refuse(const struct refusal *refusal, struct text *lines,
+                    struct text *body)
+{
+    text_put(lines, SPAN("x-amzn-errortype: "));
+    text_put(lines, exception_of(refusal->status));
+    text_put(lines, SPAN("\r\nx-amzn-requestid: "));
+    text_put(lines, refusal->id);
+    text_put(lines, SPAN("\r\n"));
+
+    text_put(body, SPAN("{\"message\":"));
+    text_put_json(body, refusal->words);
+    text_put(body, SPAN("}"));
+}
