@@ -1,0 +1,72 @@
+/* POST /v2/chat, as events; /v1/chat and /v1/generate, as lines of JSON. */
+#include "filters/dialect/cohere_shape.h"
+#include "filters/dialect/openai_shape.h"
+
+static const struct dialect_route routes[] = {
+    { METHOD_POST, "**/v2/chat", "chat", 0 },
+    { METHOD_POST, "**/v1/chat", "chat", 0 },
+    { METHOD_POST, "**/v1/generate", "text_completion", 0 },
+    { .path = NULL },
+};
+
+static const struct scan_path request[] = {
+    { "model", FACT_MODEL, SCAN_WHOLE },
+    { "stream", FACT_STREAM, SCAN_WHOLE },
+    { "max_tokens", FACT_MAX_OUTPUT, SCAN_WHOLE },
+    { "num_generations", FACT_CHOICES, SCAN_WHOLE },
+    { "messages[].content", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].content[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[].tool_calls", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "message", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "preamble", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "chat_history[].message", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "prompt", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "documents", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "tool_results", FACT_INPUT_JSON, SCAN_WHOLE },
+    { .path = NULL },
+};
+
+static const struct scan_path response[] = {
+    COHERE_USAGE("usage"),
+    COHERE_USAGE("delta.usage"),
+    COHERE_USAGE("meta"),
+    COHERE_USAGE("response.meta"),
+    { "model", SEEN_MODEL, SCAN_WHOLE },
+    { "type", SEEN_TYPE, SCAN_WHOLE },
+    { "event_type", SEEN_TYPE, SCAN_WHOLE },
+    { "is_finished", SEEN_END, SCAN_WHOLE },
+    { "delta.error", SEEN_ERROR, SCAN_WHOLE },
+    { "message.content[].text", SEEN_TEXT, SCAN_MEASURED },
+    { "message.content[].thinking", SEEN_TEXT, SCAN_MEASURED },
+    { "message.tool_plan", SEEN_TEXT, SCAN_MEASURED },
+    { "message.tool_calls[].function.arguments", SEEN_TEXT, SCAN_MEASURED },
+    { "delta.message.content.text", SEEN_TEXT, SCAN_MEASURED },
+    { "delta.message.content.thinking", SEEN_TEXT, SCAN_MEASURED },
+    { "delta.message.tool_plan", SEEN_TEXT, SCAN_MEASURED },
+    { "delta.message.tool_calls.function.arguments", SEEN_TEXT, SCAN_MEASURED },
+    { "text", SEEN_TEXT, SCAN_MEASURED },
+    { "generations[].text", SEEN_TEXT, SCAN_MEASURED },
+    { .path = NULL },
+};
+
+static bool terminal(struct span type)
+{
+    return span_equal(type, SPAN("message-end")) ||
+           span_equal(type, SPAN("stream-end"));
+}
+
+const struct dialect dialect_cohere_chat = {
+    .name = "cohere.chat",
+    .family = "cohere",
+    .routes = routes,
+    .request = request,
+    .response = response,
+    .merge = MERGE_REPLACE,
+    .several_texts = true,
+    .credential_field = "authorization",
+    .credential_prefix = "Bearer ",
+    .terminal = terminal,
+    .balance = openai_balance_backed,
+    .refuse = cohere_refuse,
+};
