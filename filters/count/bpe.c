@@ -20,24 +20,23 @@ static enum split_pattern encoding_pattern(enum encoding encoding)
 }
 
 /* 16 bytes, zeros from `limit` on. */
-static struct wide_key load_wide(const char *at, const char *limit)
+static inline struct wide_key load_wide(const char *at, const char *limit)
 {
     struct wide_key key = { 0, 0 };
     size_t len = (size_t)(limit - at);
 
-    memcpy(&key, at, len < sizeof(key) ? len : sizeof(key));
+    if (len >= sizeof(key)) {
+        memcpy(&key, at, sizeof(key));
+    } else {
+        memcpy(&key, at, len);
+    }
     key.low = le64toh(key.low);
     key.high = le64toh(key.high);
     return key;
 }
 
-/* The lowest `bytes` bytes of a word; 1 to 8. */
-static uint64_t low_bytes(uint64_t word, size_t bytes)
-{
-    return word & UINT64_MAX >> (64 - 8 * bytes);
-}
-
-static bool is_token(const struct ranks *ranks, struct span piece, const char *limit)
+static inline bool is_token(const struct ranks *ranks, struct span piece,
+                            const char *limit)
 {
     struct wide_key key;
     uint64_t mark = (uint64_t)piece.len << 56;
@@ -47,28 +46,30 @@ static bool is_token(const struct ranks *ranks, struct span piece, const char *l
     }
     key = load_wide(piece.at, limit);
     if (piece.len <= SHORT_TOKEN_MAX) {
-        return ranks_has_short(ranks, low_bytes(key.low, piece.len) | mark);
+        key.low &= ~(UINT64_MAX << 8 * piece.len);
+        return ranks_has_short(ranks, key.low | mark);
     }
-    key.high = piece.len == 8 ? 0 : low_bytes(key.high, piece.len - 8);
+    key.high &= ~(UINT64_MAX << 8 * (piece.len - 8));
     key.high |= mark;
     return ranks_has_wide(ranks, key);
 }
 
-/* The tokens of the pieces of a text. */
+/* The tokens of the pieces (at most PIECES) of a text. */
 static uint64_t count_pieces(const struct ranks *ranks, struct span text,
                              const uint32_t *ends, size_t pieces)
 {
+    struct span others[PIECES] __attribute__((uninitialized));
     const char *limit = text.at + text.len;
-    uint64_t count = 0;
-    size_t begin = 0;
+    size_t begin = 0, other = 0;
 
     for (size_t i = 0; i < pieces; i++) {
         struct span piece = span_of(text.at + begin, ends[i] - begin);
 
-        count += is_token(ranks, piece, limit) ? 1 : merge_count(ranks, piece);
+        others[other] = piece;
+        other += is_token(ranks, piece, limit) ? 0 : 1;
         begin = ends[i];
     }
-    return count;
+    return pieces - other + merge_count(ranks, others, other);
 }
 
 /* Counts pieces off the front of a text and drops them from it, as many as have an end

@@ -7,89 +7,166 @@
 
 enum {
     SMALL_MAX = 256, /* parts of a piece whose lowest rank is sought one by one */
+    LANES = 8,       /* such pieces that are worked on side by side */
+    BLOCK = 8,       /* parts that are looked at together */
     DEAD = INT32_MAX,
     NOWHERE = INT32_MAX,
 };
 
-/* A short piece. A part stays where its first token was. */
-struct small {
-    const struct ranks *ranks;
-    unsigned len;
+/* A short piece on its way. A part stays where its first token was. */
+struct lane {
+    unsigned len;           /* parts at the begin */
+    unsigned count;         /* parts now */
+    unsigned chosen;        /* the part that was just joined with its next */
     int32_t key[SMALL_MAX]; /* rank << 8 | part, for a part and the next; or DEAD */
     uint32_t token[SMALL_MAX];
     uint16_t next[SMALL_MAX];
     uint16_t previous[SMALL_MAX + 1];
 };
 
-static int32_t small_key(uint32_t rank, unsigned part)
+static int32_t lane_key(uint32_t rank, unsigned part)
 {
     return rank == RANK_NONE ? DEAD : (int32_t)(rank << 8 | part);
 }
 
-static void small_init(struct small *small, const struct ranks *ranks,
-                       struct span piece)
+static bool is_ascii(struct span text)
 {
-    unsigned last;
+    unsigned char all = 0;
 
-    small->ranks = ranks;
-    small->len = (unsigned)starts_of(ranks, piece, small->token);
-    last = small->len - 1;
-    for (unsigned i = 0; i < last; i++) {
-        small->next[i] = (uint16_t)(i + 1);
-        small->previous[i + 1] = (uint16_t)i;
-        small->key[i] =
-            small_key(ranks_join(ranks, small->token[i], small->token[i + 1]), i);
+    for (size_t i = 0; i < text.len; i++) {
+        all |= (unsigned char)text.at[i];
     }
-    small->key[last] = DEAD;
-    small->next[last] = (uint16_t)small->len;
+    return all < 0x80;
 }
 
-static int32_t small_lowest(const struct small *small)
+/* The tokens that ASCII begins as are its bytes. */
+static void lane_begin_ascii(struct lane *lane, const struct ranks *ranks,
+                             struct span piece)
 {
-    int32_t lowest = DEAD;
+    const unsigned char *bytes = (const unsigned char *)piece.at;
+    unsigned len = (unsigned)piece.len;
 
-    for (unsigned i = 0; i < small->len; i++) {
-        lowest = small->key[i] < lowest ? small->key[i] : lowest;
+    lane->len = len;
+    for (unsigned i = 0; i < len; i++) {
+        lane->token[i] = ranks->byte[bytes[i]];
     }
-    return lowest;
+    for (unsigned i = 0; i + 1 < len; i++) {
+        lane->key[i] =
+            lane_key(ranks->byte_pair[(size_t)bytes[i] << 8 | bytes[i + 1]], i);
+    }
 }
 
-/* Joins a part with the next, and looks up what the result joins with. */
-static void small_join(struct small *small, unsigned part, uint32_t joined)
+static void lane_begin_any(struct lane *lane, const struct ranks *ranks,
+                           struct span piece)
 {
-    unsigned gone = small->next[part], next = small->next[gone];
-    unsigned before = small->previous[part];
+    unsigned len = (unsigned)starts_of(ranks, piece, lane->token);
 
-    small->token[part] = joined;
-    small->key[gone] = DEAD;
-    small->next[part] = (uint16_t)next;
-    small->previous[next] = (uint16_t)part;
-    small->key[part] =
-        next == small->len
-            ? DEAD
-            : small_key(ranks_join(small->ranks, joined, small->token[next]), part);
+    lane->len = len;
+    for (unsigned i = 0; i + 1 < len; i++) {
+        lane->key[i] =
+            lane_key(ranks_join(ranks, lane->token[i], lane->token[i + 1]), i);
+    }
+}
+
+static void lane_begin(struct lane *lane, const struct ranks *ranks, struct span piece)
+{
+    if (is_ascii(piece)) {
+        lane_begin_ascii(lane, ranks, piece);
+    } else {
+        lane_begin_any(lane, ranks, piece);
+    }
+    lane->count = lane->len;
+    for (unsigned i = 0; i < lane->len; i++) {
+        lane->next[i] = (uint16_t)(i + 1);
+        lane->previous[i + 1] = (uint16_t)i;
+    }
+    for (unsigned i = lane->len - 1; i == lane->len - 1 || i % BLOCK != 0; i++) {
+        lane->key[i] = DEAD;
+    }
+}
+
+/* Four keys. */
+struct keys {
+    int32_t at __attribute__((vector_size(16)));
+};
+
+static struct keys keys_load(const int32_t *from)
+{
+    struct keys keys;
+
+    memcpy(&keys, from, sizeof(keys));
+    return keys;
+}
+
+static struct keys keys_lower(struct keys a, struct keys b)
+{
+    int32_t is_lower __attribute__((vector_size(16))) = a.at < b.at;
+
+    return (struct keys){ (a.at & is_lower) | (b.at & ~is_lower) };
+}
+
+static int32_t lane_lowest(const struct lane *lane)
+{
+    struct keys low = keys_load(lane->key), high = keys_load(lane->key + BLOCK / 2);
+    int32_t a, b;
+
+    for (unsigned i = BLOCK; i < lane->len; i += BLOCK) {
+        low = keys_lower(low, keys_load(lane->key + i));
+        high = keys_lower(high, keys_load(lane->key + i + BLOCK / 2));
+    }
+    low = keys_lower(low, high);
+    a = low.at[0] < low.at[1] ? low.at[0] : low.at[1];
+    b = low.at[2] < low.at[3] ? low.at[2] : low.at[3];
+    return a < b ? a : b;
+}
+
+/* Joins the two parts of the lowest rank, if there are two that can be joined. */
+static bool lane_join(struct lane *lane, const struct ranks *ranks)
+{
+    int32_t lowest = lane_lowest(lane);
+    unsigned part = (unsigned)lowest & 0xff, gone, next;
+
+    if (lowest == DEAD) {
+        return false;
+    }
+    gone = lane->next[part];
+    next = lane->next[gone];
+    lane->token[part] = (uint32_t)lowest >> 8;
+    lane->key[gone] = DEAD;
+    lane->next[part] = (uint16_t)next;
+    lane->previous[next] = (uint16_t)part;
+    lane->chosen = part;
+    lane->count--;
+    if (next < lane->len) {
+        ranks_expect(ranks, lane->token[part], lane->token[next]);
+    }
     if (part > 0) {
-        small->key[before] = small_key(
-            ranks_join(small->ranks, small->token[before], joined), before);
+        ranks_expect(ranks, lane->token[lane->previous[part]], lane->token[part]);
     }
+    return true;
 }
 
-static size_t small_count(const struct ranks *ranks, struct span piece)
+/* Looks up what the new part joins with. */
+static void lane_look(struct lane *lane, const struct ranks *ranks)
 {
-    struct small small __attribute__((uninitialized));
-    size_t count;
-    int32_t lowest;
+    unsigned part = lane->chosen, next = lane->next[part];
+    unsigned before = lane->previous[part];
+    uint32_t token = lane->token[part];
 
-    small_init(&small, ranks, piece);
-    count = small.len;
-    lowest = small_lowest(&small);
-    while (lowest != DEAD) {
-        small_join(&small, (unsigned)lowest & 0xff, (uint32_t)lowest >> 8);
-        count--;
-        lowest = small_lowest(&small);
+    lane->key[part] = next < lane->len
+                          ? lane_key(ranks_join(ranks, token, lane->token[next]), part)
+                          : DEAD;
+    if (part > 0) {
+        lane->key[before] =
+            lane_key(ranks_join(ranks, lane->token[before], token), before);
     }
-    return count;
 }
+
+/* The pieces that are waiting for a lane. */
+struct queue {
+    const struct span *pieces;
+    size_t len;
+};
 
 struct part {
     uint32_t token;
@@ -214,8 +291,50 @@ static size_t large_count(const struct ranks *ranks, struct span piece)
     return count;
 }
 
-size_t merge_count(const struct ranks *ranks, struct span piece)
+/* The next short piece; long ones are counted on the way. */
+static bool next_short(struct queue *queue, const struct ranks *ranks,
+                       struct span *piece, size_t *count)
 {
-    return piece.len <= SMALL_MAX ? small_count(ranks, piece)
-                                  : large_count(ranks, piece);
+    while (queue->len > 0) {
+        *piece = *queue->pieces++;
+        queue->len--;
+        if (piece->len <= SMALL_MAX) {
+            return true;
+        }
+        *count += large_count(ranks, *piece);
+    }
+    return false;
+}
+
+/* Nearly all time goes into waiting for memory, so several pieces wait together. */
+size_t merge_count(const struct ranks *ranks, const struct span *pieces, size_t len)
+{
+    struct lane lanes[LANES] __attribute__((uninitialized));
+    struct lane *busy[LANES];
+    struct queue queue = { pieces, len };
+    struct span piece;
+    size_t count = 0, lane = 0;
+
+    while (lane < LANES && next_short(&queue, ranks, &piece, &count)) {
+        busy[lane] = &lanes[lane];
+        lane_begin(busy[lane++], ranks, piece);
+    }
+    for (size_t in_use = lane; in_use > 0;) {
+        for (lane = 0; lane < in_use;) {
+            if (lane_join(busy[lane], ranks)) {
+                lane++;
+                continue;
+            }
+            count += busy[lane]->count;
+            if (next_short(&queue, ranks, &piece, &count)) {
+                lane_begin(busy[lane], ranks, piece);
+            } else {
+                busy[lane] = busy[--in_use];
+            }
+        }
+        for (lane = 0; lane < in_use; lane++) {
+            lane_look(busy[lane], ranks);
+        }
+    }
+    return count;
 }

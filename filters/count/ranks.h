@@ -104,4 +104,13 @@ static inline uint32_t ranks_join(const struct ranks *ranks, uint32_t left,
     return (uint32_t)found & RANK_NONE;
 }
 
+/* Says that ranks_join() will be asked soon. */
+static inline void ranks_expect(const struct ranks *ranks, uint32_t left,
+                                uint32_t right)
+{
+    uint64_t key = (uint64_t)left << RANK_BITS | right;
+
+    __builtin_prefetch(&ranks->pairs[ranks_hash(key, ranks->pair_shift)]);
+}
+
 #endif

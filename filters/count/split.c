@@ -295,8 +295,7 @@ static size_t o200k_end(struct scanner *scanner, size_t at)
 /* An apostrophe may begin a contraction. */
 static inline bool is_word_begin(unsigned char byte)
 {
-    return byte < 0x80 && byte != '\'' &&
-           is_in(ascii_class(byte), LETTERS | PREFIXES);
+    return byte < 0x80 && byte != '\'' && is_in(ascii_class(byte), LETTERS | PREFIXES);
 }
 
 /* A bit per byte: is it between two others, which are ASCII? */
@@ -347,7 +346,8 @@ static size_t ascii_word_end(const struct scanner *scanner, size_t at, bool by_c
 
 #endif
 
-static size_t piece_end(enum split_pattern pattern, struct scanner *scanner, size_t at)
+static inline size_t piece_end(enum split_pattern pattern, struct scanner *scanner,
+                               size_t at)
 {
     size_t end = ascii_word_end(scanner, at, pattern == SPLIT_O200K);
 
@@ -357,8 +357,8 @@ static size_t piece_end(enum split_pattern pattern, struct scanner *scanner, siz
     return pattern == SPLIT_O200K ? o200k_end(scanner, at) : cl100k_end(scanner, at);
 }
 
-size_t split_text(enum split_pattern pattern, struct span text, enum split_more more,
-                  uint32_t *ends, size_t max)
+static inline size_t split(enum split_pattern pattern, struct span text,
+                           enum split_more more, uint32_t *ends, size_t max)
 {
     struct scanner scanner = { .text = (const unsigned char *)text.at,
                                .len = text.len };
@@ -372,4 +372,11 @@ size_t split_text(enum split_pattern pattern, struct span text, enum split_more 
         ends[count] = (uint32_t)at;
     }
     return count;
+}
+
+size_t split_text(enum split_pattern pattern, struct span text, enum split_more more,
+                  uint32_t *ends, size_t max)
+{
+    return pattern == SPLIT_O200K ? split(SPLIT_O200K, text, more, ends, max)
+                                  : split(SPLIT_CL100K, text, more, ends, max);
 }
