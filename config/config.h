@@ -69,6 +69,70 @@ struct config_team {
     const char *const *callers; /* NULL at the end */
 };
 
+/* What a quota has one counter for each of. */
+enum config_quota_each {
+    EACH_ALL, /* one counter for all calls */
+    EACH_CALLER,
+    EACH_TEAM,
+    EACH_KEY,
+    EACH_SESSION,
+    EACH_MODEL
+};
+
+enum config_quota_over { OVER_REFUSE, OVER_WARN, OVER_SHADOW };
+
+enum config_limit_unit {
+    LIMIT_TOKENS, /* of all classes */
+    LIMIT_INPUT,  /* cached ones included */
+    LIMIT_OUTPUT, /* hidden ones included */
+    LIMIT_NANOUSD,
+    LIMIT_REQUESTS,
+    LIMIT_CONCURRENT /* exchanges open at once */
+};
+
+/* So far below 2^64 that sums of limits and reservations stay below it, too. */
+#define LIMIT_MOST (UINT64_C(1) << 60)
+
+struct config_limit {
+    const char *text; /* as written: "20M tokens" */
+    uint64_t amount;  /* 0: the value was a mistake */
+    enum config_limit_unit unit;
+};
+
+enum config_period_unit {
+    PERIOD_NONE, /* of a limit of concurrent calls */
+    PERIOD_MINUTE,
+    PERIOD_HOUR,
+    PERIOD_DAY,
+    PERIOD_WEEK, /* from Monday */
+    PERIOD_MONTH,
+    PERIOD_ROLLING
+};
+
+struct config_period {
+    const char *text; /* as written: "day"; NULL: none */
+    enum config_period_unit unit;
+    uint32_t rolling_s; /* of PERIOD_ROLLING */
+};
+
+/* Quotas that one call may count in, at most. */
+enum { QUOTAS_MET_MAX = 16 };
+
+/* A policy of who may spend how much. NULL in `for`: any. */
+struct config_quota {
+    const char *name;
+    struct error_place place;
+    const char *team, *caller, *provider, *tool, *mode;
+    const char *model; /* a pattern: * stands for any characters */
+    enum config_quota_each each;
+    struct config_limit limit;
+    struct config_period period;
+    const char *timezone;    /* whose calendar; NULL: UTC */
+    const char *const *warn; /* shares such as "80%"; NULL: none, NULL at the end */
+    enum config_quota_over over;
+    const char *contact; /* whom a refused caller may ask; NULL: nobody named */
+};
+
 struct config_limits {
     uint64_t body_bytes;    /* of a request */
     uint64_t held_bytes;    /* of request bodies held for their facts, in all */
@@ -95,6 +159,8 @@ struct config {
     size_t provider_count;
     struct config_team *teams;
     size_t team_count;
+    struct config_quota *quotas; /* in the order of the file */
+    size_t quota_count;
     struct config_limits limits;
     uint32_t workers;       /* 0: one per processor */
     const char *prices;     /* file; NULL: the one installed with assay */

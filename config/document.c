@@ -21,6 +21,10 @@ static void put_kind(struct text *text, const struct field *field)
         [FIELD_ADDRESS] = "address",
         [FIELD_URL] = "URL",
         [FIELD_CREDENTIAL] = "credential",
+        [FIELD_LIMIT] = "limit",
+        [FIELD_PERIOD] = "period",
+        [FIELD_SHARE] = "percentage",
+        [FIELD_TIMEZONE] = "time zone",
         [FIELD_TEXTS] = "list of ",
         [FIELD_MAP] = "map",
         [FIELD_LIST] = "list of maps",
@@ -91,6 +95,11 @@ static const char markdown_head[] =
     "- **Durations** are `500ms`, `30s`, `5m`, `2h` or `1d`.\n"
     "- **Addresses** are numeric: `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`.\n"
     "- **Paths** that are not absolute are relative to the folder of this file.\n"
+    "- **Limits** of quotas are `20M tokens`, `5M input tokens`, `5M output tokens`, "
+    "`$500`,\n"
+    "  `600 requests` or `8 concurrent`; k, M and G are powers of 1000. **Periods** "
+    "are\n"
+    "  `minute`, `hour`, `day`, `week` (from Monday), `month` or `rolling 5h`.\n"
     "- **Names** are letters, digits and `. _ - @ +`.\n"
     "- **Secrets** never stand in the file: `env:NAME` reads the environment, "
     "`file:/path`\n"

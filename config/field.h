@@ -21,6 +21,10 @@ enum field_type {
     FIELD_ADDRESS,    /* struct config_address */
     FIELD_URL,        /* url and its parts in a struct config_provider */
     FIELD_CREDENTIAL, /* credential and secret in a struct config_provider */
+    FIELD_LIMIT,      /* struct config_limit */
+    FIELD_PERIOD,     /* struct config_period */
+    FIELD_SHARE,      /* const char *: "80%" */
+    FIELD_TIMEZONE,   /* const char *: a zone of the tz database */
     FIELD_TEXTS,      /* const char *const *, NULL at the end: a list of `element` */
     FIELD_MAP,        /* the members of `group`, in the same struct */
     FIELD_LIST,       /* an array of `group` structs, and a size_t at count_offset */
@@ -44,7 +48,7 @@ struct field {
     const char *without;      /* what happens when there is none, for the reference */
     uint64_t least, most;     /* of numbers, and of the elements of lists */
     const char *const *words; /* of FIELD_WORD; NULL at the end */
-    enum field_type element;  /* of FIELD_TEXTS: FIELD_TEXT or FIELD_NAME */
+    enum field_type element;  /* of FIELD_TEXTS: one that is a const char * */
     const struct field_group *group;
     const char *help; /* one line, no final stop */
 };

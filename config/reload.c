@@ -35,7 +35,11 @@ static bool same_value(enum field_type type, const char *old, const char *wanted
         return memcmp(old, wanted, sizeof(uint64_t)) == 0;
     case FIELD_WORD:
         return memcmp(old, wanted, sizeof(unsigned)) == 0;
-    case FIELD_ADDRESS: /* its text comes first */
+    case FIELD_ADDRESS: /* its text comes first, as in the next two */
+    case FIELD_LIMIT:
+    case FIELD_PERIOD:
+    case FIELD_SHARE:
+    case FIELD_TIMEZONE:
     case FIELD_TEXT:
     case FIELD_PATH:
     case FIELD_NAME:

@@ -20,12 +20,24 @@ enum {
 #define IN_CERTIFICATE(member) offsetof(struct config_certificate, member)
 #define IN_PROVIDER(member)    offsetof(struct config_provider, member)
 #define IN_TEAM(member)        offsetof(struct config_team, member)
+#define IN_QUOTA(member)       offsetof(struct config_quota, member)
 
 static const char *const abort_words[] = {
     [ABORT_DRAIN] = "drain", [ABORT_CANCEL] = "cancel", NULL
 };
 static const char *const unknown_words[] = {
     [UNKNOWN_DENY] = "deny", [UNKNOWN_RELAY] = "relay", NULL
+};
+
+static const char *const each_words[] = { [EACH_ALL] = "all",
+                                          [EACH_CALLER] = "caller",
+                                          [EACH_TEAM] = "team",
+                                          [EACH_KEY] = "key",
+                                          [EACH_SESSION] = "session",
+                                          [EACH_MODEL] = "model",
+                                          NULL };
+static const char *const over_words[] = {
+    [OVER_REFUSE] = "refuse", [OVER_WARN] = "warn", [OVER_SHADOW] = "shadow", NULL
 };
 
 static const struct field certificate_fields[] = {
@@ -282,6 +294,106 @@ static const struct field_group team_group = { .title = "teams.NAME",
                                                .name_offset = IN_TEAM(name),
                                                .place_offset = IN_TEAM(place) };
 
+static const struct field quota_for_fields[] = {
+    { .key = "team",
+      .type = FIELD_NAME,
+      .offset = IN_QUOTA(team),
+      .without = "any",
+      .help = "calls of this team" },
+    { .key = "caller",
+      .type = FIELD_NAME,
+      .offset = IN_QUOTA(caller),
+      .without = "any",
+      .help = "calls of this caller" },
+    { .key = "provider",
+      .type = FIELD_NAME,
+      .offset = IN_QUOTA(provider),
+      .without = "any",
+      .help = "calls that go to this provider" },
+    { .key = "model",
+      .type = FIELD_TEXT,
+      .offset = IN_QUOTA(model),
+      .without = "any",
+      .help = "calls that ask for this model; * stands for any characters" },
+    { .key = "tool",
+      .type = FIELD_NAME,
+      .offset = IN_QUOTA(tool),
+      .without = "any",
+      .help = "calls of this tool, by what it says of itself" },
+    { .key = "mode",
+      .type = FIELD_NAME,
+      .offset = IN_QUOTA(mode),
+      .without = "any",
+      .help = "interactive or headless, by what the tool says of itself" },
+    { 0 }
+};
+
+static const struct field_group quota_for_group = { .title = "quotas[].for",
+                                                    .fields = quota_for_fields };
+
+static const struct field quota_fields[] = {
+    { .key = "name",
+      .type = FIELD_NAME,
+      .required = true,
+      .offset = IN_QUOTA(name),
+      .help = "what refusals, metrics and reports call it; its counters stay with it" },
+    { .key = "for",
+      .type = FIELD_MAP,
+      .without = "every call",
+      .group = &quota_for_group,
+      .help = "which calls it counts: those that fit all of these" },
+    { .key = "each",
+      .type = FIELD_WORD,
+      .offset = IN_QUOTA(each),
+      .fallback = "all",
+      .words = each_words,
+      .help = "what has a counter of its own; all is one counter for all" },
+    { .key = "limit",
+      .type = FIELD_LIMIT,
+      .required = true,
+      .offset = IN_QUOTA(limit),
+      .help = "how much each counter may take up per period" },
+    { .key = "per",
+      .type = FIELD_PERIOD,
+      .offset = IN_QUOTA(period),
+      .without = "required, but for concurrent",
+      .help =
+          "when counters begin anew; a rolling period looks back, in steps of 1/20" },
+    { .key = "timezone",
+      .type = FIELD_TIMEZONE,
+      .offset = IN_QUOTA(timezone),
+      .without = "UTC",
+      .help = "whose calendar days, weeks and months are" },
+    { .key = "warn",
+      .type = FIELD_TEXTS,
+      .element = FIELD_SHARE,
+      .offset = IN_QUOTA(warn),
+      .without = "no warning",
+      .least = 1,
+      .most = 8,
+      .help =
+          "from these shares of the limit on, responses carry assay-quota-warning" },
+    { .key = "over",
+      .type = FIELD_WORD,
+      .offset = IN_QUOTA(over),
+      .fallback = "refuse",
+      .words = over_words,
+      .help = "a call would cross the limit: refuse it, let it pass with a warning, or "
+              "only count it" },
+    { .key = "contact",
+      .type = FIELD_TEXT,
+      .offset = IN_QUOTA(contact),
+      .without = "nobody",
+      .help = "whom a refused caller may ask: a refusal names it" },
+    { 0 }
+};
+
+static const struct field_group quota_group = { .title = "quotas[]",
+                                                .fields = quota_fields,
+                                                .size = sizeof(struct config_quota),
+                                                .name_offset = NO_OFFSET,
+                                                .place_offset = IN_QUOTA(place) };
+
 static const struct field limit_fields[] = {
     { .key = "body",
       .type = FIELD_SIZE,
@@ -448,6 +560,16 @@ static const struct field config_fields[] = {
       .most = 4096,
       .group = &team_group,
       .help = "by name: whose calls are whose" },
+    { .key = "quotas",
+      .type = FIELD_LIST,
+      .offset = IN_CONFIG(quotas),
+      .count_offset = IN_CONFIG(quota_count),
+      .without = "no quota",
+      .most = 256,
+      .group = &quota_group,
+      .help =
+          "who may spend how much; a call counts in every one that fits it, and the "
+          "tightest answers" },
     { .key = "limits",
       .type = FIELD_MAP,
       .group = &limit_group,

@@ -2,6 +2,7 @@
 
 #include "config/load.h"
 #include "config/nearest.h"
+#include "config/quota_rule.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -360,6 +361,7 @@ void config_validate(const struct config *config, const struct validation *valid
     check_admin(&checker);
     check_providers(&checker);
     check_teams(&checker);
+    quota_rules_validate(config, validation);
     check_limits(&checker);
     check_readable(&checker, &config->prices, whole_file(&checker));
     check_readable(&checker, &config->clients, whole_file(&checker));

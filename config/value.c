@@ -1,8 +1,10 @@
 #include "config/value.h"
 
 #include "config/address.h"
+#include "config/limit.h"
 #include "config/nearest.h"
 #include "config/quantity.h"
+#include "proxy/base/zone.h"
 
 /* Of a value in a mistake: it may be a page pasted by accident. */
 #define SHOWN "'%.60s'"
@@ -294,6 +296,65 @@ static void set_credential(const struct setting *setting)
     }
 }
 
+static const char *kept_text(const struct setting *setting)
+{
+    const char *copy = arena_copy(setting->reader->arena, span_text(setting->text)).at;
+
+    if (copy == NULL) {
+        refuse_memory(setting);
+    }
+    return copy;
+}
+
+static void set_limit(const struct setting *setting)
+{
+    struct config_limit limit = { .text = kept_text(setting) };
+
+    if (!limit_parse(span_text(setting->text), &limit)) {
+        refuse(setting,
+               "is not a limit, such as 20M tokens, 5M output tokens, 5M input "
+               "tokens, $500, 600 requests or 8 concurrent");
+        return;
+    }
+    *(struct config_limit *)member_of(setting) = limit;
+}
+
+static void set_period(const struct setting *setting)
+{
+    struct config_period period = { .text = kept_text(setting) };
+
+    if (!period_parse(span_text(setting->text), &period)) {
+        refuse(setting, "is not minute, hour, day, week, month or rolling and a time "
+                        "from 1m to 31d, such as rolling 5h");
+        return;
+    }
+    *(struct config_period *)member_of(setting) = period;
+}
+
+static void set_share(const struct setting *setting)
+{
+    uint32_t percent;
+
+    if (!share_parse(span_text(setting->text), &percent)) {
+        refuse(setting, "is not a percentage from 1% to 100%");
+        return;
+    }
+    set_string(setting, span_text(setting->text));
+}
+
+static void set_timezone(const struct setting *setting)
+{
+    struct zone *zone = zone_load(setting->text);
+
+    if (zone == NULL) {
+        refuse(setting, "is not a time zone that this machine knows (package tzdata), "
+                        "such as UTC or Europe/Berlin");
+        return;
+    }
+    zone_free(zone);
+    set_string(setting, span_text(setting->text));
+}
+
 void value_set(const struct value_reader *reader, const struct field *field,
                const char *text, struct error_place place, void *target)
 {
@@ -304,6 +365,8 @@ void value_set(const struct value_reader *reader, const struct field *field,
         [FIELD_COUNT] = set_count,       [FIELD_SIZE] = set_size,
         [FIELD_DURATION] = set_duration, [FIELD_ADDRESS] = set_address,
         [FIELD_URL] = set_url,           [FIELD_CREDENTIAL] = set_credential,
+        [FIELD_LIMIT] = set_limit,       [FIELD_PERIOD] = set_period,
+        [FIELD_SHARE] = set_share,       [FIELD_TIMEZONE] = set_timezone,
     };
     struct setting setting = { reader, field, text, place, target };
 
