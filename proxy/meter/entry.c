@@ -340,6 +340,8 @@ static void put_further(struct text *out, const struct entry *entry)
     put_ms_or_null(out, "ttft_ms", entry->ttft_us);
     put_ms_or_null(out, "overhead_ms", entry->overhead_us);
     put_number_or_null(out, "max_output", entry->max_output);
+    put_number_or_null(out, "reserved_input", entry->reserved_input);
+    put_number_or_null(out, "reserved_output", entry->reserved_output);
     put_number(out, "web_searches", entry->usage.web_searches);
     put_name(out, "reported_nanousd");
     if (entry->usage.reported_nanousd < 0) {

@@ -15,9 +15,11 @@ struct entry {
     uint64_t overhead_us; /* time that assay itself held the request head */
     uint64_t request_bytes;
     uint64_t response_bytes;
-    uint64_t events;      /* frames of a streamed response */
-    int64_t cost_nanousd; /* 0 where !priced */
-    uint64_t max_output;  /* the request's output limit; 0: none given */
+    uint64_t events;          /* frames of a streamed response */
+    int64_t cost_nanousd;     /* 0 where !priced */
+    uint64_t max_output;      /* the request's output limit; 0: none given */
+    uint64_t reserved_input;  /* tokens held in quotas before it was sent: estimated */
+    uint64_t reserved_output; /* the same: bounded by its output limit */
     struct usage usage;
     uint32_t retry;  /* which attempt the client says this is, from 0 */
     uint16_t status; /* what the client saw; 0: nothing */

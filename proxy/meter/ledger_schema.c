@@ -53,7 +53,7 @@ static const char create_view[] =
 #undef NUMBER
 #undef KNOWN
 
-static_assert(LEDGER_APPLICATION_ID == 1634956153 && LEDGER_SCHEMA == 1,
+static_assert(LEDGER_APPLICATION_ID == 1634956153 && LEDGER_SCHEMA == 2,
               "as in the statements below");
 
 const char *const ledger_schema[] = {
@@ -62,7 +62,18 @@ const char *const ledger_schema[] = {
     create_exchange,
     create_view,
     "PRAGMA application_id = 1634956153",
-    "PRAGMA user_version = 1",
+    "PRAGMA user_version = 2",
+    "COMMIT",
+    NULL,
+};
+
+const char *const ledger_schema_from_1[] = {
+    "BEGIN IMMEDIATE",
+    "ALTER TABLE exchange ADD COLUMN reserved_input INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE exchange ADD COLUMN reserved_output INTEGER NOT NULL DEFAULT 0",
+    "DROP VIEW exchanges",
+    create_view,
+    "PRAGMA user_version = 2",
     "COMMIT",
     NULL,
 };

@@ -33,11 +33,19 @@ static const char insert_label[] = "INSERT INTO label VALUES ("
 #undef WORD
 #undef MARK
 
+/* By name: a ledger that began with an older schema has later columns at its end. */
+#define NUMBER(name, field)            #name ", "
+#define KNOWN(name, value, known, bit) #name ", "
+static const char insert_exchange[] =
+    "INSERT OR IGNORE INTO exchange (id, label, lead_us, "
+#include "proxy/meter/ledger_column.def"
+#undef NUMBER
+#undef KNOWN
 #define NUMBER(name, field)            "?, "
 #define KNOWN(name, value, known, bit) "?, "
-static const char insert_exchange[] = "INSERT OR IGNORE INTO exchange VALUES (?, ?, ?, "
+    "cost_nanousd, reported_nanousd) VALUES (?, ?, ?, "
 #include "proxy/meter/ledger_column.def"
-                                      "?, ?)";
+    "?, ?)";
 #undef NUMBER
 #undef KNOWN
 
@@ -362,6 +370,7 @@ static bool open_writer(struct ledger_db *db, const char *path, struct error *er
     sqlite3_wal_hook(db->sqlite, note_log_pages, db);
     if (!run_all(db->sqlite, writer_settings) ||
         (version == 0 && !run_all(db->sqlite, ledger_schema)) ||
+        (version == 1 && !run_all(db->sqlite, ledger_schema_from_1)) ||
         !prepare(db->sqlite, "BEGIN IMMEDIATE", &db->begin) ||
         !prepare(db->sqlite, "COMMIT", &db->commit) ||
         !prepare(db->sqlite, "ROLLBACK", &db->rollback) ||
@@ -446,8 +455,10 @@ sqlite3 *ledger_db_read(const char *directory, struct error *error)
         sqlite3_close(sqlite);
         return NULL;
     }
-    if (version == 0) {
-        fail(error, path, "holds no ledger yet");
+    if (version < LEDGER_SCHEMA) {
+        fail(error, path,
+             version == 0 ? "holds no ledger yet"
+                          : "was written by an older version; 'assay run' updates it");
         sqlite3_close(sqlite);
         return NULL;
     }

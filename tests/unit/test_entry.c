@@ -123,7 +123,8 @@ static void test_json(void **state)
         "\"response_bytes\":34,\"tool_version\":null,\"agent\":null,\"retry\":0,"
         "\"fault\":null,\"service_tier\":null,\"events\":0,\"free\":false,"
         "\"drained\":false,\"flags\":[\"anomaly\",\"truncated\"],\"ttft_ms\":null,"
-        "\"overhead_ms\":null,\"max_output\":null,\"web_searches\":0,"
+        "\"overhead_ms\":null,\"max_output\":null,\"reserved_input\":null,"
+        "\"reserved_output\":null,\"web_searches\":0,"
         "\"reported_nanousd\":null}");
 }
 

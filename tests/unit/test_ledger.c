@@ -98,6 +98,8 @@ static void fill(struct entry *entry, uint64_t n)
     entry->duration_us = 1000 * n + 7;
     entry->ttfb_us = n;
     entry->request_bytes = 10 * n;
+    entry->reserved_input = 10 * n;
+    entry->reserved_output = 11 * n;
     entry->response_bytes = UINT64_MAX - 1; /* more than the ledger can hold */
     entry->retry = (uint32_t)n % 3;
     entry->status = 200;
@@ -390,9 +392,61 @@ static void test_newer_schema(void **state)
 
     (void)state;
     make_ledger(1);
-    row = query_sql(&sqlite, "PRAGMA user_version = 2");
+    row = query_sql(&sqlite, "PRAGMA user_version = 3");
     end_sql(sqlite, row);
-    must_not_open("newer version of assay (schema 2");
+    must_not_open("newer version of assay (schema 3");
+}
+
+/* Turns a ledger of today into one of schema 1. */
+static void make_older(void)
+{
+    static const char *const statements[] = {
+        "DROP VIEW exchanges",
+        "ALTER TABLE exchange DROP COLUMN reserved_input",
+        "ALTER TABLE exchange DROP COLUMN reserved_output",
+        "CREATE VIEW exchanges AS SELECT 1",
+        "PRAGMA user_version = 1",
+    };
+
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        sqlite3 *sqlite;
+        sqlite3_stmt *row = query_sql(&sqlite, statements[i]);
+
+        end_sql(sqlite, row);
+    }
+}
+
+static void test_older_schema(void **state)
+{
+    const struct ledger_query all = { 0 };
+    struct error error = { 0 };
+    struct journal *journal;
+    struct ledger *ledger;
+    sqlite3 *sqlite;
+    sqlite3_stmt *row;
+
+    (void)state;
+    make_ledger(1);
+    make_older();
+    assert_false(ledger_each(folder, &all, NULL, NULL, &error));
+    assert_non_null(strstr(error.entries[0].words, "older version"));
+    error_done(&error);
+
+    journal = must_open_journal(8);
+    ledger = must_open_ledger();
+    must_start(ledger, journal, NULL, NULL);
+    settle_some(journal, 2, 1);
+    ledger_close(ledger);
+    journal_close(journal);
+    row =
+        query_sql(&sqlite, "SELECT count(*), sum(reserved_input), sum(reserved_output),"
+                           " sum(request_bytes), sum(cost_nanousd) FROM exchanges");
+    assert_int_equal(sqlite3_column_int(row, 0), 2);
+    assert_int_equal(sqlite3_column_int(row, 1), 0 + 20);
+    assert_int_equal(sqlite3_column_int(row, 2), 0 + 22);
+    assert_int_equal(sqlite3_column_int(row, 3), 10 + 20);
+    assert_int_equal(sqlite3_column_int(row, 4), 1000 + 2000);
+    end_sql(sqlite, row);
 }
 
 static void test_foreign_database(void **state)
@@ -616,6 +670,7 @@ int main(void)
         IN_FOLDER(test_absurd_counts),
         IN_FOLDER(test_view),
         IN_FOLDER(test_newer_schema),
+        IN_FOLDER(test_older_schema),
         IN_FOLDER(test_foreign_database),
         IN_FOLDER(test_recovery_repeated),
         IN_FOLDER(test_kill),
