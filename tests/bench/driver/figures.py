@@ -25,6 +25,13 @@ def ratio(one, other):
     return one / other if one is not None and other else None
 
 
+def paired(runs, workload, target, other, read):
+    """The median of the rounds' ratios: what a machine whose load drifts says best."""
+    base = {run['round']: read(run) for run in of(runs, workload, other)}
+    found = [ratio(read(run), base.get(run['round'])) for run in of(runs, workload, target)]
+    return statistics.median(x for x in found if x) if any(found) else None
+
+
 def cpu(run):
     """Microseconds of the proxy's CPU time per request or event."""
     return run.get('cpu_us_chunk' if run['unit'] == 'event' else 'cpu_us_req')

@@ -57,7 +57,7 @@ class Verdict(NamedTuple):
     def word(self):
         if self.mine <= self.limit:
             return 'met'
-        return 'in the noise' if self.mine <= self.limit * NOISE else 'MISSED'
+        return 'within 15 %' if self.mine <= self.limit * NOISE else 'MISSED'
 
 
 def figure_of(goal, runs, target):

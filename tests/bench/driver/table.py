@@ -1,7 +1,7 @@
 """Results as Markdown."""
 
 import figures
-from workloads import WORKLOADS
+from workloads import STREAMS, WORKLOADS
 
 ORDER = ('direct', 'relay', 'nginx', 'haproxy', 'assay', 'assay-quiet')
 
@@ -25,16 +25,16 @@ def workload_row(runs, name, target):
     def best(read, of=target):
         return figures.best(runs, name, of, read)
 
-    def median(read, of=target):
-        return figures.median(runs, name, of, read)
+    def median(read):
+        return figures.median(runs, name, target, read)
 
     mine = figures.of(runs, name, target)
     return [target, pair(best(figures.cpu), median(figures.cpu)),
             pair(figures.ratio(best(figures.cpu), best(figures.cpu, 'nginx')),
-                 figures.ratio(median(figures.cpu), median(figures.cpu, 'nginx')), 2),
+                 figures.paired(runs, name, target, 'nginx', figures.cpu), 2),
             number(max(run['rps'] for run in mine), 0),
             pair(best(figures.delay), median(figures.delay), 0),
-            number(median(figures.stream_kib)) if WORKLOADS[name].unit == 'event' else '-',
+            number(median(figures.stream_kib)) if STREAMS in WORKLOADS[name].arguments else '-',
             number(best(figures.idle_mib)), number(best(figures.ready_ms), 0),
             str(sum(run['all_errors'] for run in mine)), str(len(mine))]
 
@@ -43,7 +43,7 @@ def of_workload(runs, name):
     workload = WORKLOADS[name]
     rows = [workload_row(runs, name, target) for target in ORDER
             if figures.of(runs, name, target)]
-    head = ['', 'CPU us/%s best (median)' % workload.unit, 'x nginx', 'requests/s',
+    head = ['', 'CPU us/%s best (median)' % workload.unit, 'x nginx (paired)', 'requests/s',
             'p50 us', 'KiB/stream', 'idle MiB', 'ready ms', 'errors', 'runs']
     return '%s: %s\n\n%s' % (name, workload.what, render(head, rows))
 
