@@ -1,5 +1,6 @@
 /* POST /v1/conversations: turns that Mistral keeps. What connectors put in front of the model
  * is counted beside the prompt. */
+#include "filters/dialect/mistral_shape.h"
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {
@@ -64,20 +65,6 @@ static void balance(const struct tally *tally, struct usage *usage)
     openai_balance(&whole, usage);
 }
 
-/* {"object":"error","message","type","code"} */
-static void refuse(const struct refusal *refusal, struct text *lines, struct text *body)
-{
-    (void)lines;
-    text_put(body, SPAN("{\"object\":\"error\",\"message\":"));
-    text_put_json(body, refusal->words);
-    text_put(body, refusal->status >= 500
-                       ? SPAN(",\"type\":\"internal_error\"")
-                       : SPAN(",\"type\":\"invalid_request_error\""));
-    text_put(body, SPAN(",\"param\":null,\"code\":"));
-    text_put_json(body, span_text(fault_row(refusal->fault)->name));
-    text_put(body, SPAN("}"));
-}
-
 const struct dialect dialect_mistral_conversations = {
     .name = "mistral.conversations",
     .family = "mistral",
@@ -89,5 +76,5 @@ const struct dialect dialect_mistral_conversations = {
     .credential_prefix = "Bearer ",
     .terminal = terminal,
     .balance = balance,
-    .refuse = refuse,
+    .refuse = mistral_refuse,
 };

@@ -4,8 +4,7 @@
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/deployments/{*}/chat/completions", "chat", 0 }, /* Azure */
     { METHOD_POST, "**/chat/completions", "chat", 0 },
-    { METHOD_POST, "**/agents/completions", "chat", 0 }, /* Mistral */
-    { METHOD_POST, "/openai", "chat", 0 },               /* Pollinations */
+    { METHOD_POST, "/openai", "chat", 0 }, /* Pollinations */
     /* stored completions repeat a usage that was counted when they were made */
     { METHOD_GET, "**/chat/completions", "list", OPENAI_STORED },
     { METHOD_GET, "**/chat/completions/*", "retrieve", OPENAI_STORED },

@@ -70,7 +70,7 @@ static const struct api {
     { "gemini.generate", "gemini.generate" },
     { "gemini.interactions", "gemini.interactions" },
     { "groq.chat", "openai.chat" },
-    { "mistral.chat", "openai.chat" },
+    { "mistral.chat", "mistral.chat" },
     { "mistral.embeddings", "openai.embeddings" },
     { "ollama.chat", "ollama.chat" },
     { "ollama.embed", "ollama.embed" },
