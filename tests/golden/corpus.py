@@ -9,12 +9,28 @@ import zlib
 
 from proxy import shared
 
-# The APIs whose tokens must be counted exactly, and the provider that each case goes to.
-METERED = {'openai.chat', 'openai.completions', 'openai.responses', 'openai.embeddings',
-           'anthropic.messages'}
-OPENAI_SHAPED = {'groq.chat', 'mistral.chat', 'mistral.embeddings', 'writer.chat'}
-SPLICED = {'openai.chat', 'openai.completions'} | OPENAI_SHAPED
-FREE = {'anthropic.count_tokens', 'openai.count_tokens'}
+# The providers that cases go to, with the dialects they speak; and which cases: the first
+# rule holds whose API begins so and whose host contains that.
+PROVIDERS = {
+    'openai': ['openai'], 'anthropic': ['anthropic'], 'azure': ['azure'],
+    'gemini': ['gemini', 'openai'], 'vertex': ['vertex', 'openai'],
+    'bedrock': ['bedrock', 'openai', 'anthropic'], 'ollama': ['ollama', 'openai'],
+    'cohere': ['cohere', 'openai'], 'mistral': ['mistral', 'openai'],
+    'writer': ['writer', 'openai'], 'cloudflare': ['cloudflare', 'openai'],
+    'other': ['anthropic']}
+RULES = (
+    ('', 'aiplatform.googleapis.com', 'vertex'), ('', 'generativelanguage', 'gemini'),
+    ('gemini.', '', 'gemini'), ('bedrock.', '', 'bedrock'),
+    ('', 'bedrock-runtime', 'bedrock'), ('anthropic.', '', 'anthropic'),
+    ('', 'api.anthropic.com', 'anthropic'), ('cohere.', '', 'cohere'),
+    ('', 'api.cohere', 'cohere'), ('mistral.', '', 'mistral'), ('ollama.', '', 'ollama'),
+    ('cloudflare.', '', 'cloudflare'), ('', 'api.cloudflare.com', 'cloudflare'),
+    ('writer.', '', 'writer'), ('', '.azure.com', 'azure'), ('openai.', '', 'openai'),
+    ('groq.', '', 'openai'), ('', 'api.openai.com', 'openai'),
+    ('', 'api.voyageai.com', 'openai'), ('', '', 'other'))
+NATIVE_FIELDS = {'anthropic': 'x-api-key', 'azure': 'api-key', 'gemini': 'x-goog-api-key'}
+SPLICED = {'openai.chat', 'openai.completions', 'groq.chat', 'writer.chat'}
+FREE = {'anthropic.count_tokens', 'openai.count_tokens', 'gemini.count_tokens'}
 
 CREDENTIALS = {'authorization', 'x-api-key', 'api-key', 'x-goog-api-key', 'cookie',
                'proxy-authorization', 'openai-organization', 'openai-project'}
@@ -43,9 +59,13 @@ class Case:
         self.seed = zlib.crc32(self.id.encode())
         self.provider = provider_of(row)
 
+    def is_metered(self):
+        """Must its tokens be counted exactly?"""
+        return not self.api.startswith('other.')
+
     def asks_for_stream_without_usage(self):
         """Is this a request whose stream would not report usage?"""
-        if self.api not in SPLICED or self.provider != 'openai':
+        if self.api not in SPLICED:
             return False
         try:
             body = json.loads(self.request_body)
@@ -63,19 +83,15 @@ def body_of(row, name):
 
 def nominal_body(row):
     """A request for a recording that holds none."""
-    if row['method'] != 'POST' or row['api'] not in METERED:
+    if row['method'] != 'POST' or row['api'].startswith('other.'):
         return b''
     return json.dumps({'model': row['model_requested'] or 'MODEL', 'stream': row['stream'],
                        'stream_options': {'include_usage': True}}).encode()
 
 
 def provider_of(row):
-    if row['api'].startswith('anthropic.') or row['provider'] == 'anthropic':
-        return 'anthropic'
-    if row['api'].startswith('openai.') or row['api'] in OPENAI_SHAPED or \
-            row['provider'] == 'openai':
-        return 'openai'
-    return 'other'
+    return next(provider for api, host, provider in RULES
+                if row['api'].startswith(api) and host in (row['host'] or ''))
 
 
 def load(step=1):

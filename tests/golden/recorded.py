@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import corpus
 import http1
 
 CASE_FIELD = 'x-golden-case'
@@ -94,8 +95,9 @@ class Traffic:
 
     def credential(self, case, rng):
         """The virtual key, in one of the fields that clients of this API use."""
-        if case.provider == 'anthropic' and rng.random() < 0.5:
-            return ('x-api-key', self.key)
+        field = corpus.NATIVE_FIELDS.get(case.provider)
+        if field is not None and rng.random() < 0.5:
+            return (field, self.key)
         return ('authorization', 'Bearer ' + self.key)
 
     async def exchange(self, client, case):
