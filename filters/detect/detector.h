@@ -10,8 +10,11 @@
 struct detector;
 
 struct detector_options {
-    uint32_t without; /* signals left out: bit n is the n-th of signals[] */
-    float threshold;  /* SCORE_FLAG, or higher by calibration */
+    uint32_t without;      /* signals left out: bit n is the n-th of signals[] */
+    float threshold;       /* SCORE_FLAG, or higher by calibration */
+    bool alone;            /* look at each identity by itself */
+    unsigned prompts_log2; /* room for what identities share: company_table_new() */
+    unsigned samples_log2;
 };
 
 /* What is known after a turn. */
@@ -30,7 +33,8 @@ struct detector *detector_new(const struct detector_options *options);
 struct detector *detector_free(struct detector *detector);
 
 /* Takes in the next call, in the order of begin_ms, and tells what is found: once after
- * each turn. False without memory for a new identity: the call is not counted. */
+ * each turn, and of other identities when the turn shows that they share their prompts.
+ * False without memory for a new identity: the call is not counted. */
 bool detector_observe(struct detector *detector, const struct turn *turn,
                       detector_found *found, void *self) MUST_CHECK;
 

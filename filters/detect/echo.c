@@ -1,4 +1,6 @@
-/* Prompts that are made of responses given in other conversations. */
+/* Prompts that are made of responses given in other conversations, or to others (G2). */
+#include "filters/detect/echo.h"
+
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 
@@ -27,20 +29,27 @@ static bool in_others(const struct identity_state *state, uint32_t sample, uint3
     return found;
 }
 
-/* A response keeps no more than ECHO_SAMPLES, the smallest; looking for more would hide
- * the echo of a long one. */
+unsigned echo_samples(const struct prompt_sketch *prompt,
+                      uint32_t samples[SKETCH_PROMPT])
+{
+    unsigned count = prompt->sample_count;
+
+    memcpy(samples, prompt->samples, count * sizeof(*samples));
+    qsort(samples, count, sizeof(*samples), ascending);
+    return count < ECHO_SAMPLES ? count : ECHO_SAMPLES;
+}
+
 static void echo_observe(struct identity_state *state, const struct occasion *occasion)
 {
-    const struct prompt_sketch *prompt = &occasion->turn->prompt;
     uint32_t samples[SKETCH_PROMPT];
-    unsigned count = prompt->sample_count, found = 0;
+    unsigned count = echo_samples(&occasion->turn->prompt, samples), found = 0;
 
+    if (occasion->company.compared) {
+        reference_bet(state, BET_echo_others, occasion->company.echoed, occasion->now);
+    }
     if (count < ECHO_MIN) {
         return;
     }
-    memcpy(samples, prompt->samples, count * sizeof(*samples));
-    qsort(samples, count, sizeof(*samples), ascending);
-    count = count < ECHO_SAMPLES ? count : ECHO_SAMPLES;
     for (unsigned i = 0; i < count; i++) {
         found += in_others(state, samples[i], occasion->tag);
     }
@@ -50,6 +59,7 @@ static void echo_observe(struct identity_state *state, const struct occasion *oc
 static void echo_explain(const struct identity_state *state, struct evidence *evidence)
 {
     evidence_add_yes_no(evidence, state, BET_echo);
+    evidence_add_yes_no(evidence, state, BET_echo_others);
 }
 
 const struct signal signal_echo = { "echo", echo_observe, echo_explain };

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LEAST_NATS 2.0F
 
@@ -90,4 +91,24 @@ void evidence_collect(const struct identity_state *state, struct evidence *evide
         strong++;
     }
     evidence->count = strong > 0 ? strong : 1;
+}
+
+void evidence_put_circle(struct evidence *evidence, const struct circle *circle)
+{
+    struct evidence_row row = { .signal = "shared", .nats = circle->nats };
+
+    for (unsigned i = 0; i < circle->count; i++) {
+        row.n += circle->turns[i];
+    }
+    row.k = row.n;
+    row.identities = circle->count;
+    (void)snprintf(
+        row.says, sizeof(row.says),
+        "%u identities sent %u prompts that resemble each other, each within a "
+        "week of the next; no prompt of the reference came from three people",
+        row.identities, row.n);
+    CHECK(evidence->count < EVIDENCE_ROWS);
+    memmove(&evidence->rows[1], &evidence->rows[0], evidence->count * sizeof(row));
+    evidence->rows[0] = row;
+    evidence->count++;
 }

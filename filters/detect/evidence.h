@@ -5,7 +5,8 @@
 #include "filters/detect/identity_state.h"
 
 enum {
-    EVIDENCE_ROWS = YES_NO_BETS + PHASES + 2, /* every bet has one */
+    EVIDENCE_ROWS =
+        YES_NO_BETS + PHASES + 2 + 1, /* every bet has one, and the circle */
     EVIDENCE_SAYS_SIZE = 224
 };
 
@@ -29,6 +30,9 @@ struct evidence {
 
 /* Every signal with at least 2 nats, strongest first; in any case the strongest. */
 void evidence_collect(const struct identity_state *state, struct evidence *evidence);
+
+/* Puts the row of a circle of identities before the others. */
+void evidence_put_circle(struct evidence *evidence, const struct circle *circle);
 
 /* Adds the row of a yes/no bet; returns it. */
 struct evidence_row *evidence_add_yes_no(struct evidence *evidence,

@@ -39,6 +39,11 @@ static uint32_t root_of(const struct turn *turn)
     return root == 0 ? 1 : root;
 }
 
+static uint32_t tag_of(const struct turn *turn)
+{
+    return (uint32_t)(turn->session >> 32) & STATE_TAG_MASK;
+}
+
 static struct session_state *live_session(struct identity_state *state, uint32_t root)
 {
     for (unsigned i = 0; i < STATE_SESSIONS; i++) {
@@ -62,7 +67,7 @@ static bool is_buried(const struct identity_state *state, uint32_t root)
 static void bury(struct identity_state *state, uint32_t root)
 {
     state->tombstones[state->tombstone_head] = root;
-    state->tombstone_head = (uint16_t)((state->tombstone_head + 1) % STATE_TOMBSTONES);
+    state->tombstone_head = (state->tombstone_head + 1) % STATE_TOMBSTONES;
 }
 
 /* Makes the session the most recently used; a new one takes the place of the least. */
@@ -87,9 +92,10 @@ static void touch_session(struct identity_state *state, uint32_t root, uint32_t 
 
 /* ---- calls -------------------------------------------------------------------------- */
 
-static void keep_response(struct identity_state *state, const struct turn *turn,
-                          uint32_t tag)
+static void keep_response(struct identity_state *state, const struct turn *turn)
 {
+    uint32_t tag = tag_of(turn);
+
     for (unsigned i = 0; i < turn->response.count; i++) {
         state->responses[state->response_head] =
             (turn->response.samples[i] & ~STATE_TAG_MASK) | tag;
@@ -108,12 +114,14 @@ static uint32_t answered_at(struct identity_state *state, uint32_t root, bool op
 }
 
 static void observe_turn(struct identity_state *state, const struct turn *turn,
-                         uint32_t root, uint32_t tag, uint32_t without)
+                         const struct company *company, uint32_t without)
 {
+    uint32_t root = root_of(turn);
     struct occasion occasion = {
         .turn = turn,
         .now = state_time(turn->begin_ms),
-        .tag = tag,
+        .tag = tag_of(turn),
+        .company = *company,
         .first = state->turns == 0,
         .opener = live_session(state, root) == NULL && !is_buried(state, root),
         .fresh = !turn->retry,
@@ -136,18 +144,17 @@ static void observe_turn(struct identity_state *state, const struct turn *turn,
 }
 
 void identity_observe(struct identity_state *state, const struct turn *turn,
-                      uint32_t without)
+                      const struct company *company, uint32_t without)
 {
     uint32_t root = root_of(turn);
-    uint32_t tag = (uint32_t)(turn->session >> 32) & STATE_TAG_MASK;
 
     state->calls++;
     if (turn->kind == TURN_PROMPT) {
-        observe_turn(state, turn, root, tag, without);
+        observe_turn(state, turn, company, without);
     }
     /* Hundreds of subagents would push the person's sessions out. */
     if (turn->kind != TURN_SUBAGENT || live_session(state, root) != NULL) {
         touch_session(state, root, state_time(turn->end_ms));
     }
-    keep_response(state, turn, tag);
+    keep_response(state, turn);
 }

@@ -5,6 +5,7 @@
 #define ASSAY_FILTERS_DETECT_IDENTITY_STATE_H
 
 #include "filters/detect/bet.h"
+#include "filters/detect/company.h"
 #include "filters/turn/turn.h"
 
 #include <assert.h>
@@ -70,8 +71,8 @@ struct identity_state {
     uint32_t turns;
     uint32_t calls;
     uint32_t last_session;
-    uint16_t tombstone_head;
-    uint16_t event_head;
+    uint32_t told; /* when others' turns last implicated it */
+    uint32_t tombstone_head;
     struct session_state sessions[STATE_SESSIONS]; /* the latest used first */
     uint32_t tombstones[STATE_TOMBSTONES]; /* roots of sessions that lost their place */
     uint16_t shapes_fresh[STATE_SHAPES_FRESH]; /* recall.h */
@@ -107,10 +108,10 @@ static_assert(sizeof(struct identity_state) <= STATE_SIZE_MAX,
 /* Zeroes everything. */
 void identity_state_init(struct identity_state *state, uint64_t identity);
 
-/* Takes in one call of this identity; calls come in the order of begin_ms. `without` leaves
- * signals out: bit n is the n-th of signals[]. */
+/* Takes in one call of this identity; calls come in the order of begin_ms. `company` counts
+ * for prompts. `without` leaves signals out: bit n is the n-th of signals[]. */
 void identity_observe(struct identity_state *state, const struct turn *turn,
-                      uint32_t without);
+                      const struct company *company, uint32_t without);
 
 /* A moment in the state's time; from 1 to the end of it. */
 uint32_t state_time(int64_t unix_ms);

@@ -6,9 +6,7 @@ static void near_observe(struct identity_state *state, const struct occasion *oc
 {
     if (occasion->content) {
         reference_bet(state, occasion->opener ? BET_near_open : BET_near_mid,
-                      occasion->likeness.shape != RECALLED_NEVER ||
-                          occasion->likeness.recycled >= NEAR_RECYCLED,
-                      occasion->now);
+                      is_near(&occasion->likeness), occasion->now);
     }
 }
 

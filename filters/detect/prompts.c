@@ -1,6 +1,7 @@
 #include "filters/detect/prompts.h"
 
 #include "filters/detect/length.h"
+#include "filters/detect/reference.h"
 
 #include <stddef.h>
 
@@ -107,6 +108,11 @@ const struct template_state *prompts_top(const struct identity_state *state)
         }
     }
     return top;
+}
+
+bool is_near(const struct likeness *likeness)
+{
+    return likeness->shape != RECALLED_NEVER || likeness->recycled >= NEAR_RECYCLED;
 }
 
 struct likeness prompts_take(struct identity_state *state,

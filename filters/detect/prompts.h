@@ -11,6 +11,9 @@ struct likeness {
     float recycled;      /* the share of its sampled phrases that came before */
 };
 
+/* Is half of it made of what came before? */
+bool is_near(const struct likeness *likeness);
+
 /* How a prompt resembles the earlier ones; then takes it in. */
 struct likeness prompts_take(struct identity_state *state,
                              const struct prompt_sketch *prompt);

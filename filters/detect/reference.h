@@ -10,6 +10,8 @@ enum {
     ECHO_MIN = 3,
     TYPING_SPEED = 15, /* characters per second */
     REST_HOURS = 3,
+    RING_SHARE = 3, /* a third of its turns implicates an identity, too */
+    RING_MIN = 3, /* identities that a ring has at least */
     TOPIC_MIN = 2 /* bags of words before the next is compared */
 };
 
@@ -18,6 +20,10 @@ enum {
 
 /* The cosine of a bag of words with the mean of those before. */
 #define TOPIC_COSINE .75
+
+/* Nats of its own that implicate an identity in a ring: three shared prompts and hardly
+ * any others between them. */
+#define RING_OWN 5.0F
 
 /* What a yes/no bet is about, in words. */
 struct reference_row {

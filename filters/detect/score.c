@@ -1,6 +1,5 @@
 #include "filters/detect/score.h"
 
-#define FAMILY_CAP  30.0F
 #define TYPING_CAP  6.0F
 #define ONESHOT_CAP 3.0F
 #define LENGTH_CAP  4.0F
@@ -42,7 +41,7 @@ static float prompts(const struct identity_state *state)
 
 static float content(const struct identity_state *state)
 {
-    return lesser(FAMILY_CAP,
+    return lesser(SCORE_MAX,
                   prompts(state) + lesser(LENGTH_CAP, .5F * state->length.nats));
 }
 
@@ -54,14 +53,15 @@ static float timing(const struct identity_state *state)
         phase = greater(phase, state->phases[i].nats);
     }
     phase = greater(0, phase - PHASE_LOOKS);
-    return lesser(FAMILY_CAP, phase + lesser(GAP_CAP, .7F * state->gap.nats));
+    return lesser(SCORE_MAX, phase + lesser(GAP_CAP, .7F * state->gap.nats));
 }
 
 float score_of(const struct identity_state *state)
 {
-    float families[] = { content(state), timing(state),
-                         lesser(FAMILY_CAP, bet(state, BET_rest)),
-                         lesser(FAMILY_CAP, bet(state, BET_echo)) };
+    float families[] = {
+        content(state), timing(state), lesser(SCORE_MAX, bet(state, BET_rest)),
+        lesser(SCORE_MAX, greater(bet(state, BET_echo), bet(state, BET_echo_others)))
+    };
     float sum = lesser(TYPING_CAP, bet(state, BET_typing)) +
                 lesser(ONESHOT_CAP, bet(state, BET_oneshot));
     float strongest = 0;

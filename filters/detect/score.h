@@ -7,6 +7,7 @@
 /* In nats; people of the reference stay below 11. */
 #define SCORE_WATCH 11.0F
 #define SCORE_FLAG  16.0F
+#define SCORE_MAX   30.0F /* of one family of signals, and of a ring */
 
 enum grade {
     GRADE_UNRATED, /* fewer than SCORE_MIN_TURNS turns: too little to say */

@@ -5,6 +5,7 @@
 #ifndef ASSAY_FILTERS_DETECT_SIGNAL_H
 #define ASSAY_FILTERS_DETECT_SIGNAL_H
 
+#include "filters/detect/company.h"
 #include "filters/detect/evidence.h"
 #include "filters/detect/identity_state.h"
 #include "filters/detect/prompts.h"
@@ -20,6 +21,7 @@ struct occasion {
     bool long_enough;         /* to bet on inside a conversation */
     bool content;             /* its text is bet on */
     struct likeness likeness; /* to earlier prompts; only if `content` */
+    struct company company;   /* what others have to do with it */
     uint32_t answered; /* end of the response that the prompt answers; 0: not known */
 };
 

@@ -1,0 +1,355 @@
+#include "filters/detect/company.h"
+
+#include "filters/detect/echo.h"
+#include "filters/detect/reference.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MS_PER_HOUR = 3600 * 1000,
+    CIRCLE_HOURS = 7 * 24,
+    ECHO_HOURS = 24,
+    CIRCLE_CHARACTERS = 40, /* shorter prompts are shared by chance */
+    CIRCLE_BOTTOM_MIN = 6,
+    CIRCLE_JOIN = 2,         /* of a prompt's phrases that are the circle's */
+    WAYS = 4,                /* of the two sets of entries */
+    CIRCLE_DRAIN_HOURS = 48, /* that outweigh one turn */
+    HAND_STEPS = 16          /* circles that are looked at for a place */
+};
+
+/* Of a person's prompts, how many resemble another person's; and of a ring's. */
+#define CIRCLE_P0 .01
+#define CIRCLE_Q  .50
+
+/* A phrase of a circle's prompts. */
+struct phrase {
+    uint32_t tag; /* 0: the entry is free */
+    uint32_t circle;
+    uint32_t generation;
+};
+
+/* A sample of a response. */
+struct echo_sample {
+    uint32_t sample;
+    uint32_t identity; /* 0: the entry is free */
+    uint32_t hour;
+};
+
+struct company_table {
+    struct circle *circles;
+    struct phrase *phrases;
+    struct echo_sample *samples;
+    size_t circle_mask;
+    size_t phrase_mask; /* of sets */
+    size_t sample_mask; /* of sets */
+    size_t hand;
+};
+
+struct company_table *company_table_free(struct company_table *table)
+{
+    if (table != NULL) {
+        free(table->circles);
+        free(table->phrases);
+        free(table->samples);
+        free(table);
+    }
+    return NULL;
+}
+
+struct company_table *company_table_new(unsigned prompts_log2, unsigned samples_log2)
+{
+    struct company_table *table = calloc(1, sizeof(*table));
+    size_t circles = (size_t)1 << prompts_log2;
+    size_t samples = (size_t)1 << samples_log2;
+
+    CHECK(prompts_log2 >= 4 && prompts_log2 < 32 && samples_log2 >= 4);
+    if (table == NULL) {
+        return NULL;
+    }
+    table->circles = calloc(circles, sizeof(*table->circles));
+    table->phrases = calloc(circles * SKETCH_BOTTOM, sizeof(*table->phrases));
+    table->samples = calloc(samples, sizeof(*table->samples));
+    table->circle_mask = circles - 1;
+    table->phrase_mask = circles * SKETCH_BOTTOM / WAYS - 1;
+    table->sample_mask = samples / WAYS - 1;
+    if (table->circles == NULL || table->phrases == NULL || table->samples == NULL) {
+        return company_table_free(table);
+    }
+    return table;
+}
+
+static uint32_t hour_of(const struct turn *turn)
+{
+    return (uint32_t)(turn->begin_ms / MS_PER_HOUR);
+}
+
+/* ---- circles ------------------------------------------------------------------------ */
+
+static uint64_t scattered(uint64_t value)
+{
+    return value * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static uint32_t tag_of(uint64_t value)
+{
+    uint32_t tag = (uint32_t)value;
+
+    return tag == 0 ? 1 : tag;
+}
+
+static struct phrase *phrase_set(struct company_table *table, uint64_t value)
+{
+    return &table->phrases[(scattered(value) >> 24 & table->phrase_mask) * WAYS];
+}
+
+static bool is_alive(const struct company_table *table, const struct phrase *phrase,
+                     uint32_t hour)
+{
+    const struct circle *circle = &table->circles[phrase->circle];
+
+    return phrase->tag != 0 && circle->generation == phrase->generation &&
+           hour - circle->hour <= CIRCLE_HOURS;
+}
+
+/* The entry of a phrase, or NULL. */
+static struct phrase *find_phrase(struct company_table *table, uint64_t value,
+                                  uint32_t hour)
+{
+    struct phrase *set = phrase_set(table, value);
+
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (set[i].tag == tag_of(value) && is_alive(table, &set[i], hour)) {
+            return &set[i];
+        }
+    }
+    return NULL;
+}
+
+/* The phrase's own entry or a void one, else that of the circle that was quiet longest. */
+static struct phrase *phrase_place(struct company_table *table, uint64_t value,
+                                   uint32_t hour)
+{
+    struct phrase *place = find_phrase(table, value, hour);
+    struct phrase *set = phrase_set(table, value);
+
+    if (place != NULL) {
+        return place;
+    }
+    place = set;
+    for (unsigned i = 0; i < WAYS && is_alive(table, place, hour); i++) {
+        if (!is_alive(table, &set[i], hour) ||
+            table->circles[set[i].circle].hour < table->circles[place->circle].hour) {
+            place = &set[i];
+        }
+    }
+    return place;
+}
+
+/* The phrase is this circle's from now on: circles that grow together become one. */
+static void put_phrase(struct company_table *table, uint64_t value, size_t circle,
+                       uint32_t hour)
+{
+    *phrase_place(table, value, hour) =
+        (struct phrase){ tag_of(value), (uint32_t)circle,
+                         table->circles[circle].generation };
+}
+
+/* The circle that most of the phrases belong to; NULL if fewer than CIRCLE_JOIN do. */
+static struct circle *circle_of(struct company_table *table,
+                                const struct prompt_sketch *prompt, uint32_t hour)
+{
+    const struct phrase *found[SKETCH_BOTTOM];
+    unsigned count = 0, best = 0;
+    struct circle *circle = NULL;
+
+    for (unsigned i = 0; i < prompt->bottom_count; i++) {
+        found[count] = find_phrase(table, prompt->bottom[i], hour);
+        count += found[count] != NULL;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        unsigned same = 0;
+
+        for (unsigned j = 0; j < count; j++) {
+            same += found[j]->circle == found[i]->circle;
+        }
+        if (same > best) {
+            best = same;
+            circle = &table->circles[found[i]->circle];
+        }
+    }
+    return best >= CIRCLE_JOIN ? circle : NULL;
+}
+
+/* Goes round the slots; passes over circles that are shared and not yet stale. */
+static struct circle *new_circle(struct company_table *table, uint32_t hour)
+{
+    struct circle *circle = NULL;
+    uint32_t generation;
+
+    for (unsigned i = 0; i < HAND_STEPS; i++) {
+        circle = &table->circles[table->hand++ & table->circle_mask];
+        if (circle->count < 2 || hour - circle->hour > CIRCLE_HOURS) {
+            break;
+        }
+    }
+    generation = circle->generation + 1;
+    *circle = (struct circle){ .generation = generation, .hour = hour };
+    return circle;
+}
+
+static void forget_quiet(struct circle *circle, uint32_t hour)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < circle->count; i++) {
+        if ((uint16_t)(hour - circle->hours[i]) <= CIRCLE_HOURS) {
+            circle->members[kept] = circle->members[i];
+            circle->hours[kept] = circle->hours[i];
+            circle->turns[kept] = circle->turns[i];
+            kept++;
+        }
+    }
+    circle->count = (uint8_t)kept;
+}
+
+/* The identity's place; a new one if there is room. */
+static unsigned member_of(struct circle *circle, uint64_t identity)
+{
+    unsigned i = 0;
+
+    while (i < circle->count && circle->members[i] != identity) {
+        i++;
+    }
+    if (i == circle->count && i < CIRCLE_MEMBERS) {
+        circle->members[i] = identity;
+        circle->turns[i] = 0;
+        circle->count++;
+    }
+    return i;
+}
+
+/* A turn in a circle of others is evidence; time without one is against it. */
+static void weigh(struct circle *circle, uint32_t hour)
+{
+    float gain = (float)log(CIRCLE_Q / CIRCLE_P0);
+
+    circle->nats -= (float)(hour - circle->hour) * gain / CIRCLE_DRAIN_HOURS;
+    circle->nats = circle->nats > 0 ? circle->nats : 0;
+    circle->nats += circle->count > 1 ? gain : 0;
+}
+
+static void join(struct circle *circle, uint64_t identity, uint32_t hour)
+{
+    unsigned member;
+
+    forget_quiet(circle, hour);
+    member = member_of(circle, identity);
+    if (member < CIRCLE_MEMBERS) {
+        circle->hours[member] = (uint16_t)hour;
+        circle->turns[member] =
+            (uint8_t)(circle->turns[member] + (circle->turns[member] < UINT8_MAX));
+    }
+    circle->current = (uint8_t)member;
+    weigh(circle, hour);
+    circle->hour = hour;
+}
+
+static void find_circle(struct company_table *table, const struct turn *turn,
+                        struct company *company)
+{
+    const struct prompt_sketch *prompt = &turn->prompt;
+    uint32_t hour = hour_of(turn);
+    struct circle *circle = circle_of(table, prompt, hour);
+
+    if (circle == NULL) {
+        circle = new_circle(table, hour);
+    } else if (circle->last_ms == turn->begin_ms &&
+               circle->last_whole == prompt->whole) {
+        return; /* one call under two names */
+    }
+    join(circle, turn->identity, hour);
+    circle->last_ms = turn->begin_ms;
+    circle->last_whole = prompt->whole;
+    for (unsigned i = 0; i < prompt->bottom_count; i++) {
+        if (find_phrase(table, prompt->bottom[i], hour) == NULL) {
+            put_phrase(table, prompt->bottom[i], (size_t)(circle - table->circles),
+                       hour);
+        }
+    }
+    company->circle = circle;
+}
+
+/* ---- echoes ------------------------------------------------------------------------- */
+
+static struct echo_sample *sample_set(struct company_table *table, uint32_t sample)
+{
+    return &table->samples[(scattered(sample) >> 32 & table->sample_mask) * WAYS];
+}
+
+static bool others_got(struct company_table *table, uint32_t sample, uint32_t identity,
+                       uint32_t hour)
+{
+    const struct echo_sample *set = sample_set(table, sample);
+    bool others = false;
+
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (set[i].sample == sample && set[i].identity != 0 &&
+            hour - set[i].hour <= ECHO_HOURS) {
+            others |= set[i].identity != identity;
+        }
+    }
+    return others;
+}
+
+static void find_echo(struct company_table *table, const struct turn *turn,
+                      struct company *company)
+{
+    uint32_t samples[SKETCH_PROMPT];
+    unsigned count = echo_samples(&turn->prompt, samples), found = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        found += others_got(table, samples[i], tag_of(turn->identity), hour_of(turn));
+    }
+    company->compared = count >= ECHO_MIN;
+    company->echoed = company->compared && 2 * found >= count;
+}
+
+struct company company_of(struct company_table *table, const struct turn *turn)
+{
+    struct company company = { .circle = NULL };
+
+    if (turn->prompt.characters >= CIRCLE_CHARACTERS &&
+        turn->prompt.bottom_count >= CIRCLE_BOTTOM_MIN) {
+        find_circle(table, turn, &company);
+    }
+    find_echo(table, turn, &company);
+    return company;
+}
+
+/* Takes the place of the identity's own entry, else of the oldest. */
+static void put_sample(struct company_table *table, uint32_t sample, uint32_t identity,
+                       uint32_t hour)
+{
+    struct echo_sample *set = sample_set(table, sample), *place = set;
+
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (set[i].sample == sample && set[i].identity == identity) {
+            place = &set[i];
+            break;
+        }
+        if (set[i].hour < place->hour) {
+            place = &set[i];
+        }
+    }
+    *place = (struct echo_sample){ sample, identity, hour };
+}
+
+void company_respond(struct company_table *table, const struct turn *turn)
+{
+    for (unsigned i = 0; i < turn->response.count; i++) {
+        put_sample(table, turn->response.samples[i], tag_of(turn->identity),
+                   hour_of(turn));
+    }
+}

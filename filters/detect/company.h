@@ -1,0 +1,50 @@
+/* What the identities have in common: prompts that several of them send (G1), and prompts
+ * made of responses that others were given (G2). One table for all, in bounded memory, for
+ * one thread. Only keyed hashes are kept. */
+#ifndef ASSAY_FILTERS_DETECT_COMPANY_H
+#define ASSAY_FILTERS_DETECT_COMPANY_H
+
+#include "filters/turn/turn.h"
+#include "proxy/base/check.h"
+
+#include <stddef.h>
+
+enum { CIRCLE_MEMBERS = 24 };
+
+/* Identities that lately sent prompts which resemble each other. Hours are those of Unix
+ * time, the members' without the upper bits. */
+struct circle {
+    uint64_t members[CIRCLE_MEMBERS];
+    uint16_t hours[CIRCLE_MEMBERS]; /* of the member's last turn */
+    uint8_t turns[CIRCLE_MEMBERS];  /* of each; stops at 255 */
+    uint8_t count;                  /* of members */
+    uint8_t current;     /* the member whose turn it is; CIRCLE_MEMBERS: none */
+    float nats;          /* against "they share it by chance" */
+    uint32_t hour;       /* of the last turn */
+    uint32_t generation; /* of the slot; index entries of an earlier one are void */
+    uint64_t
+        last_whole; /* of the last turn, with its time: a call recorded twice is one */
+    int64_t last_ms;
+};
+
+/* What others have to do with a turn. */
+struct company {
+    const struct circle *circle; /* the turn's, itself included; NULL: none */
+    bool compared;               /* its samples were looked for */
+    bool echoed; /* half of them come from responses to others; if compared */
+};
+
+struct company_table;
+
+/* Room for 2^prompts_log2 circles (of 320 bytes, with 8 index entries of 12) and
+ * 2^samples_log2 samples (of 12 bytes). NULL without memory. */
+struct company_table *company_table_new(unsigned prompts_log2, unsigned samples_log2);
+struct company_table *company_table_free(struct company_table *table);
+
+/* Finds the turn's company; then takes it in. For prompts that are no retries. */
+struct company company_of(struct company_table *table, const struct turn *turn);
+
+/* Takes in a call's response. */
+void company_respond(struct company_table *table, const struct turn *turn);
+
+#endif
