@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 enum {
-    WATCH_MS = 250 /* how often keys are looked at: changes hold within a second */
+    WATCH_MS = 250, /* how often keys are looked at: changes hold within a second */
+    HEAP_STEP = 256 * 1024,
+    HEAP_KEPT = 4 * 1024 * 1024
 };
 
 struct run {
@@ -59,6 +61,9 @@ static void prepare_process(void)
     sigprocmask(SIG_BLOCK, &signals, NULL); /* every thread inherits this */
     prctl(PR_SET_DUMPABLE, 0);              /* a core would hold credentials */
     raise_limits();
+    /* Workers give blocks back and take them again all the time: not to the kernel. */
+    mallopt(M_TOP_PAD, HEAP_STEP);
+    mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
 }
 
 /* ---- events ------------------------------------------------------------------------ */
@@ -233,6 +238,7 @@ int command_run(const struct command_line *line)
     run.service = service_new(config, &error);
     if (run.service != NULL) {
         if (start(&run, &error)) {
+            malloc_trim(0); /* what reading the configuration took */
             tell_ready(&run);
             serve(&run);
             code = COMMAND_OK;

@@ -44,7 +44,8 @@ static size_t socket_write(struct stream *stream, const struct iovec *spans,
     ssize_t n;
 
     do {
-        n = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+        n = count == 1 ? send(stream->fd, spans->iov_base, spans->iov_len, MSG_NOSIGNAL)
+                       : sendmsg(stream->fd, &message, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n >= 0) {
         stream->sent += (size_t)n;

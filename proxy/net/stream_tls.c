@@ -134,8 +134,13 @@ enum stream_tls_state stream_tls_read(struct stream *stream, struct span *plain)
         ERR_clear_error();
         n = SSL_read(stream->ssl, loop->plain_buffer + used, LOOP_RECORD_BYTES);
         if (n <= 0) {
+            enum stream_tls_state state = tls_state(stream, n);
+
+            /* Reading session tickets leaves OpenSSL with a write buffer that it would
+             * keep until the next write: 16 KiB of every idle connection. */
+            SSL_free_buffers(stream->ssl);
             *plain = span_of(loop->plain_buffer, used);
-            return tls_state(stream, n);
+            return state;
         }
         used += (size_t)n;
     }
