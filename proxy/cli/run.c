@@ -7,7 +7,7 @@
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/service.h"
 
-#include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
