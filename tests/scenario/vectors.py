@@ -166,11 +166,8 @@ class Upstream(hostile.Upstream):
         return True
 
 
-# A path that reached a provider: nothing in it that another program reads as another path,
-# and at its end what makes it a metered route.
-CANONICAL = re.compile(rb'^(?!.*(//|/\.|%2[ef]|%5c|%0|;|\\\\))'
-                       rb'.*/(chat/completions|completions|messages|messages/count_tokens|'
-                       rb'responses|embeddings|complete|responses/input_tokens)$', re.I)
+# What another program may read as another path.
+AMBIGUOUS = re.compile(rb'//|/\.|%2[ef]|%5c|%0|;|\\|/$', re.I)
 
 
 def paths(results):
@@ -192,9 +189,8 @@ def paths(results):
                 status = hostile.status_of(reply)
                 targets = [bytes(item.split(b' ')[1]) for item in upstream.heads]
                 forwarded += len(targets)
-                plain = [target for target in targets
-                         if CANONICAL.match(target.partition(b'?')[0])]
-                if (targets and plain != targets) or len(targets) > 1 or \
+                odd = any(AMBIGUOUS.search(target.partition(b'?')[0]) for target in targets)
+                if odd or len(targets) > 1 or \
                         (not targets and status not in (400, 404, 405)):
                     complaints.append('%r: status %s, reached the provider as %s' % (
                         row['target'], status, targets))
