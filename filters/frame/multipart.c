@@ -102,10 +102,11 @@ static void read_disposition(struct multipart *form, struct span value)
 
 static void end_line(struct multipart *form)
 {
-    struct span line = span_trim(span_of(form->line, form->line_len));
+    struct span line = span_of(form->line, form->line_len);
     size_t colon = span_find(line, ':');
 
     form->line_len = 0;
+    line.len -= line.len > 0 && line.at[line.len - 1] == '\r';
     if (line.len == 0) {
         form->state = FORM_BODY;
         form->matched = 0;
