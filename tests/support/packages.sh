@@ -1,8 +1,11 @@
 # Sourced by what installs Debian packages: tests/run and config/quickstart.
 # shellcheck shell=bash
 
+# A program of that name counts too: Node.js, say, is often installed from elsewhere, with
+# npm in it, and Debian's npm would conflict.
 is_installed() { # PACKAGE
-    [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]] ||
+        command -v "$1" >/dev/null
 }
 
 # A password is asked for only where somebody can type it.
