@@ -6,6 +6,7 @@
 
 #include "filters/detect/bet.h"
 #include "filters/detect/company.h"
+#include "filters/detect/recall.h"
 #include "filters/turn/turn.h"
 
 #include <assert.h>
@@ -79,8 +80,8 @@ struct identity_state {
     uint16_t shapes_known[STATE_SHAPES_KNOWN];
     uint16_t phrases_fresh[STATE_PHRASES_FRESH];
     uint16_t phrases_known[STATE_PHRASES_KNOWN];
-    uint16_t shapes_fresh_head, shapes_known_head;
-    uint16_t phrases_fresh_head, phrases_known_head;
+    uint8_t shapes_heads[2 * RECALL_BANKS];
+    uint8_t phrases_heads[2 * RECALL_BANKS];
     struct template_state templates[STATE_TEMPLATES];
     uint32_t responses[STATE_RESPONSES]; /* sample & ~63 | session tag */
     uint32_t response_head;

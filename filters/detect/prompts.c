@@ -12,10 +12,9 @@ static struct recall shapes_of(struct identity_state *state)
     return (struct recall){
         .fresh = state->shapes_fresh,
         .known = state->shapes_known,
-        .fresh_size = STATE_SHAPES_FRESH,
-        .known_size = STATE_SHAPES_KNOWN,
-        .fresh_head = &state->shapes_fresh_head,
-        .known_head = &state->shapes_known_head,
+        .heads = state->shapes_heads,
+        .fresh_size = STATE_SHAPES_FRESH / RECALL_BANKS,
+        .known_size = STATE_SHAPES_KNOWN / RECALL_BANKS,
     };
 }
 
@@ -24,10 +23,9 @@ static struct recall phrases_of(struct identity_state *state)
     return (struct recall){
         .fresh = state->phrases_fresh,
         .known = state->phrases_known,
-        .fresh_size = STATE_PHRASES_FRESH,
-        .known_size = STATE_PHRASES_KNOWN,
-        .fresh_head = &state->phrases_fresh_head,
-        .known_head = &state->phrases_known_head,
+        .heads = state->phrases_heads,
+        .fresh_size = STATE_PHRASES_FRESH / RECALL_BANKS,
+        .known_size = STATE_PHRASES_KNOWN / RECALL_BANKS,
     };
 }
 
@@ -35,10 +33,9 @@ static enum recalled take_shape(struct identity_state *state,
                                 const struct prompt_sketch *prompt)
 {
     struct recall shapes = shapes_of(state);
-    uint16_t fingerprint = recall_fingerprint(prompt->shape);
-    enum recalled recalled = recall_of(&shapes, fingerprint);
+    enum recalled recalled = recall_of(&shapes, prompt->shape);
 
-    recall_put(&shapes, fingerprint);
+    recall_put(&shapes, prompt->shape);
     return recalled;
 }
 
@@ -49,11 +46,10 @@ static float take_phrases(struct identity_state *state,
     unsigned recycled = 0;
 
     for (unsigned i = 0; i < prompt->bottom_count; i++) {
-        recycled += recall_of(&phrases, recall_fingerprint(prompt->bottom[i])) !=
-                    RECALLED_NEVER;
+        recycled += recall_of(&phrases, prompt->bottom[i]) != RECALLED_NEVER;
     }
     for (unsigned i = 0; i < prompt->bottom_count; i++) {
-        recall_put(&phrases, recall_fingerprint(prompt->bottom[i]));
+        recall_put(&phrases, prompt->bottom[i]);
     }
     return prompt->bottom_count == 0 ? 0
                                      : (float)recycled / (float)prompt->bottom_count;

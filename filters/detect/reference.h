@@ -11,8 +11,8 @@ enum {
     TYPING_SPEED = 15, /* characters per second */
     REST_HOURS = 3,
     RING_SHARE = 3, /* a third of its turns implicates an identity, too */
-    RING_MIN = 3, /* identities that a ring has at least */
-    TOPIC_MIN = 2 /* bags of words before the next is compared */
+    RING_MIN = 3,   /* identities that a ring has at least */
+    TOPIC_MIN = 2   /* bags of words before the next is compared */
 };
 
 /* The share of a prompt's sampled phrases that came before which makes it a near-repeat. */
