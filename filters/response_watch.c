@@ -556,6 +556,24 @@ bool response_watch_finished(const struct response_watch *watch)
     return watch->finished;
 }
 
+static bool is_streamed(const struct response_watch *watch)
+{
+    switch ((enum frames)watch->frames) {
+    case FRAMES_EVENTS:
+    case FRAMES_MESSAGES:
+        return true;
+    case FRAMES_LINES:
+    case FRAMES_ARRAY:
+        return watch->streamed || watch->media == MEDIA_JSON_LINES;
+    case FRAMES_UNSETTLED:
+    case FRAMES_WHOLE:
+    case FRAMES_NONE:
+    default:
+        return watch->media == MEDIA_EVENTS || watch->media == MEDIA_JSON_LINES ||
+               watch->media == MEDIA_EVENTSTREAM;
+    }
+}
+
 uint64_t response_watch_events(const struct response_watch *watch)
 {
     switch ((enum frames)watch->frames) {
@@ -563,7 +581,7 @@ uint64_t response_watch_events(const struct response_watch *watch)
         return watch->sse.events;
     case FRAMES_LINES:
     case FRAMES_ARRAY:
-        return watch->streamed ? watch->lines.documents : 0;
+        return is_streamed(watch) ? watch->lines.documents : 0;
     case FRAMES_MESSAGES:
         return watch->messages->stream.messages;
     case FRAMES_UNSETTLED:
@@ -710,24 +728,6 @@ static void settle_usage(struct response_watch *watch, bool whole,
     if (!is_unbilled(watch, usage)) {
         complete_usage(watch, !whole && !watch->finished, span_text(model),
                        input_text_bytes, usage);
-    }
-}
-
-static bool is_streamed(const struct response_watch *watch)
-{
-    switch ((enum frames)watch->frames) {
-    case FRAMES_EVENTS:
-    case FRAMES_MESSAGES:
-        return true;
-    case FRAMES_LINES:
-    case FRAMES_ARRAY:
-        return watch->streamed || watch->media == MEDIA_JSON_LINES;
-    case FRAMES_UNSETTLED:
-    case FRAMES_WHOLE:
-    case FRAMES_NONE:
-    default:
-        return watch->media == MEDIA_EVENTS || watch->media == MEDIA_JSON_LINES ||
-               watch->media == MEDIA_EVENTSTREAM;
     }
 }
 

@@ -7,15 +7,35 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-static const char *const families[] = { "openai", "anthropic", NULL };
+static const char *const families[] = { "openai", "anthropic", "gemini",  "bedrock",
+                                        "ollama", "cohere",    "mistral", NULL };
 static const char *const paths[] = {
-    "/v1/chat/completions",      "/v1/messages",          "/v1/responses",
-    "/v1/completions",           "/v1/embeddings",        "/v1/complete",
-    "/v1/messages/count_tokens", "/v1/responses/compact",
+    "/v1/chat/completions",
+    "/v1/messages",
+    "/v1/responses",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/complete",
+    "/v1/messages/count_tokens",
+    "/v1/responses/compact",
+    "/v1beta/models/m:generateContent",
+    "/v1beta/models/m:streamGenerateContent",
+    "/model/m/converse-stream",
+    "/model/m/invoke-with-response-stream",
+    "/api/chat",
+    "/v2/chat",
+    "/v1/audio/transcriptions",
+    "/v1/threads/t/runs",
 };
-static const char *const types[] = { "application/json", "text/event-stream",
-                                     "application/x-ndjson", "" };
-static const char *const codings[] = { "", "gzip", "", "zstd" };
+static const char *const types[] = { "application/json",
+                                     "text/event-stream",
+                                     "application/x-ndjson",
+                                     "",
+                                     "application/vnd.amazon.eventstream",
+                                     "multipart/form-data; boundary=b" };
+static const char *const codings[] = { "", "gzip" };
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 struct choice {
     const char *path, *type, *coding;
@@ -32,7 +52,8 @@ static void head_add(struct head *head, const char *name, const char *value)
 
 static void head_of(const struct choice *choice, struct head *head)
 {
-    *head = (struct head){ .minor = 1, .status = 200 };
+    *head =
+        (struct head){ .minor = 1, .status = 200, .target = span_text(choice->path) };
     head_add(head, "content-type", choice->type);
     if (choice->coding[0] != '\0') {
         head_add(head, "content-encoding", choice->coding);
@@ -132,8 +153,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         pool = watch_pool_new((struct decode_limits){ .bytes = 1 << 20, .ratio = 200 });
         CHECK(pool != NULL);
     }
-    choice = (struct choice){ paths[bytes[0] & 7], types[bytes[0] >> 3 & 3],
-                              codings[bytes[0] >> 5 & 3] };
+    choice = (struct choice){ paths[bytes[0] % COUNT_OF(paths)],
+                              types[bytes[1] % COUNT_OF(types)],
+                              codings[bytes[0] >> 6 & 1] };
     seed = UINT32_C(1) + bytes[1];
     body = span_of((const char *)bytes + 2, size - 2);
 

@@ -1,0 +1,653 @@
+/* One call or more of every dialect: what a request says, what its answer counts, whole and
+ * in small pieces. The recordings of test_corpus.c go far wider. */
+#include "filters/registry.h"
+#include "filters/watch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { NO = -1 }; /* unknown */
+
+static const struct call {
+    const char *family, *path;
+    const char *asked_type, *asked; /* NULL: JSON */
+    const char *model;              /* what the request calls */
+    bool stream;
+    uint64_t max_output;
+    const char *type, *body;
+    enum usage_source source;
+    int64_t input, read, write, output, reasoning;
+    const char *answered; /* the model that the response names */
+    uint64_t events;
+} calls[] = {
+    { .family = "gemini",
+      .path = "/v1beta/models/gemini-2.5-pro:generateContent",
+      .asked = "{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}],\"model\":\"x\","
+               "\"generationConfig\":{\"maxOutputTokens\":9}}",
+      .model = "gemini-2.5-pro",
+      .max_output = 9,
+      .type = "application/json",
+      .body = "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"ho\"}]},"
+              "\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":10,"
+              "\"cachedContentTokenCount\":4,\"candidatesTokenCount\":5,"
+              "\"thoughtsTokenCount\":\"7\",\"toolUsePromptTokenCount\":3,"
+              "\"totalTokenCount\":25},\"modelVersion\":\"gemini-2.5-pro\"}",
+      .source = USAGE_REPORTED,
+      .input = 9,
+      .read = 4,
+      .write = NO,
+      .output = 5,
+      .reasoning = 7,
+      .answered = "gemini-2.5-pro" },
+    { .family = "vertex",
+      .path = "/v1/projects/p/locations/l/publishers/google/models/"
+              "gemini-x%3AstreamGenerateContent",
+      .asked = "{}",
+      .model = "gemini-x",
+      .stream = true,
+      .type = "application/json",
+      .body = "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}],"
+              "\"usageMetadata\":{\"promptTokenCount\":8,\"totalTokenCount\":8}}\n,\r\n"
+              "{\"candidates\":[{\"finishReason\":\"STOP\"}],"
+              "\"usageMetadata\":{\"promptTokenCount\":8,\"candidatesTokenCount\":2,"
+              "\"totalTokenCount\":10}}]\n",
+      .source = USAGE_REPORTED,
+      .input = 8,
+      .read = NO,
+      .write = NO,
+      .output = 2,
+      .reasoning = NO,
+      .answered = "",
+      .events = 2 },
+    { .family = "gemini",
+      .path = "/v1beta/models/text-embedding-004:predict",
+      .asked = "{\"instances\":[{\"content\":\"hi\"}]}",
+      .model = "text-embedding-004",
+      .type = "application/json",
+      .body = "{\"predictions\":[{\"embeddings\":{\"statistics\":{\"token_count\":3}}},"
+              "{\"embeddings\":{\"statistics\":{\"token_count\":4}}}]}",
+      .source = USAGE_REPORTED,
+      .input = 7,
+      .read = NO,
+      .write = NO,
+      .output = 0,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "gemini",
+      .path = "/v1beta/interactions",
+      .asked = "{\"model\":\"gemini-x\",\"input\":\"hi\",\"stream\":true}",
+      .model = "gemini-x",
+      .stream = true,
+      .type = "text/event-stream",
+      .body = "event: interaction.completed\ndata: {\"interaction\":{\"usage\":{"
+              "\"total_tokens\":42,\"total_input_tokens\":9,\"total_cached_tokens\":2,"
+              "\"total_output_tokens\":13,\"total_tool_use_tokens\":0,"
+              "\"total_thought_tokens\":20},\"model\":\"gemini-y\"},"
+              "\"event_type\":\"interaction.completed\"}\n\ndata: [DONE]\n\n",
+      .source = USAGE_REPORTED,
+      .input = 7,
+      .read = 2,
+      .write = NO,
+      .output = 13,
+      .reasoning = 20,
+      .answered = "gemini-y",
+      .events = 2 },
+    { .family = "vertex",
+      .path = "/v1/projects/p/locations/l/publishers/anthropic/models/"
+              "claude-x@20250101:streamRawPredict",
+      .asked = "{\"anthropic_version\":\"vertex-2023-10-16\",\"max_tokens\":5,"
+               "\"stream\":true}",
+      .model = "claude-x@20250101",
+      .stream = true,
+      .max_output = 5,
+      .type = "text/event-stream",
+      .body = "data: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-x\","
+              "\"usage\":{\"input_tokens\":3,\"cache_read_input_tokens\":2,"
+              "\"output_tokens\":1}}}\n\n"
+              "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":6}}\n\n"
+              "data: {\"type\":\"message_stop\"}\n\n",
+      .source = USAGE_REPORTED,
+      .input = 3,
+      .read = 2,
+      .write = NO,
+      .output = 6,
+      .reasoning = NO,
+      .answered = "claude-x",
+      .events = 3 },
+    { .family = "bedrock",
+      .path = "/model/anthropic.claude-x%3A0/converse",
+      .asked = "{\"inferenceConfig\":{\"maxTokens\":5}}",
+      .model = "anthropic.claude-x:0",
+      .max_output = 5,
+      .type = "application/json",
+      .body = "{\"usage\":{\"inputTokens\":3,\"outputTokens\":2,\"totalTokens\":16,"
+              "\"cacheReadInputTokens\":4,\"cacheWriteInputTokens\":7,"
+              "\"cacheDetails\":[{\"ttl\":\"5m\",\"inputTokens\":6},"
+              "{\"inputTokens\":1,\"ttl\":\"1h\"}]}}",
+      .source = USAGE_REPORTED,
+      .input = 3,
+      .read = 4,
+      .write = 7,
+      .output = 2,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "bedrock", /* a shape of OpenAI's, whose cache is inside the input */
+      .path = "/model/openai.gpt-x/converse",
+      .asked = "{}",
+      .model = "openai.gpt-x",
+      .type = "application/json",
+      .body = "{\"usage\":{\"inputTokens\":4995,\"outputTokens\":2,"
+              "\"cacheWriteInputTokens\":4993,\"totalTokens\":9990}}",
+      .source = USAGE_REPORTED,
+      .input = 2,
+      .read = NO,
+      .write = 4993,
+      .output = 2,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "bedrock",
+      .path = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2F"
+              "us.meta.llama%3A0/invoke",
+      .asked = "{\"prompt\":\"hi\",\"max_gen_len\":5}",
+      .model = "us.meta.llama:0",
+      .max_output = 5,
+      .type = "application/json",
+      .body = "{\"generation\":\"ho\",\"prompt_token_count\":3,"
+              "\"generation_token_count\":2,\"stop_reason\":\"stop\"}",
+      .source = USAGE_REPORTED,
+      .input = 3,
+      .read = NO,
+      .write = NO,
+      .output = 2,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "bedrock",
+      .path = "/model/amazon.titan-x/invoke",
+      .asked = "{\"inputText\":\"hi\"}",
+      .model = "amazon.titan-x",
+      .type = "application/json",
+      .body = "{\"inputTextTokenCount\":3,\"results\":[{\"tokenCount\":2,"
+              "\"outputText\":\"a\"},{\"tokenCount\":5,\"outputText\":\"b\"}]}",
+      .source = USAGE_REPORTED,
+      .input = 3,
+      .read = NO,
+      .write = NO,
+      .output = 7,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "bedrock", /* an embedding */
+      .path = "/model/amazon.titan-embed/invoke",
+      .asked = "{\"inputText\":\"hi\"}",
+      .model = "amazon.titan-embed",
+      .type = "application/json",
+      .body = "{\"embedding\":[0.1,0.2],\"inputTextTokenCount\":3}",
+      .source = USAGE_REPORTED,
+      .input = 3,
+      .read = NO,
+      .write = NO,
+      .output = NO,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "bedrock", /* OpenAI's shape at invoke */
+      .path = "/model/openai.gpt-oss/invoke",
+      .asked = "{}",
+      .model = "openai.gpt-oss",
+      .type = "application/json",
+      .body = "{\"model\":\"gpt-oss\",\"choices\":[],\"usage\":{\"prompt_tokens\":9,"
+              "\"prompt_tokens_details\":{\"cached_tokens\":4},\"completion_tokens\":3,"
+              "\"total_tokens\":12}}",
+      .source = USAGE_REPORTED,
+      .input = 5,
+      .read = 4,
+      .write = NO,
+      .output = 3,
+      .reasoning = NO,
+      .answered = "gpt-oss" },
+    { .family = "azure",
+      .path = "/openai/deployments/my-gpt/chat/completions?api-version=2024-10-21",
+      .asked = "{\"messages\":[],\"model\":\"whatever\",\"stream\":true}",
+      .model = "my-gpt",
+      .stream = true,
+      .type = "text/event-stream",
+      .body =
+          "data: {\"choices\":[],\"prompt_filter_results\":[{}],\"id\":\"\","
+          "\"model\":\"\"}\n\n"
+          "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"model\":\"gpt-4o\","
+          "\"usage\":null}\n\n"
+          "data: {\"choices\":[],\"model\":\"gpt-4o\",\"usage\":{\"prompt_tokens\":4,"
+          "\"completion_tokens\":1,\"total_tokens\":5}}\n\ndata: [DONE]\n\n",
+      .source = USAGE_REPORTED,
+      .input = 4,
+      .read = NO,
+      .write = NO,
+      .output = 1,
+      .reasoning = NO,
+      .answered = "gpt-4o",
+      .events = 4 },
+    { .family = "ollama", /* streams unless told otherwise; called JSON by a proxy */
+      .path = "/api/chat",
+      .asked = "{\"model\":\"llama3\",\"messages\":[],\"options\":{\"num_predict\":9}}",
+      .model = "llama3",
+      .stream = true,
+      .max_output = 9,
+      .type = "application/json",
+      .body = "{\"model\":\"llama3\",\"message\":{\"content\":\"a\"},\"done\":false}\n"
+              "{\"model\":\"llama3\",\"message\":{\"content\":\"\"},\"done\":true,"
+              "\"prompt_eval_count\":11,\"eval_count\":4}\n",
+      .source = USAGE_REPORTED,
+      .input = 11,
+      .read = NO,
+      .write = NO,
+      .output = 4,
+      .reasoning = NO,
+      .answered = "llama3",
+      .events = 2 },
+    { .family = "ollama",
+      .path = "/api/generate",
+      .asked = "{\"model\":\"llama3\",\"prompt\":\"hi\",\"stream\":false}",
+      .model = "llama3",
+      .type = "application/json",
+      .body = "{\"model\":\"llama3\",\"response\":\"a\",\"done\":true,"
+              "\"prompt_eval_count\":11,\"eval_count\":4}",
+      .source = USAGE_REPORTED,
+      .input = 11,
+      .read = NO,
+      .write = NO,
+      .output = 4,
+      .reasoning = NO,
+      .answered = "llama3" },
+    { .family = "cohere",
+      .path = "/v2/chat",
+      .asked = "{\"model\":\"command-a\",\"stream\":true,\"messages\":[]}",
+      .model = "command-a",
+      .stream = true,
+      .type = "text/event-stream",
+      .body = "event: message-end\ndata: {\"type\":\"message-end\",\"delta\":{"
+              "\"finish_reason\":\"COMPLETE\",\"usage\":{\"billed_units\":{"
+              "\"input_tokens\":3,\"output_tokens\":2},\"tokens\":{\"input_tokens\":68,"
+              "\"output_tokens\":5},\"cached_tokens\":64}}}\n\ndata: [DONE]\n\n",
+      .source = USAGE_REPORTED,
+      .input = 4,
+      .read = 64,
+      .write = NO,
+      .output = 5,
+      .reasoning = NO,
+      .answered = "",
+      .events = 2 },
+    { .family = "cohere",
+      .path = "/v1/generate",
+      .asked = "{\"model\":\"command\",\"prompt\":\"hi\"}",
+      .model = "command",
+      .type = "application/stream+json",
+      .body = "{\"text\":\"a\",\"is_finished\":false}\n{\"is_finished\":true,"
+              "\"event_type\":\"stream-end\",\"response\":{\"meta\":{\"billed_units\":{"
+              "\"input_tokens\":3,\"output_tokens\":2}}}}\n",
+      .source = USAGE_REPORTED,
+      .input = 3,
+      .read = NO,
+      .write = NO,
+      .output = 2,
+      .reasoning = NO,
+      .answered = "",
+      .events = 2 },
+    { .family = "cohere",
+      .path = "/v2/embed",
+      .asked = "{\"model\":\"embed-v4\",\"texts\":[\"hi\"]}",
+      .model = "embed-v4",
+      .type = "application/json",
+      .body = "{\"embeddings\":{},\"meta\":{\"billed_units\":{\"input_tokens\":3}}}",
+      .source = USAGE_REPORTED,
+      .input = 3,
+      .read = NO,
+      .write = NO,
+      .output = NO,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "mistral",
+      .path = "/v1/conversations",
+      .asked = "{\"model\":\"mistral-medium\",\"inputs\":\"hi\",\"stream\":true}",
+      .model = "mistral-medium",
+      .stream = true,
+      .type = "text/event-stream",
+      .body = "data: {\"type\":\"conversation.response.done\",\"usage\":{"
+              "\"prompt_tokens\":10,\"completion_tokens\":5,\"connector_tokens\":7,"
+              "\"total_tokens\":22}}\n\n",
+      .source = USAGE_REPORTED,
+      .input = 17,
+      .read = NO,
+      .write = NO,
+      .output = 5,
+      .reasoning = NO,
+      .answered = "",
+      .events = 1 },
+    { .family = "cloudflare",
+      .path = "/client/v4/accounts/a/ai/run/@cf/meta/llama-3.1-8b",
+      .asked = "{\"prompt\":\"hi\"}",
+      .model = "@cf/meta/llama-3.1-8b",
+      .type = "application/json",
+      .body = "{\"result\":{\"response\":\"a\",\"usage\":{\"prompt_tokens\":4,"
+              "\"completion_tokens\":1,\"total_tokens\":5}},\"success\":true}",
+      .source = USAGE_REPORTED,
+      .input = 4,
+      .read = NO,
+      .write = NO,
+      .output = 1,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "openai", /* llama.cpp, not asked for its usage */
+      .path = "/v1/chat/completions",
+      .asked = "{\"model\":\"m\",\"stream\":true}",
+      .model = "m",
+      .stream = true,
+      .type = "text/event-stream",
+      .body = "data: {\"choices\":[{\"finish_reason\":\"stop\",\"delta\":{}}],"
+              "\"model\":\"m\",\"timings\":{\"cache_n\":236,\"prompt_n\":1,"
+              "\"predicted_n\":35}}\n\ndata: [DONE]\n\n",
+      .source = USAGE_REPORTED,
+      .input = 1,
+      .read = 236,
+      .write = NO,
+      .output = 35,
+      .reasoning = NO,
+      .answered = "m",
+      .events = 2 },
+    { .family = "openai",
+      .path = "/v1/images/generations",
+      .asked = "{\"model\":\"gpt-image-1\",\"prompt\":\"a cat\"}",
+      .model = "gpt-image-1",
+      .type = "application/json",
+      .body = "{\"data\":[{\"b64_json\":\"AAAA\"}],\"usage\":{\"input_tokens\":5,"
+              "\"output_tokens\":100,\"total_tokens\":105,"
+              "\"input_tokens_details\":{\"text_tokens\":5,\"image_tokens\":0}}}",
+      .source = USAGE_REPORTED,
+      .input = 5,
+      .read = NO,
+      .write = NO,
+      .output = 100,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "openai",
+      .path = "/v1/audio/transcriptions",
+      .asked_type = "multipart/form-data; boundary=XX",
+      .asked = "--XX\r\nContent-Disposition: form-data; name=\"file\"; "
+               "filename=\"a\"\r\n\r\n{\"model\":\"no\"}\r\n--XX\r\n"
+               "Content-Disposition: form-data; name=\"model\"\r\n\r\n"
+               "gpt-4o-transcribe\r\n--XX\r\nContent-Disposition: form-data; "
+               "name=\"stream\"\r\n\r\nTrue\r\n--XX--\r\n",
+      .model = "gpt-4o-transcribe",
+      .stream = true,
+      .type = "text/event-stream",
+      .body = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"hello\"}\n\n"
+              "data: {\"type\":\"transcript.text.done\",\"text\":\"hello\",\"usage\":{"
+              "\"type\":\"tokens\",\"input_tokens\":14,\"output_tokens\":3,"
+              "\"total_tokens\":17,\"input_token_details\":{\"audio_tokens\":14}}}\n\n",
+      .source = USAGE_REPORTED,
+      .input = 14,
+      .read = NO,
+      .write = NO,
+      .output = 3,
+      .reasoning = NO,
+      .answered = "",
+      .events = 2 },
+    { .family = "openai", /* images and no usage: the output is nobody's to guess */
+      .path = "/v1/images/generations",
+      .asked = "{\"model\":\"dall-e-3\",\"prompt\":\"a cat in a hat\"}",
+      .model = "dall-e-3",
+      .type = "application/json",
+      .body = "{\"data\":[{\"url\":\"https://x\"}]}",
+      .source = USAGE_ESTIMATED,
+      .input = 4,
+      .read = NO,
+      .write = NO,
+      .output = NO,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "openai", /* a run: its steps' usage is part of its own */
+      .path = "/v1/threads/t/runs",
+      .asked = "{\"assistant_id\":\"a\",\"stream\":true}",
+      .model = "",
+      .stream = true,
+      .type = "text/event-stream",
+      .body = "event: thread.run.step.completed\ndata: {\"usage\":{\"prompt_tokens\":3,"
+              "\"completion_tokens\":1,\"total_tokens\":4}}\n\n"
+              "event: thread.run.completed\ndata: {\"model\":\"gpt-4o\",\"usage\":{"
+              "\"prompt_tokens\":8,\"completion_tokens\":2,\"total_tokens\":10}}\n\n"
+              "event: done\ndata: [DONE]\n\n",
+      .source = USAGE_REPORTED,
+      .input = 8,
+      .read = NO,
+      .write = NO,
+      .output = 2,
+      .reasoning = NO,
+      .answered = "gpt-4o",
+      .events = 3 },
+    { .family = "openai", /* queued: what it used is not known yet */
+      .path = "/v1/threads/t/runs",
+      .asked = "{\"assistant_id\":\"a\"}",
+      .model = "",
+      .type = "application/json",
+      .body = "{\"object\":\"thread.run\",\"status\":\"queued\",\"usage\":null}",
+      .source = USAGE_NONE,
+      .input = NO,
+      .read = NO,
+      .write = NO,
+      .output = NO,
+      .reasoning = NO,
+      .answered = "" },
+    { .family = "", /* a path that nobody claims, with a usage */
+      .path = "/v9/think",
+      .asked = "{\"model\":\"m\"}",
+      .model = "",
+      .type = "application/json",
+      .body = "{\"model\":\"m-1\",\"usage\":{\"prompt_tokens\":8,"
+              "\"completion_tokens\":2}}",
+      .source = USAGE_PARTIAL,
+      .input = 8,
+      .read = NO,
+      .write = NO,
+      .output = 2,
+      .reasoning = NO,
+      .answered = "m-1" },
+    { .family = "", /* ... and without */
+      .path = "/v9/think",
+      .asked = "not JSON",
+      .model = "",
+      .type = "application/json",
+      .body = "{\"metadata\":{\"usage\":{\"prompt_tokens\":8}},\"text\":\"usage\"}",
+      .source = USAGE_NONE,
+      .input = NO,
+      .read = NO,
+      .write = NO,
+      .output = NO,
+      .reasoning = NO,
+      .answered = "" },
+};
+
+static void add_field(struct head *head, const char *name, const char *value)
+{
+    struct field *field = &head->fields[head->field_count++];
+
+    field->name = span_text(name);
+    field->value = span_text(value);
+    field->id = field_name_of(field->name);
+}
+
+static const struct dialect *claim(const struct call *call,
+                                   const struct dialect_route **route)
+{
+    const char *const families[] = { call->family, NULL };
+    char path[256];
+    char *colon;
+    struct span canonical;
+    const struct dialect *dialect;
+
+    snprintf(path, sizeof(path), "%.*s", (int)strcspn(call->path, "?"), call->path);
+    while ((colon = strstr(path, "%3A")) != NULL) {
+        memmove(colon + 1, colon + 3, strlen(colon + 3) + 1);
+        *colon = ':';
+    }
+    canonical = span_text(path);
+    dialect = registry_claim(families, METHOD_POST, canonical, route);
+    return dialect != NULL ? dialect
+                           : registry_unclaimed(METHOD_POST, canonical, route);
+}
+
+static struct span take(struct span *rest, size_t size)
+{
+    struct span piece = span_of(rest->at, size < rest->len ? size : rest->len);
+
+    *rest = span_after(*rest, piece.len);
+    return piece;
+}
+
+static struct facts ask(struct watch_pool *pool, const struct call *call, size_t size,
+                        uint64_t *text_bytes)
+{
+    const struct dialect_route *route;
+    const struct dialect *dialect = claim(call, &route);
+    struct head head = { .minor = 1, .target = span_text(call->path) };
+    struct span rest = span_text(call->asked);
+    struct facts facts;
+    struct claims claims = { .retry = 0 };
+    struct request_watch *watch;
+
+    add_field(&head, "content-type",
+              call->asked_type == NULL ? "application/json" : call->asked_type);
+    watch = request_watch_open(pool, dialect, route, &head, &facts, &claims);
+    assert_non_null(watch);
+    while (rest.len > 0) {
+        assert_int_equal(request_watch_data(watch, take(&rest, size)), FAULT_NONE);
+    }
+    assert_int_equal(request_watch_end(watch), FAULT_NONE);
+    *text_bytes = request_watch_text_bytes(watch);
+    request_watch_close(watch);
+    return facts;
+}
+
+static struct entry answer(struct watch_pool *pool, const struct call *call,
+                           const struct facts *facts, uint64_t text_bytes, size_t size)
+{
+    const struct dialect_route *route;
+    const struct dialect *dialect = claim(call, &route);
+    struct head head = { .minor = 1, .status = 200 };
+    struct span rest = span_text(call->body);
+    struct response_watch *watch;
+    struct entry entry;
+
+    memset(&entry, 0, sizeof(entry));
+    add_field(&head, "content-type", call->type);
+    watch = response_watch_open(pool, dialect, route, &head, facts);
+    assert_non_null(watch);
+    while (rest.len > 0) {
+        response_watch_data(watch, take(&rest, size));
+    }
+    response_watch_settle(watch, true, facts, text_bytes, &entry);
+    response_watch_close(watch);
+    return entry;
+}
+
+static void check_class(const struct call *call, const struct usage *usage,
+                        enum token_class class, int64_t want)
+{
+    int64_t got = usage_knows(usage, class) ? (int64_t)usage->tokens[class] : NO;
+
+    if (got != want) {
+        fail_msg("%s %s: %s %jd instead of %jd", call->family, call->path,
+                 token_class_name(class), (intmax_t)got, (intmax_t)want);
+    }
+}
+
+static void check_call(struct watch_pool *pool, const struct call *call, size_t size)
+{
+    uint64_t text_bytes;
+    struct facts facts = ask(pool, call, size, &text_bytes);
+    struct entry entry = answer(pool, call, &facts, text_bytes, size);
+    const struct usage *usage = &entry.usage;
+
+    assert_string_equal(facts.model, call->model);
+    assert_int_equal(facts.stream, call->stream);
+    assert_int_equal(facts.max_output, call->max_output);
+    if (usage->source != call->source) {
+        fail_msg("%s: source %s", call->path,
+                 usage_source_name((enum usage_source)usage->source));
+    }
+    check_class(call, usage, TOKENS_INPUT, call->input);
+    check_class(call, usage, TOKENS_CACHE_READ, call->read);
+    check_class(call, usage, TOKENS_CACHE_WRITE, call->write);
+    check_class(call, usage, TOKENS_OUTPUT, call->output);
+    check_class(call, usage, TOKENS_REASONING, call->reasoning);
+    assert_string_equal(entry.response_model, call->answered);
+    assert_int_equal(entry.events, call->events);
+}
+
+static void calls_are_metered_at_every_split(void **state)
+{
+    struct watch_pool *pool =
+        watch_pool_new((struct decode_limits){ .bytes = 1 << 20, .ratio = 200 });
+
+    (void)state;
+    assert_non_null(pool);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        check_call(pool, &calls[i], SIZE_MAX);
+        for (size_t size = 1; size < 40; size++) {
+            check_call(pool, &calls[i], size);
+        }
+    }
+    watch_pool_free(pool);
+}
+
+static void refusals_have_their_familys_shape(void **state)
+{
+    static const struct {
+        const struct dialect *dialect;
+        const char *lines, *body;
+    } rows[] = {
+        { &dialect_gemini_generate, "",
+          "{\"error\":{\"code\":401,\"message\":\"no\",\"status\":\"UNAUTHENTICATED\"}"
+          "}" },
+        { &dialect_bedrock_converse,
+          "x-amzn-errortype: UnrecognizedClientException\r\nx-amzn-requestid: ax-1\r\n",
+          "{\"message\":\"no\"}" },
+        { &dialect_ollama_chat, "", "{\"error\":\"no\"}" },
+        { &dialect_cohere_chat, "", "{\"id\":\"ax-1\",\"message\":\"no\"}" },
+        { &dialect_mistral_chat, "",
+          "{\"object\":\"error\",\"message\":\"no\",\"type\":\"invalid_request_error\","
+          "\"param\":null,\"code\":\"bad_credential\"}" },
+        { &dialect_cloudflare_run, "",
+          "{\"result\":null,\"success\":false,\"errors\":[{\"code\":401,"
+          "\"message\":\"no\"}],\"messages\":[]}" },
+        { &dialect_vertex_anthropic, "request-id: ax-1\r\n",
+          "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\","
+          "\"message\":\"no\"},\"request_id\":\"ax-1\"}" },
+    };
+    const struct refusal refusal = { .fault = FAULT_BAD_CREDENTIAL,
+                                     .status = 401,
+                                     .words = SPAN("no"),
+                                     .id = SPAN("ax-1") };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char line_memory[256], body_memory[512];
+        struct text lines = text_over(line_memory, sizeof(line_memory));
+        struct text body = text_over(body_memory, sizeof(body_memory));
+
+        rows[i].dialect->refuse(&refusal, &lines, &body);
+        text_put_char(&lines, '\0');
+        text_put_char(&body, '\0');
+        assert_string_equal(lines.at, rows[i].lines);
+        assert_string_equal(body.at, rows[i].body);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calls_are_metered_at_every_split),
+        cmocka_unit_test(refusals_have_their_familys_shape),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
