@@ -10,7 +10,9 @@
 enum {
     READS_PER_TURN =
         4, /* full buffers that one socket may take before others get a turn */
-    QUEUE_SPANS = 16 /* of one send from the queue */
+    QUEUE_SPANS = 16, /* of one send from the queue */
+    /* What a TLS peer may make us say (answers to key updates) while it reads nothing. */
+    ANSWERS_MAX = 64 * 1024
 };
 
 /* The loop serves this stream again in its next turn, whatever the kernel says. */
@@ -182,6 +184,9 @@ void stream_send_copy(struct stream *stream, struct span bytes)
     struct loop *loop = stream->loop;
     char *copy;
 
+    if (bytes.len == 0 || stream->failed || stream->write_shut) {
+        return;
+    }
     CHECK(bytes.len <= LOOP_SCRATCH_BYTES);
     gather_begin(stream);
     if (bytes.len > LOOP_SCRATCH_BYTES - loop->scratch_used) {
@@ -278,6 +283,14 @@ static void handshake_step(struct stream *stream)
     }
 }
 
+/* Sends what TLS itself has to say to what was read. */
+static void answers_send(struct stream *stream)
+{
+    stream->answers =
+        stream->queue.bytes == 0 ? 0 : stream->answers + stream->loop->cipher_used;
+    cipher_send(stream);
+}
+
 static void cipher_arrived(struct stream *stream)
 {
     enum stream_tls_state state;
@@ -291,7 +304,7 @@ static void cipher_arrived(struct stream *stream)
     }
     state = stream_tls_read(stream, &plain);
     stream->loop->cipher_input.len = 0;
-    cipher_send(stream);
+    answers_send(stream);
     if (plain.len > 0) {
         stream->events->readable(stream->owner, plain);
     }
@@ -300,7 +313,7 @@ static void cipher_arrived(struct stream *stream)
     }
     if (state == STREAM_TLS_CLOSED) {
         reading_ends(stream, STREAM_EOF);
-    } else if (state == STREAM_TLS_FAILED) {
+    } else if (state == STREAM_TLS_FAILED || stream->answers > ANSWERS_MAX) {
         stream->failed = true;
         stream->events->ended(stream->owner, STREAM_BAD_TLS);
     }
@@ -382,6 +395,16 @@ static void connect_step(struct stream *stream)
     handshake_step(stream);
 }
 
+/* A reset behind the end of reading shows in no recv. */
+static void reset_behind_end(struct stream *stream, uint32_t events)
+{
+    if (!stream->closed && !stream->failed && stream->read_ended &&
+        (events & EPOLLERR) != 0) {
+        stream->failed = true;
+        stream->events->ended(stream->owner, STREAM_RESET);
+    }
+}
+
 static void on_events(void *self, uint32_t events)
 {
     struct stream *stream = self;
@@ -391,18 +414,22 @@ static void on_events(void *self, uint32_t events)
         return;
     }
     if (stream->connecting) {
-        if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
-            connect_step(stream);
+        if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) {
+            return;
         }
-        return;
-    }
-    if ((events & EPOLLOUT) != 0) {
+        connect_step(stream);
+    } else if ((events & EPOLLOUT) != 0) {
         stream_writable(stream);
     }
     if (!stream->closed && (events & ~(uint32_t)EPOLLOUT) != 0) {
+        bool ended = stream->read_ended;
+
         stream->unread = true;
         stream->hung_up |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
         stream_read(stream);
+        if (ended) {
+            reset_behind_end(stream, events);
+        }
     }
 }
 

@@ -54,12 +54,11 @@ struct stream {
     struct loop_watch watch;
     struct stream *next_woken;
     uint64_t received, sent; /* bytes on the wire */
+    size_t answers;          /* TLS: bytes of its own that joined a waiting queue */
     int fd;
     bool connecting;
     bool handshaking;
     bool paused;
-    bool
-        awaiting; /* the owner's: more bytes are due, so look for a reset behind them */
     bool hung_up; /* the kernel saw the end or a reset: read on until it shows */
     bool woken;   /* on the loop's list */
     bool unread;  /* the kernel may hold bytes that were not asked for yet */

@@ -4,8 +4,9 @@
 
 #include <limits.h>
 
-/* A record's header, tag and padding. */
-enum { RECORD_EXTRA_MAX = 512 };
+/* What TLS adds to LOOP_RECORD_BYTES: header, nonce and tag of each record, of which there
+ * are 32 if the peer asked for the smallest (RFC 6066, section 4), and a key update. */
+enum { RECORD_EXTRA_MAX = 2048 };
 
 static int wire_read(BIO *bio, char *out, int size)
 {
@@ -183,6 +184,22 @@ static struct span record_fill(struct loop *loop, const struct iovec **span,
     return span_of(loop->plain_out, used);
 }
 
+/* Encrypts it all; the peer may have asked for smaller records. */
+static bool record_write(SSL *ssl, struct span record)
+{
+    while (record.len > 0) {
+        int n;
+
+        ERR_clear_error();
+        n = SSL_write(ssl, record.at, (int)record.len);
+        if (n <= 0) {
+            return false;
+        }
+        record = span_after(record, (size_t)n);
+    }
+    return true;
+}
+
 ssize_t stream_tls_write(struct stream *stream, const struct iovec *spans, size_t count)
 {
     struct loop *loop = stream->loop;
@@ -198,8 +215,7 @@ ssize_t stream_tls_write(struct stream *stream, const struct iovec *spans, size_
             continue;
         }
         record = record_fill(loop, &spans, &count, &offset);
-        ERR_clear_error();
-        if (SSL_write(stream->ssl, record.at, (int)record.len) != (int)record.len) {
+        if (!record_write(stream->ssl, record)) {
             return -1;
         }
         taken += record.len;
