@@ -1,0 +1,386 @@
+/* Frames out of bytes, JSON texts out of frames, values out of texts. */
+#include "filters/response.h"
+
+#include <stdlib.h>
+
+enum { WRAPPED_PIECE = 256 }; /* characters of base64 that are undone at once */
+
+static const char done_mark[] = "[DONE]";
+enum { DONE_LEN = sizeof(done_mark) - 1, DONE_NOT = UINT8_MAX };
+
+/* ---- values ------------------------------------------------------------------------- */
+
+static void wrapped_value(struct response_watch *watch, const struct scan_value *value);
+
+static void value_seen(void *self, const struct scan_value *value)
+{
+    struct response_watch *watch = self;
+    bool is_text = value->type == SCAN_STRING && value->text.len > 0;
+
+    switch (value->tag) {
+    case SEEN_TEXT:
+        watch->text_bytes += scan_string_bytes(value);
+        break;
+    case SEEN_MODEL:
+        if (is_text) {
+            text_store(watch->model, sizeof(watch->model), value->text);
+        }
+        break;
+    case SEEN_TIER:
+        if (is_text) {
+            text_store(watch->service_tier, sizeof(watch->service_tier), value->text);
+        }
+        break;
+    case SEEN_TYPE:
+        watch->terminal |= is_text && watch->dialect->terminal != NULL &&
+                           watch->dialect->terminal(value->text);
+        break;
+    case SEEN_FINISH:
+        watch->unfinished -= is_text && watch->unfinished > 0;
+        break;
+    case SEEN_END:
+        watch->terminal |= value->type == SCAN_TRUE;
+        break;
+    case SEEN_ERROR:
+        watch->error |= value->type == SCAN_OBJECT || is_text;
+        break;
+    case SEEN_VECTOR:
+        watch->input_only = true;
+        break;
+    case SEEN_BYTES:
+        wrapped_value(watch, value);
+        break;
+    default:
+        tallier_value(&watch->tallier, watch->dialect->merge, value);
+        break;
+    }
+}
+
+/* ---- JSON texts in base64 ------------------------------------------------------------ */
+
+static void wrapped_piece(struct response_watch *watch, struct span piece)
+{
+    struct messages *messages = watch->messages;
+    char text[WRAPPED_PIECE / 4 * 3 + 2];
+
+    while (piece.len > 0) {
+        size_t len = piece.len < WRAPPED_PIECE ? piece.len : WRAPPED_PIECE;
+        size_t decoded = base64_feed(&messages->base64, span_of(piece.at, len), text);
+
+        scan_feed(&messages->wrapped, span_of(text, decoded), value_seen, watch);
+        piece = span_after(piece, len);
+    }
+}
+
+static void wrapped_value(struct response_watch *watch, const struct scan_value *value)
+{
+    struct messages *messages = watch->messages;
+
+    if (messages == NULL || messages->unwrapping) {
+        return;
+    }
+    messages->unwrapping = true;
+    if (value->type == SCAN_PIECE) {
+        if (!messages->in_wrapped) {
+            messages->in_wrapped = true;
+            messages->base64 = (struct base64){ 0 };
+            scan_init(&messages->wrapped, watch->plan, SCAN_TOLERANT);
+        }
+        wrapped_piece(watch, value->text);
+    } else if (messages->in_wrapped) {
+        messages->in_wrapped = false;
+        if (scan_end(&messages->wrapped, value_seen, watch) != SCAN_COMPLETE ||
+            messages->base64.bad) {
+            watch->flags |= USAGE_FRAMING_ERROR;
+        }
+    }
+    messages->unwrapping = false;
+}
+
+/* ---- JSON texts --------------------------------------------------------------------- */
+
+static void text_data(void *self, struct span piece)
+{
+    struct response_watch *watch = self;
+
+    if (!watch->in_text) {
+        watch->in_text = true;
+        watch->done_at = 0;
+        watch->terminal = false;
+        scan_init(&watch->scan, watch->plan, SCAN_TOLERANT);
+    }
+    for (size_t i = 0; i < piece.len && watch->done_at < DONE_LEN; i++) {
+        watch->done_at = piece.at[i] == done_mark[watch->done_at]
+                             ? (uint8_t)(watch->done_at + 1)
+                             : DONE_NOT;
+    }
+    scan_feed(&watch->scan, piece, value_seen, watch);
+}
+
+/* Has the provider counted what was generated, or everything? */
+static bool is_reported(const struct tally *tally)
+{
+    return tally_has(tally, COUNT_OUTPUT) || tally_has(tally, COUNT_TOTAL);
+}
+
+static void text_end(void *self)
+{
+    const uint32_t said_counts = 1U << COUNT_OUTPUT | 1U << COUNT_REASONING;
+    struct response_watch *watch = self;
+
+    if (!watch->in_text) {
+        return;
+    }
+    watch->in_text = false;
+    if (watch->done_at == DONE_LEN) {
+        watch->finished = true;
+    } else if (scan_end(&watch->scan, value_seen, watch) != SCAN_COMPLETE) {
+        watch->flags |= USAGE_FRAMING_ERROR;
+    } else {
+        watch->finished |= watch->terminal;
+    }
+    if ((watch->tallier.now & said_counts) != 0) {
+        watch->said_bytes = watch->text_bytes;
+    }
+    tallier_event_end(&watch->tallier);
+    watch->finished |= watch->unfinished == 0 && is_reported(&watch->tallier.tally);
+}
+
+static void event_end(void *self, struct span name)
+{
+    (void)name; /* JSON texts tell their type themselves */
+    text_end(self);
+}
+
+static const struct sse_sink sse_sink = { .data = text_data, .event = event_end };
+static const struct lines_sink lines_sink = { .data = text_data, .document = text_end };
+
+/* ---- AWS event streams --------------------------------------------------------------- */
+
+static void message_begin(void *self)
+{
+    struct response_watch *watch = self;
+
+    watch->messages->before = watch->tallier;
+    watch->messages->in_wrapped = false;
+}
+
+static void message_end(void *self, enum eventstream_kind kind)
+{
+    struct response_watch *watch = self;
+
+    watch->error |= kind != EVENTSTREAM_EVENT;
+    text_end(self);
+}
+
+static const struct eventstream_sink eventstream_sink = { .begin = message_begin,
+                                                          .data = text_data,
+                                                          .message = message_end };
+
+/* The message that was being read was cut or damaged: what it said is void. */
+static void message_void(struct response_watch *watch)
+{
+    watch->flags |= USAGE_FRAMING_ERROR;
+    if (watch->in_text) {
+        watch->in_text = false;
+        watch->tallier = watch->messages->before;
+    }
+}
+
+static void feed_messages(struct response_watch *watch, struct span piece)
+{
+    struct messages *messages = watch->messages;
+
+    if (!messages->stream.broken &&
+        !eventstream_feed(&messages->stream, piece, &eventstream_sink, watch)) {
+        message_void(watch);
+    }
+}
+
+/* ---- frames ------------------------------------------------------------------------- */
+
+static void feed_frames(struct response_watch *watch, struct span piece)
+{
+    switch ((enum frames)watch->frames) {
+    case FRAMES_EVENTS:
+        sse_feed(&watch->sse, piece, &sse_sink, watch);
+        break;
+    case FRAMES_LINES:
+    case FRAMES_ARRAY:
+        lines_feed(&watch->lines, piece, &lines_sink, watch);
+        break;
+    case FRAMES_MESSAGES:
+        feed_messages(watch, piece);
+        break;
+    case FRAMES_WHOLE:
+        if (piece.len > 0) {
+            text_data(watch, piece);
+        }
+        break;
+    case FRAMES_UNSETTLED:
+    case FRAMES_NONE:
+        break;
+    }
+}
+
+/* A message of an AWS event stream begins with two lengths below 2^24. */
+static bool begins_message(struct span front)
+{
+    return front.len == FRONT_SIZE && front.at[0] == '\0' && front.at[4] == '\0';
+}
+
+static enum frames begin_messages(struct response_watch *watch)
+{
+    watch->messages = malloc(sizeof(*watch->messages));
+    if (watch->messages == NULL) {
+        watch->flags |= USAGE_TRUNCATED;
+        return FRAMES_NONE;
+    }
+    eventstream_init(&watch->messages->stream);
+    watch->messages->in_wrapped = false;
+    watch->messages->unwrapping = false;
+    return FRAMES_MESSAGES;
+}
+
+static enum frames begin_json(struct response_watch *watch, struct span front)
+{
+    if (front.at[0] == '[') {
+        lines_init_array(&watch->lines);
+        return FRAMES_ARRAY;
+    }
+    if (watch->dialect->several_texts) {
+        lines_init(&watch->lines);
+        return FRAMES_LINES;
+    }
+    return FRAMES_WHOLE;
+}
+
+static enum frames begin_frames(struct response_watch *watch, struct span front)
+{
+    if (begins_message(front)) {
+        return begin_messages(watch);
+    }
+    switch (media_sniff((enum media)watch->media, front)) {
+    case MEDIA_EVENTS:
+        sse_init(&watch->sse);
+        return FRAMES_EVENTS;
+    case MEDIA_JSON_LINES:
+        lines_init(&watch->lines);
+        return FRAMES_LINES;
+    case MEDIA_EVENTSTREAM:
+        return begin_messages(watch);
+    case MEDIA_JSON:
+        return begin_json(watch, front);
+    case MEDIA_UNKNOWN:
+    case MEDIA_MULTIPART:
+    case MEDIA_OPAQUE:
+    default:
+        return FRAMES_NONE;
+    }
+}
+
+static void settle_frames(struct response_watch *watch)
+{
+    struct span front = span_of(watch->front, watch->front_len);
+
+    watch->frames = (uint8_t)begin_frames(watch, front);
+    feed_frames(watch, front);
+}
+
+/* White space and a byte order mark before a body mean nothing in any framing. */
+static bool is_lead(char c)
+{
+    return memchr(" \t\r\n\xef\xbb\xbf", c, 7) != NULL;
+}
+
+/* Gathers the bytes that tell the framing; a stream's first event is longer. */
+static void gather_front(struct response_watch *watch, struct span *piece)
+{
+    while (piece->len > 0 && watch->front_len < FRONT_SIZE) {
+        char c = piece->at[0];
+
+        *piece = span_after(*piece, 1);
+        if (watch->front_len > 0 || !is_lead(c)) {
+            watch->front[watch->front_len++] = c;
+        }
+    }
+    if (watch->front_len == FRONT_SIZE) {
+        settle_frames(watch);
+    }
+}
+
+void response_frames_data(void *self, struct span piece)
+{
+    struct response_watch *watch = self;
+
+    if (watch->frames == FRAMES_UNSETTLED) {
+        gather_front(watch, &piece);
+    }
+    feed_frames(watch, piece);
+}
+
+void response_frames_end(struct response_watch *watch)
+{
+    if (watch->frames == FRAMES_UNSETTLED && watch->front_len > 0) {
+        settle_frames(watch);
+    }
+    switch ((enum frames)watch->frames) {
+    case FRAMES_EVENTS:
+        (void)sse_end(&watch->sse, &sse_sink, watch);
+        break;
+    case FRAMES_LINES:
+    case FRAMES_ARRAY:
+        (void)lines_end(&watch->lines, &lines_sink, watch);
+        break;
+    case FRAMES_MESSAGES:
+        if (!watch->messages->stream.broken &&
+            !eventstream_end(&watch->messages->stream)) {
+            message_void(watch);
+        }
+        break;
+    case FRAMES_WHOLE:
+        text_end(watch);
+        break;
+    case FRAMES_UNSETTLED:
+    case FRAMES_NONE:
+        break;
+    }
+}
+
+/* ---- questions ---------------------------------------------------------------------- */
+
+bool response_is_streamed(const struct response_watch *watch)
+{
+    switch ((enum frames)watch->frames) {
+    case FRAMES_EVENTS:
+    case FRAMES_MESSAGES:
+        return true;
+    case FRAMES_LINES:
+    case FRAMES_ARRAY:
+        return watch->streamed || watch->media == MEDIA_JSON_LINES;
+    case FRAMES_UNSETTLED:
+    case FRAMES_WHOLE:
+    case FRAMES_NONE:
+    default:
+        return watch->media == MEDIA_EVENTS || watch->media == MEDIA_JSON_LINES ||
+               watch->media == MEDIA_EVENTSTREAM;
+    }
+}
+
+uint64_t response_watch_events(const struct response_watch *watch)
+{
+    switch ((enum frames)watch->frames) {
+    case FRAMES_EVENTS:
+        return watch->sse.events;
+    case FRAMES_LINES:
+    case FRAMES_ARRAY:
+        return response_is_streamed(watch) ? watch->lines.documents : 0;
+    case FRAMES_MESSAGES:
+        return watch->messages->stream.messages;
+    case FRAMES_UNSETTLED:
+    case FRAMES_WHOLE:
+    case FRAMES_NONE:
+    default:
+        return 0;
+    }
+}

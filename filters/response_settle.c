@@ -1,0 +1,117 @@
+/* What a response comes to: counts made disjoint, and estimates for what nobody counted. */
+#include "filters/count/tokens.h"
+#include "filters/response.h"
+
+static uint64_t without(uint64_t count, uint64_t part)
+{
+    return count > part ? count - part : 0;
+}
+
+static void estimate_input(struct span model, uint64_t text_bytes, struct usage *usage)
+{
+    uint64_t cached =
+        usage->tokens[TOKENS_CACHE_READ] + usage->tokens[TOKENS_CACHE_WRITE];
+
+    if (text_bytes > 0) {
+        usage_set(usage, TOKENS_INPUT,
+                  without(tokens_estimate(model, text_bytes), cached));
+    }
+}
+
+/* What the provider said last, and what came after that. */
+static void estimate_output(const struct response_watch *watch, struct span model,
+                            struct usage *usage)
+{
+    const struct tally *tally = &watch->tallier.tally;
+    uint64_t count = usage_output(usage);
+
+    count += tokens_estimate(model, watch->text_bytes - watch->said_bytes);
+    if (tally_has(tally, COUNT_OUTPUT_START) &&
+        count < tally->value[COUNT_OUTPUT_START]) {
+        count = tally->value[COUNT_OUTPUT_START];
+    }
+    usage_set(usage, TOKENS_OUTPUT, without(count, usage->tokens[TOKENS_REASONING]));
+}
+
+/* Was the generated text seen, as far as it came? */
+static bool is_readable(const struct response_watch *watch)
+{
+    if (watch->input_only || watch->no_text) {
+        return false;
+    }
+    return watch->frames == FRAMES_UNSETTLED ? watch->reading
+                                             : watch->frames != FRAMES_NONE;
+}
+
+/* Fills what the provider did not report, and says how far the numbers are its own. */
+static void complete_usage(const struct response_watch *watch, bool cut,
+                           struct span model, uint64_t input_text_bytes,
+                           struct usage *usage)
+{
+    bool reported = usage->known_tokens != 0;
+    bool input = usage_knows(usage, TOKENS_INPUT);
+    bool output = usage_knows(usage, TOKENS_OUTPUT) || watch->input_only;
+
+    if (input && output && !cut && !watch->dialect->guessed) {
+        usage->source = USAGE_REPORTED;
+        return;
+    }
+    if (!input) {
+        estimate_input(model, input_text_bytes, usage);
+    }
+    if ((!output || cut) && is_readable(watch)) {
+        estimate_output(watch, model, usage);
+    }
+    if (reported) {
+        usage->source = USAGE_PARTIAL;
+    } else if (usage->known_tokens != 0) {
+        usage->source = USAGE_ESTIMATED;
+    }
+}
+
+/* An error in place of an answer costs nothing; an answer in the background is counted
+ * when it comes. */
+static bool is_unbilled(const struct response_watch *watch, const struct usage *usage)
+{
+    return usage->known_tokens == 0 &&
+           ((watch->error && watch->text_bytes == 0) || watch->later);
+}
+
+static void settle_usage(struct response_watch *watch, bool whole,
+                         const struct facts *facts, uint64_t input_text_bytes,
+                         struct usage *usage)
+{
+    struct tally *tally = &watch->tallier.tally;
+    const char *model = watch->model[0] != '\0' ? watch->model : facts->model;
+
+    if (tally_has(tally, COUNT_COST)) {
+        usage->reported_nanousd = (int64_t)tally->value[COUNT_COST];
+    }
+    tally->model = model;
+    watch->dialect->balance(tally, usage);
+    usage->flags |= watch->flags;
+    if (tally->bad != 0 || tally->anomalous) {
+        usage->flags |= USAGE_ANOMALY;
+    }
+    if (!is_unbilled(watch, usage)) {
+        complete_usage(watch, !whole && !watch->finished, span_text(model),
+                       input_text_bytes, usage);
+    }
+}
+
+void response_watch_settle(struct response_watch *watch, bool whole,
+                           const struct facts *facts, uint64_t input_text_bytes,
+                           struct entry *entry)
+{
+    entry->usage = (struct usage){ .reported_nanousd = -1 };
+    if (watch->counted) {
+        response_end(watch, whole);
+        settle_usage(watch, whole, facts, input_text_bytes, &entry->usage);
+    }
+    text_store(entry->response_model, sizeof(entry->response_model),
+               span_text(watch->model));
+    text_store(entry->service_tier, sizeof(entry->service_tier),
+               span_text(watch->service_tier));
+    entry->events = response_watch_events(watch);
+    entry->stream = response_is_streamed(watch);
+}
