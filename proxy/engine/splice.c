@@ -159,10 +159,7 @@ static bool is_usage_chunk(struct span event)
     struct chunk_marks marks = { 0 };
     struct scan scan;
 
-    while (event.len > 0 && (event.at[0] == '\n' || event.at[0] == '\r')) {
-        event = span_after(event, 1); /* the last byte of the blank line before */
-    }
-    if (!span_starts(event, data) ||
+    if (event.len > EVENT_MAX || !span_starts(event, data) ||
         memmem(event.at, event.len, "\"usage\"", 7) == NULL) {
         return false;
     }
@@ -250,9 +247,30 @@ static void event_over(struct strip *strip, struct span rest,
     strip->too_long = false;
 }
 
+/* Takes the LF of a blank line whose CR ended the piece before: it goes where its event
+ * went. */
+static struct span late_lf(struct strip *strip, struct span piece,
+                           void (*out)(void *self, struct span bytes), void *self)
+{
+    bool between = strip->held_len == 0 && !strip->too_long;
+
+    if (!strip->after_cr || !between || piece.len == 0) {
+        return piece;
+    }
+    strip->after_cr = false;
+    if (piece.at[0] != '\n') {
+        return piece;
+    }
+    if (!strip->done) {
+        out(self, span_of(piece.at, 1));
+    }
+    return span_after(piece, 1);
+}
+
 void strip_feed(struct strip *strip, struct span piece,
                 void (*out)(void *self, struct span bytes), void *self)
 {
+    piece = late_lf(strip, piece, out, self);
     while (piece.len > 0 && !strip->done) {
         size_t end = event_end(strip, piece);
 
