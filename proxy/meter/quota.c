@@ -1,0 +1,563 @@
+#include "proxy/meter/quota.h"
+
+#include "proxy/base/clock.h"
+#include "proxy/base/date.h"
+#include "proxy/meter/ledger.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum {
+    USUAL_MODELS = 1024, /* whose usual output is remembered */
+    USUAL_FIRST = 4096,  /* before anything was seen */
+    USUAL_DECAY = 32     /* calls in which an unusual one is forgotten */
+};
+
+struct quota {
+    struct quota_cells *cells;
+    int64_t steady_ahead_s; /* of the monotonic clock */
+    uint64_t last_number;   /* of policies */
+    pthread_mutex_t lock;   /* of in_force; not for the data path */
+    struct quota_policies *in_force;
+    atomic_uint_least32_t usual[USUAL_MODELS]; /* output tokens; 0: not seen yet */
+};
+
+static int64_t seconds(uint64_t ns)
+{
+    return (int64_t)(ns / NS_PER_S);
+}
+
+static int64_t steady(const struct quota *quota, uint64_t monotonic_ns)
+{
+    return seconds(monotonic_ns) + quota->steady_ahead_s;
+}
+
+struct quota *quota_new(uint64_t unix_ns, uint64_t monotonic_ns)
+{
+    struct quota *quota = calloc(1, sizeof *quota);
+
+    CHECK(quota != NULL);
+    quota->cells = quota_cells_new();
+    quota->steady_ahead_s = seconds(unix_ns) - seconds(monotonic_ns);
+    pthread_mutex_init(&quota->lock, NULL);
+    return quota;
+}
+
+struct quota *quota_free(struct quota *quota)
+{
+    if (quota != NULL) {
+        quota_policies_unref(quota->in_force);
+        quota_cells_free(quota->cells);
+        pthread_mutex_destroy(&quota->lock);
+        free(quota);
+    }
+    return NULL;
+}
+
+/* ---- amounts -------------------------------------------------------------------------- */
+
+static struct price_key price_key_of(const struct entry *call)
+{
+    return (struct price_key){
+        .provider = span_text(call->provider),
+        .model = span_text(call->response_model[0] != '\0' ? call->response_model
+                                                           : call->request_model),
+        .service_tier = span_text(call->service_tier),
+        .at_unix_ns = call->started_ns,
+    };
+}
+
+/* What is unpriced costs nothing here, for nobody knows better. */
+static uint64_t cost_of(const struct price_table *prices, const struct entry *call,
+                        const struct usage *usage)
+{
+    struct price_key key = price_key_of(call);
+    struct price_rates rates;
+    int64_t cost;
+
+    key.input_tokens = usage_input(usage);
+    if (!price_find(prices, &key, &rates)) {
+        return 0;
+    }
+    cost = price_cost(&rates, usage);
+    return cost < 0 ? 0 : (uint64_t)cost;
+}
+
+static uint64_t bounded(uint64_t amount)
+{
+    return amount < LIMIT_MOST ? amount : LIMIT_MOST;
+}
+
+/* What input and output tokens come to. */
+static uint64_t amount_of(enum config_limit_unit unit, const struct price_table *prices,
+                          const struct entry *call, const struct usage *usage)
+{
+    switch (unit) {
+    case LIMIT_TOKENS:
+        return bounded(usage_total(usage));
+    case LIMIT_INPUT:
+        return bounded(usage_input(usage));
+    case LIMIT_OUTPUT:
+        return bounded(usage_output(usage));
+    case LIMIT_NANOUSD:
+        return bounded(cost_of(prices, call, usage));
+    case LIMIT_REQUESTS:
+    case LIMIT_CONCURRENT:
+        break;
+    }
+    return 1;
+}
+
+static uint64_t reserved_amount(enum config_limit_unit unit,
+                                const struct price_table *prices,
+                                const struct entry *call, uint64_t output)
+{
+    struct usage usage = { .reported_nanousd = -1 };
+
+    usage_set(&usage, TOKENS_INPUT, bounded(call->reserved_input));
+    usage_set(&usage, TOKENS_OUTPUT, bounded(output));
+    return amount_of(unit, prices, call, &usage);
+}
+
+/* A call without any usage. reserved_input is never 0 once a call was let through. */
+static uint64_t charge_unreported(enum config_limit_unit unit,
+                                  const struct price_table *prices,
+                                  const struct entry *call)
+{
+    switch ((enum outcome)call->outcome) {
+    case OUTCOME_UNKNOWN:
+        return call->reserved_input == 0
+                   ? 0
+                   : reserved_amount(unit, prices, call, call->reserved_output);
+    case OUTCOME_CLIENT_ABORT:
+    case OUTCOME_UPSTREAM_CUT:
+    case OUTCOME_TIMEOUT:
+        return call->reserved_input == 0 ? 0 : reserved_amount(unit, prices, call, 0);
+    case OUTCOME_COMPLETE:
+        return unit == LIMIT_REQUESTS && call->status < 400 ? 1 : 0;
+    case OUTCOME_REFUSED:
+        break;
+    }
+    return 0;
+}
+
+uint64_t quota_charge(enum config_limit_unit unit, const struct price_table *prices,
+                      const struct entry *call)
+{
+    if (call->free || call->outcome == OUTCOME_REFUSED || unit == LIMIT_CONCURRENT) {
+        return 0;
+    }
+    if (call->usage.known_tokens == 0) {
+        return charge_unreported(unit, prices, call);
+    }
+    if (unit == LIMIT_NANOUSD) {
+        return call->priced && call->cost_nanousd > 0
+                   ? bounded((uint64_t)call->cost_nanousd)
+                   : 0;
+    }
+    return amount_of(unit, prices, call, &call->usage);
+}
+
+/* ---- usual output --------------------------------------------------------------------- */
+
+static size_t usual_place(const char *model)
+{
+    return XXH3_64bits(model, strlen(model)) % USUAL_MODELS;
+}
+
+uint64_t quota_usual_output(const struct quota *quota, const char *model)
+{
+    uint32_t usual =
+        atomic_load_explicit(&quota->usual[usual_place(model)], memory_order_relaxed);
+
+    return usual == 0 ? USUAL_FIRST : usual;
+}
+
+/* Near the greatest of the last calls. Threads may overwrite each other's: it is a guess. */
+static void learn_output(struct quota *quota, const struct entry *call)
+{
+    atomic_uint_least32_t *place = &quota->usual[usual_place(call->request_model)];
+    uint32_t usual = atomic_load_explicit(place, memory_order_relaxed);
+    uint64_t output = usage_output(&call->usage);
+
+    if (!usage_knows(&call->usage, TOKENS_OUTPUT)) {
+        return;
+    }
+    output = output < UINT32_MAX ? output : UINT32_MAX;
+    if (output >= usual) {
+        usual = (uint32_t)output;
+    } else {
+        usual -= (usual - (uint32_t)output) / USUAL_DECAY;
+    }
+    atomic_store_explicit(place, usual == 0 ? 1 : usual, memory_order_relaxed);
+}
+
+/* ---- reserving ------------------------------------------------------------------------ */
+
+static struct quota_state state_of(struct quota_policy *policy,
+                                   const struct quota_cell *cell)
+{
+    uint64_t used = quota_cell_used(cell), held = quota_cell_held(cell);
+    bool rolling = policy->rule.period.unit == PERIOD_ROLLING;
+
+    return (struct quota_state){
+        .policy = policy,
+        .subject = cell->subject,
+        .used = used,
+        .reserved = held > used ? held - used : 0,
+        .resets_s = rolling ? quota_cell_frees_at(cell) : cell->ends,
+    };
+}
+
+static void note_refusal(struct quota_state *refusal, struct quota_policy *policy,
+                         const struct quota_cell *cell)
+{
+    struct quota_state state = state_of(policy, cell);
+
+    if (refusal->policy == NULL || state.resets_s > refusal->resets_s) {
+        *refusal = state;
+    }
+}
+
+static enum quota_verdict reserve_one(struct reservation *reservation,
+                                      struct quota_policy *policy,
+                                      struct quota_cell *cell, uint64_t amount)
+{
+    bool fits = quota_cell_hold(cell, amount, policy->rule.limit.amount);
+
+    if (!fits && policy->rule.over == OVER_REFUSE) {
+        return QUOTA_REFUSED;
+    }
+    if (!fits) {
+        reservation->exceeded |= policy->rule.over == OVER_WARN;
+        atomic_fetch_add_explicit(&policy->exceeded, 1, memory_order_relaxed);
+        if (!quota_cell_hold(cell, amount, UINT64_MAX)) {
+            amount = 0;
+        }
+    }
+    reservation->holds[reservation->count].cell = cell;
+    reservation->holds[reservation->count].policy = policy;
+    reservation->holds[reservation->count].amount = amount;
+    reservation->count++;
+    return QUOTA_TAKEN;
+}
+
+static void give_back(struct reservation *reservation)
+{
+    for (uint32_t i = 0; i < reservation->count; i++) {
+        quota_cell_settle(reservation->holds[i].cell, reservation->holds[i].amount, 0,
+                          reservation->steady_s, reservation->steady_s);
+        quota_cell_back(reservation->holds[i].cell);
+    }
+    reservation->count = 0;
+}
+
+static struct quota_cell *cell_for(struct quota *quota, struct quota_policy *policy,
+                                   const struct entry *call)
+{
+    struct quota_window window = quota_window_at(policy, seconds(call->started_ns));
+
+    return quota_cell_take(quota->cells, policy, &window, quota_subject(policy, call));
+}
+
+enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *policies,
+                                 const struct price_table *prices,
+                                 const struct entry *call, uint64_t monotonic_ns,
+                                 struct reservation *reservation,
+                                 struct quota_state *refusal)
+{
+    enum quota_verdict verdict = QUOTA_TAKEN;
+    struct quota_policy *policy;
+    size_t index = 0;
+
+    reservation->steady_s = steady(quota, monotonic_ns);
+    refusal->policy = NULL;
+    while (verdict != QUOTA_FULL &&
+           (policy = quota_policy_next(policies, call, &index)) != NULL) {
+        uint64_t amount = reserved_amount(policy->rule.limit.unit, prices, call,
+                                          call->reserved_output);
+        struct quota_cell *cell = cell_for(quota, policy, call);
+
+        if (cell == NULL) {
+            verdict = QUOTA_FULL;
+            break;
+        }
+        quota_cell_expire(cell, reservation->steady_s);
+        if (reserve_one(reservation, policy, cell, amount) == QUOTA_REFUSED) {
+            verdict = QUOTA_REFUSED;
+            note_refusal(refusal, policy, cell);
+            quota_cell_back(cell);
+        }
+    }
+    if (verdict != QUOTA_TAKEN) {
+        give_back(reservation);
+    }
+    if (verdict == QUOTA_REFUSED) {
+        atomic_fetch_add_explicit(&refusal->policy->refused, 1, memory_order_relaxed);
+    }
+    return verdict;
+}
+
+void quota_settle(struct quota *quota, const struct price_table *prices,
+                  const struct entry *call, uint64_t monotonic_ns,
+                  struct reservation *reservation)
+{
+    for (uint32_t i = 0; i < reservation->count; i++) {
+        uint64_t used =
+            quota_charge(reservation->holds[i].policy->rule.limit.unit, prices, call);
+
+        quota_cell_settle(reservation->holds[i].cell, reservation->holds[i].amount,
+                          used, reservation->steady_s, steady(quota, monotonic_ns));
+        quota_cell_back(reservation->holds[i].cell);
+    }
+    reservation->count = 0;
+    learn_output(quota, call);
+}
+
+/* ---- warnings ------------------------------------------------------------------------- */
+
+uint32_t quota_percent(uint64_t amount, uint64_t limit)
+{
+    uint64_t percent =
+        amount <= UINT64_MAX / 100 ? amount * 100 / limit : amount / (limit / 100 + 1);
+
+    return percent < UINT32_MAX ? (uint32_t)percent : UINT32_MAX;
+}
+
+/* The share that the policy warns at, of those that are reached. */
+static uint32_t reached(const struct quota_policy *policy, uint32_t percent)
+{
+    uint32_t share = 0;
+
+    for (size_t i = 0; i < QUOTA_WARNINGS_MAX && policy->warn[i] != 0; i++) {
+        share = policy->warn[i] <= percent ? policy->warn[i] : share;
+    }
+    if (policy->rule.over == OVER_WARN && percent >= 100) {
+        share = 100;
+    }
+    return share;
+}
+
+uint32_t quota_warning(const struct reservation *reservation, struct quota_state *state)
+{
+    uint32_t highest = 0;
+
+    for (uint32_t i = 0; i < reservation->count; i++) {
+        struct quota_policy *policy = reservation->holds[i].policy;
+        struct quota_state now = state_of(policy, reservation->holds[i].cell);
+        uint32_t share =
+            reached(policy, quota_percent(now.used, policy->rule.limit.amount));
+
+        if (share > highest && policy->rule.over != OVER_SHADOW) {
+            highest = share;
+            *state = now;
+        }
+    }
+    return highest;
+}
+
+void quota_put_reset(struct text *text, const struct quota_state *state)
+{
+    date_put(text, state->resets_s, zone_local(state->policy->zone, state->resets_s));
+}
+
+/* ---- policies ------------------------------------------------------------------------- */
+
+static struct quota_policy *same_in_force(struct quota *quota,
+                                          const struct quota_policy *policy)
+{
+    size_t count = quota->in_force == NULL ? 0 : quota_policies_count(quota->in_force);
+
+    for (size_t i = 0; i < count; i++) {
+        struct quota_policy *other = quota_policy_at(quota->in_force, i);
+
+        if (other->meaning == policy->meaning) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+static void take_over(struct quota_policy *policy, struct quota_policy *old)
+{
+    policy->number = old->number;
+    policy->fresh = false;
+    atomic_store(&policy->refused, atomic_load(&old->refused));
+    atomic_store(&policy->exceeded, atomic_load(&old->exceeded));
+}
+
+void quota_adopt(struct quota *quota, struct quota_policies *policies)
+{
+    for (size_t i = 0; i < quota_policies_count(policies); i++) {
+        struct quota_policy *policy = quota_policy_at(policies, i);
+        struct quota_policy *old = same_in_force(quota, policy);
+
+        if (old != NULL) {
+            take_over(policy, old);
+        } else {
+            policy->number = ++quota->last_number;
+            policy->fresh = true;
+        }
+    }
+}
+
+void quota_in_force(struct quota *quota, struct quota_policies *policies)
+{
+    struct quota_policies *old;
+
+    pthread_mutex_lock(&quota->lock);
+    old = quota->in_force;
+    quota->in_force = quota_policies_ref(policies);
+    pthread_mutex_unlock(&quota->lock);
+    quota_policies_unref(old);
+}
+
+void quota_sweep(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns)
+{
+    quota_cells_sweep(quota->cells, seconds(unix_ns), steady(quota, monotonic_ns));
+}
+
+/* ---- rebuilding ----------------------------------------------------------------------- */
+
+struct rebuild {
+    struct quota *quota;
+    struct quota_policies *policies;
+    const struct price_table *prices;
+    int64_t now_s;
+};
+
+/* Since when the ledger matters to a policy. */
+static int64_t open_since(const struct quota_policy *policy, int64_t now_s)
+{
+    const struct config_period *period = &policy->rule.period;
+
+    if (period->unit == PERIOD_NONE) {
+        return now_s;
+    }
+    if (period->unit == PERIOD_ROLLING) {
+        return now_s - (int64_t)policy->step_s * QUOTA_STEPS;
+    }
+    return quota_window_at(policy, now_s).begins;
+}
+
+static void count_again(const struct rebuild *rebuild, struct quota_policy *policy,
+                        const struct entry *call)
+{
+    struct quota_window window = quota_window_at(policy, seconds(call->started_ns));
+    uint64_t used = quota_charge(policy->rule.limit.unit, rebuild->prices, call);
+    struct quota_cell *cell;
+
+    if (used == 0 || (window.ends != 0 && window.ends <= rebuild->now_s)) {
+        return;
+    }
+    cell = quota_cell_take(rebuild->quota->cells, policy, &window,
+                           quota_subject(policy, call));
+    if (cell != NULL) {
+        quota_cell_settle(cell, 0, used, seconds(call->started_ns), rebuild->now_s);
+        quota_cell_back(cell);
+    }
+}
+
+static bool rebuild_one(void *self, const struct entry *call)
+{
+    const struct rebuild *rebuild = self;
+    struct quota_policy *policy;
+    size_t index = 0;
+
+    while ((policy = quota_policy_next(rebuild->policies, call, &index)) != NULL) {
+        if (policy->fresh) {
+            count_again(rebuild, policy, call);
+        }
+    }
+    learn_output(rebuild->quota, call);
+    return true;
+}
+
+bool quota_rebuild(struct quota *quota, struct quota_policies *policies,
+                   const struct price_table *prices, const char *directory,
+                   uint64_t unix_ns, struct error *error)
+{
+    struct rebuild rebuild = { quota, policies, prices, seconds(unix_ns) };
+    struct ledger_query query = { 0 };
+    int64_t since = rebuild.now_s;
+    bool fresh = false;
+
+    for (size_t i = 0; i < quota_policies_count(policies); i++) {
+        const struct quota_policy *policy = quota_policy_at(policies, i);
+        int64_t open = open_since(policy, rebuild.now_s);
+
+        fresh |= policy->fresh;
+        since = policy->fresh && open < since ? open : since;
+    }
+    if (!fresh) {
+        return true;
+    }
+    /* An id is made a moment before the beginning is noted. */
+    query.since_ns = since > 1 ? (uint64_t)(since - 1) * NS_PER_S : 0;
+    return ledger_each(directory, &query, rebuild_one, &rebuild, error);
+}
+
+/* ---- looking -------------------------------------------------------------------------- */
+
+struct looking {
+    struct quota_policies *policies;
+    int64_t unix_s, steady_s;
+    void (*each)(void *self, const struct quota_state *state);
+    void *self;
+};
+
+static struct quota_policy *policy_numbered(struct quota_policies *policies,
+                                            uint64_t number)
+{
+    for (size_t i = 0; i < quota_policies_count(policies); i++) {
+        struct quota_policy *policy = quota_policy_at(policies, i);
+
+        if (policy->number == number) {
+            return policy;
+        }
+    }
+    return NULL;
+}
+
+static void look_at_cell(void *self, struct quota_cell *cell)
+{
+    const struct looking *looking = self;
+    struct quota_policy *policy = policy_numbered(looking->policies, cell->policy);
+    struct quota_state state;
+
+    if (policy == NULL || (cell->ends != 0 && (cell->ends <= looking->unix_s ||
+                                               cell->begins > looking->unix_s))) {
+        return;
+    }
+    quota_cell_expire(cell, looking->steady_s);
+    state = state_of(policy, cell);
+    looking->each(looking->self, &state);
+}
+
+void quota_each(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
+                void (*each)(void *self, const struct quota_state *state), void *self)
+{
+    struct looking looking = { .unix_s = seconds(unix_ns),
+                               .steady_s = steady(quota, monotonic_ns),
+                               .each = each,
+                               .self = self };
+
+    pthread_mutex_lock(&quota->lock);
+    looking.policies =
+        quota->in_force == NULL ? NULL : quota_policies_ref(quota->in_force);
+    pthread_mutex_unlock(&quota->lock);
+    if (looking.policies == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < quota_policies_count(looking.policies); i++) {
+        struct quota_policy *policy = quota_policy_at(looking.policies, i);
+        struct quota_window window = quota_window_at(policy, looking.unix_s);
+
+        each(self, &(struct quota_state){ .policy = policy, .resets_s = window.ends });
+    }
+    quota_cells_each(quota->cells, look_at_cell, &looking);
+    quota_policies_unref(looking.policies);
+}
