@@ -169,17 +169,28 @@ void openai_balance_input(const struct tally *tally, struct usage *usage)
 
 /* ---- refusals ----------------------------------------------------------------------- */
 
-static struct span type_of(int status)
+static struct span type_of(enum fault fault, int status)
 {
+    if (fault == FAULT_QUOTA_EXCEEDED) {
+        return SPAN("insufficient_quota");
+    }
     return status >= 500 ? SPAN("server_error") : SPAN("invalid_request_error");
+}
+
+static bool is_credential(enum fault fault)
+{
+    return fault == FAULT_NO_CREDENTIAL || fault == FAULT_BAD_CREDENTIAL ||
+           fault == FAULT_MANY_CREDENTIALS;
 }
 
 static struct span code_of(enum fault fault)
 {
-    bool credential = fault == FAULT_NO_CREDENTIAL || fault == FAULT_BAD_CREDENTIAL ||
-                      fault == FAULT_MANY_CREDENTIALS;
-
-    return credential ? SPAN("invalid_api_key") : span_text(fault_row(fault)->name);
+    /* What OpenAI itself answers, and its tools know as final. */
+    if (fault == FAULT_QUOTA_EXCEEDED) {
+        return SPAN("insufficient_quota");
+    }
+    return is_credential(fault) ? SPAN("invalid_api_key")
+                                : span_text(fault_row(fault)->name);
 }
 
 void openai_refuse(const struct refusal *refusal, struct text *lines, struct text *body)
@@ -191,7 +202,7 @@ void openai_refuse(const struct refusal *refusal, struct text *lines, struct tex
     text_put(body, SPAN("{\"error\":{\"message\":"));
     text_put_json(body, refusal->words);
     text_put(body, SPAN(",\"type\":"));
-    text_put_json(body, type_of(refusal->status));
+    text_put_json(body, type_of(refusal->fault, refusal->status));
     text_put(body, SPAN(",\"param\":null,\"code\":"));
     text_put_json(body, code_of(refusal->fault));
     text_put(body, SPAN("}}"));

@@ -1,5 +1,6 @@
 #include "proxy/admin/admin.h"
 
+#include "proxy/admin/quotas.h"
 #include "proxy/base/log.h"
 
 #include <event2/buffer.h>
@@ -100,6 +101,7 @@ static void on_metrics(struct evhttp_request *request, void *self)
     CHECK(body != NULL);
     metrics_write(sources->shards, sources->shard_count, sources->state_names, body_put,
                   body);
+    quotas_put_metrics(sources->quota, body);
     put_gauge(body, "assay_ready",
               "1 while it takes traffic and its ledger can be written, as /readyz.",
               sources->ready(sources->self) ? 1 : 0, "gauge");
@@ -173,11 +175,22 @@ static void on_exchanges(struct evhttp_request *request, void *self)
     evbuffer_free(body);
 }
 
+static void on_quotas(struct evhttp_request *request, void *self)
+{
+    struct admin *admin = self;
+    struct evbuffer *body = evbuffer_new();
+
+    CHECK(body != NULL);
+    quotas_put_json(admin->sources.quota, body);
+    answer(request, 200, "OK", "application/json", body);
+    evbuffer_free(body);
+}
+
 static void on_other(struct evhttp_request *request, void *self)
 {
     (void)self;
     answer_text(request, 404, "Not Found",
-                "here are /metrics, /healthz, /readyz and /v1/exchanges");
+                "here are /metrics, /healthz, /readyz, /v1/exchanges and /v1/quotas");
 }
 
 /* ---- life -------------------------------------------------------------------------- */
@@ -220,7 +233,8 @@ static bool admin_make(struct admin *admin)
     return evhttp_set_cb(admin->http, "/metrics", on_metrics, admin) == 0 &&
            evhttp_set_cb(admin->http, "/healthz", on_health, admin) == 0 &&
            evhttp_set_cb(admin->http, "/readyz", on_ready, admin) == 0 &&
-           evhttp_set_cb(admin->http, "/v1/exchanges", on_exchanges, admin) == 0;
+           evhttp_set_cb(admin->http, "/v1/exchanges", on_exchanges, admin) == 0 &&
+           evhttp_set_cb(admin->http, "/v1/quotas", on_quotas, admin) == 0;
 }
 
 /* A socket file that an earlier process left is replaced; who may connect is decided by

@@ -4,18 +4,21 @@
  *   GET /metrics         Prometheus text format
  *   GET /healthz         200 while the process runs
  *   GET /readyz          200 while it takes traffic and its ledger can be written, else 503
- *   GET /v1/exchanges    the newest settled exchanges as JSON, newest first; ?limit=N */
+ *   GET /v1/exchanges    the newest settled exchanges as JSON, newest first; ?limit=N
+ *   GET /v1/quotas       what is used of each quota as JSON, with who used most */
 #ifndef ASSAY_ADMIN_ADMIN_H
 #define ASSAY_ADMIN_ADMIN_H
 
 #include "config/config.h"
 #include "proxy/meter/metrics.h"
+#include "proxy/meter/quota.h"
 
 /* What the admin thread reads; everything outlives it. */
 struct admin_sources {
     struct config_address address;
     struct metrics_shard *const *shards;
     size_t shard_count;
+    struct quota *quota;
     const char *const *state_names; /* of exchanges, NULL at the end */
     bool (*ready)(void *self);
     int64_t (*certificate_expiry)(void *self); /* Unix seconds; 0: no certificate */

@@ -136,6 +136,7 @@ static void serve_signal(struct run *run, int number)
         break;
     default:
         watch_keys(run);
+        service_sweep(run->service);
         break;
     }
 }
@@ -181,6 +182,7 @@ static struct admin *start_admin(struct run *run, struct error *error)
 {
     struct admin_sources sources = {
         .address = service_config(run->service)->admin,
+        .quota = service_quota(run->service),
         .state_names = exchange_state_names,
         .ready = is_ready,
         .certificate_expiry = certificate_expiry,

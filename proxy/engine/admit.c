@@ -4,6 +4,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/engine/forward.h"
 #include "proxy/engine/hold.h"
+#include "proxy/engine/reserve.h"
 #include "proxy/engine/route.h"
 #include "proxy/engine/settle.h"
 #include "proxy/engine/worker.h"
@@ -90,6 +91,7 @@ enum fault admit(struct exchange *x, const struct head *head)
     if (is_encoded_twice(head)) {
         return FAULT_CODING;
     }
+    x->quota_waits = reserve_waits(x);
     fault = watch_request(x, head);
     return fault != FAULT_NONE ? fault : forward_head(x, head, &route);
 }

@@ -78,7 +78,8 @@ static bool survives(const struct exchange *x, enum fault fault)
     const struct fault_row *row = fault_row(fault);
 
     return fault == FAULT_NONE || (x->refused && fault != FAULT_STOPPING &&
-                                   (row->blame != BLAME_CLIENT || row->status == 404));
+                                   (row->blame != BLAME_CLIENT || row->status == 404 ||
+                                    fault == FAULT_QUOTA_EXCEEDED));
 }
 
 void exchange_end(struct exchange *x, enum fault fault)

@@ -18,6 +18,7 @@
 #include "filters/watch.h"
 #include "proxy/base/arena.h"
 #include "proxy/engine/flow.h"
+#include "proxy/meter/quota.h"
 #include "proxy/net/block.h"
 
 enum exchange_state {
@@ -62,6 +63,9 @@ struct exchange {
     struct block_queue decoded; /* its decoded copy, kept while a splice may need it */
     struct facts facts;
     struct claims claims;
+    struct reservation reservation;
+    struct span refusal_words; /* in the arena; empty: the fault's own */
+    uint64_t retry_after_s;    /* to tell with a refusal; 0: not told */
     struct flow request;
     struct flow response;
     uint64_t input_text_bytes;
@@ -81,6 +85,7 @@ struct exchange {
     bool upstream_keeps;   /* the provider's connection may live on */
     bool surplus;          /* bytes came behind the response's end */
     bool going;            /* the body need not be held any longer */
+    bool quota_waits;      /* a quota has to know the whole body first */
     bool injected;         /* include_usage was spliced in */
     bool no_memory;        /* a copy could not be kept */
     bool head_sent;        /* the client has a response head */

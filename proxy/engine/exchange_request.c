@@ -4,6 +4,7 @@
 #include "proxy/engine/admit.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/hold.h"
+#include "proxy/engine/reserve.h"
 #include "proxy/engine/settle.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/engine/worker.h"
@@ -33,8 +34,15 @@ static void choose_framing(struct exchange *x)
 /* The body need not be held any longer: connects and sends. */
 static void exchange_go(struct exchange *x)
 {
+    enum fault fault;
+
     x->going = true;
     settle_facts(x);
+    fault = reserve(x);
+    if (fault != FAULT_NONE) {
+        exchange_fail(x, fault);
+        return;
+    }
     if (admit_may_inject(x) && x->facts.stream && !x->facts.usage_asked &&
         !hold_inject_usage(x)) {
         exchange_fail(x, FAULT_NO_MEMORY);
@@ -232,7 +240,7 @@ void exchange_request_ended(struct exchange *x)
 /* May the body go before its end? */
 static bool goes_early(const struct exchange *x)
 {
-    return request_watch_decided(x->asked) &&
+    return !x->quota_waits && request_watch_decided(x->asked) &&
            !(admit_may_inject(x) && request_watch_encoded(x->asked));
 }
 

@@ -1,11 +1,12 @@
 #include "proxy/engine/reply.h"
 
 #include "filters/registry.h"
+#include "proxy/engine/reserve.h"
 #include "proxy/engine/worker.h"
 
 enum {
     REFUSAL_LINES_MAX = 1024, /* header lines of a dialect's own */
-    REFUSAL_BODY_MAX = 4096
+    REFUSAL_BODY_MAX = 8 * 1024
 };
 
 static void put_status(struct text *out, int status, struct span reason)
@@ -89,7 +90,8 @@ static int refuse(struct client *client, const struct exchange *x,
     struct refusal refusal = {
         .fault = fault,
         .status = row->status,
-        .words = span_text(row->words),
+        .words = x != NULL && x->refusal_words.len > 0 ? x->refusal_words
+                                                       : span_text(row->words),
         .stream = x != NULL && x->facts.stream,
     };
 
@@ -105,6 +107,11 @@ static int refuse(struct client *client, const struct exchange *x,
     text_put(&head, SPAN("\r\n"));
     text_put(&head, row->retry ? SPAN("x-should-retry: true\r\n")
                                : SPAN("x-should-retry: false\r\n"));
+    if (x != NULL && x->retry_after_s > 0) {
+        text_put(&head, SPAN("retry-after: "));
+        text_put_u64(&head, x->retry_after_s);
+        text_put(&head, SPAN("\r\n"));
+    }
     text_put(&head, text_span(&lines));
     put_exchange_id(&head, x);
     text_put(&head, close ? SPAN("connection: close\r\n\r\n") : SPAN("\r\n"));
@@ -157,7 +164,8 @@ static bool ends_here(const struct field *field)
            field->id == FIELD_KEEP_ALIVE || field->id == FIELD_TRAILER ||
            field->id == FIELD_SET_COOKIE || field->id == FIELD_UPGRADE ||
            span_equal_nocase(field->name, SPAN("alt-svc")) ||
-           span_equal_nocase(field->name, SPAN("assay-exchange-id"));
+           span_equal_nocase(field->name, SPAN("assay-exchange-id")) ||
+           span_starts_nocase(field->name, SPAN("assay-quota-"));
 }
 
 static void put_framing(struct text *out, const struct exchange *x,
@@ -197,6 +205,7 @@ void reply_head(struct exchange *x, const struct head *head)
     }
     put_framing(&out, x, head);
     put_exchange_id(&out, x);
+    reserve_put_warning(x, &out);
     text_put(&out, x->keep_alive ? SPAN("\r\n") : SPAN("connection: close\r\n\r\n"));
     CHECK(!out.full); /* a response head is at most HEAD_SIZE_MAX */
     stream_send_copy(&x->client->stream, text_span(&out));

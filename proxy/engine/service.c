@@ -21,6 +21,7 @@ struct service {
     struct worker *workers[WORKERS_MAX];
     struct journal *journals[WORKERS_MAX];
     struct metrics_shard *shards[WORKERS_MAX];
+    struct quota *quota;
     int64_t certificate_expiry; /* atomic; Unix seconds, 0: no certificate */
     bool ready;                 /* atomic */
 };
@@ -93,11 +94,14 @@ static bool workers_new(struct service *service, struct error *error)
     for (unsigned i = 0; i < service->count; i++) {
         struct metrics_shard *shard = metrics_shard_new(config->limits.series);
 
+        const struct worker_meters meters = { service->journals[i], shard,
+                                              service->quota };
+
         CHECK(shard != NULL);
         service->shards[i] = shard;
         service->workers[i] =
             worker_new(i, service->count, snapshot_ref(service->snapshot),
-                       keyring_ref(service->keyring), service->journals[i], shard,
+                       keyring_ref(service->keyring), &meters,
                        i == 0 ? NULL : service->workers[0], error);
         if (service->workers[i] == NULL) {
             return false;
@@ -122,6 +126,15 @@ static void note_expiry(struct service *service)
     __atomic_store_n(&service->certificate_expiry, earliest, __ATOMIC_RELAXED);
 }
 
+/* Quotas go on where the ledger says they were. */
+static bool count_quotas(struct service *service, const struct snapshot *snapshot,
+                         struct error *error)
+{
+    quota_adopt(service->quota, snapshot->quotas);
+    return quota_rebuild(service->quota, snapshot->quotas, snapshot->prices,
+                         snapshot->config->state, clock_unix_ns(), error);
+}
+
 static bool service_make(struct service *service, struct config *config,
                          struct error *error)
 {
@@ -136,8 +149,13 @@ static bool service_make(struct service *service, struct config *config,
         service->keys == NULL ? NULL : keyring_load(config->state, error);
     service->ledger =
         service->keyring == NULL ? NULL : ledger_open(config->state, error);
-    return service->ledger != NULL && journals_open(service, config, error) &&
-           workers_new(service, error);
+    service->quota = quota_new(clock_unix_ns(), clock_monotonic_ns());
+    if (service->ledger == NULL || !journals_open(service, config, error) ||
+        !count_quotas(service, service->snapshot, error)) {
+        return false;
+    }
+    quota_in_force(service->quota, service->snapshot->quotas);
+    return workers_new(service, error);
 }
 
 struct service *service_new(struct config *config, struct error *error)
@@ -188,6 +206,11 @@ bool service_reload(struct service *service, struct config *config, struct error
     if (snapshot == NULL) {
         return false;
     }
+    if (!count_quotas(service, snapshot, error)) {
+        snapshot_unref(snapshot);
+        return false;
+    }
+    quota_in_force(service->quota, snapshot->quotas);
     for (unsigned i = 0; i < service->count; i++) {
         worker_reload(service->workers[i], snapshot_ref(snapshot));
     }
@@ -214,6 +237,11 @@ bool service_rekey(struct service *service, struct error *error)
     keyring_unref(service->keyring);
     service->keyring = keyring;
     return true;
+}
+
+void service_sweep(struct service *service)
+{
+    quota_sweep(service->quota, clock_unix_ns(), clock_monotonic_ns());
 }
 
 void service_stop(struct service *service, bool now)
@@ -250,6 +278,7 @@ struct service *service_free(struct service *service)
         journal_close(service->journals[i]);
     }
     ledger_close(service->ledger);
+    quota_free(service->quota);
     keyring_unref(service->keyring);
     key_watch_close(service->keys);
     snapshot_unref(service->snapshot);
@@ -264,6 +293,11 @@ size_t service_shards(const struct service *service,
 {
     *shards = service->shards;
     return service->count;
+}
+
+struct quota *service_quota(const struct service *service)
+{
+    return service->quota;
 }
 
 bool service_ready(const struct service *service)

@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "proxy/meter/ledger.h"
 #include "proxy/meter/metrics.h"
+#include "proxy/meter/quota.h"
 
 struct service;
 
@@ -31,6 +32,9 @@ bool service_reload(struct service *service, struct config *config,
  * second. false and entries in *error if they cannot be read; the old ones stay. */
 bool service_rekey(struct service *service, struct error *error);
 
+/* Forgets counters of quotas that are long over: to be called several times a second. */
+void service_sweep(struct service *service);
+
 /* Open exchanges finish, nothing new is accepted; `now`: they are cut. Returns at once. */
 void service_stop(struct service *service, bool now);
 
@@ -43,6 +47,7 @@ struct service *service_free(struct service *service);
 /* For the admin thread; immutable between start and free. */
 size_t service_shards(const struct service *service,
                       struct metrics_shard *const **shards);
+struct quota *service_quota(const struct service *service);
 bool service_ready(const struct service *service);
 int64_t service_certificate_expiry(const struct service *service);
 

@@ -1,6 +1,7 @@
 #include "proxy/engine/settle.h"
 
 #include "proxy/base/clock.h"
+#include "proxy/engine/reserve.h"
 #include "proxy/engine/worker.h"
 
 static void store(char *array, size_t size, const char *value)
@@ -110,6 +111,7 @@ void settle(struct exchange *x)
     }
     entry->outcome = (uint8_t)outcome_of(x);
     price(x, entry);
+    reserve_settle(x, entry);
     metrics_count(worker->metrics, entry);
     if (x->entry != NULL) {
         journal_settle(worker->journal, x->entry);

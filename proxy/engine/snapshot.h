@@ -8,12 +8,14 @@
 #include "filters/clients.h"
 #include "proxy/identity/virtual_key.h"
 #include "proxy/meter/price.h"
+#include "proxy/meter/quota_policy.h"
 
 struct snapshot {
     unsigned references; /* atomic */
     struct config *config;
     struct price_table *prices;
     struct clients *clients;
+    struct quota_policies *quotas;
     struct tls_server **tls; /* per listener; NULL: plain HTTP */
 };
 

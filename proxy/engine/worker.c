@@ -328,9 +328,8 @@ static bool mailbox_open(struct worker *worker)
 }
 
 struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *snapshot,
-                          struct keyring *keyring, struct journal *journal,
-                          struct metrics_shard *metrics, const struct worker *first,
-                          struct error *error)
+                          struct keyring *keyring, const struct worker_meters *meters,
+                          const struct worker *first, struct error *error)
 {
     const struct config_limits *limits = &snapshot->config->limits;
     const struct error_place place = { .file = snapshot->config->file };
@@ -339,8 +338,9 @@ struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *sn
     CHECK(worker != NULL);
     worker->number = number;
     worker->workers = workers;
-    worker->journal = journal;
-    worker->metrics = metrics;
+    worker->journal = meters->journal;
+    worker->metrics = meters->metrics;
+    worker->quota = meters->quota;
     worker->keyring = keyring;
     worker->loop = loop_new();
     worker->built = malloc(WORKER_BUILT_BYTES);

@@ -9,6 +9,7 @@
 #include "proxy/engine/upstream.h"
 #include "proxy/meter/journal.h"
 #include "proxy/meter/metrics.h"
+#include "proxy/meter/quota.h"
 #include "proxy/net/listen.h"
 #include "proxy/net/resolve.h"
 
@@ -46,6 +47,7 @@ struct worker {
     struct resolver *resolver;
     struct journal *journal;
     struct metrics_shard *metrics;
+    struct quota *quota; /* all workers share it */
     struct watch_pool *watches;
     struct arena_pool arenas;
     struct view *view;    /* in force */
@@ -69,14 +71,19 @@ struct worker {
     char *built; /* text of the head being built */
 };
 
+/* What a worker writes to; outlives it. */
+struct worker_meters {
+    struct journal *journal;
+    struct metrics_shard *metrics;
+    struct quota *quota;
+};
+
 /* Makes a worker with its listeners bound, so that every mistake is known before any
- * thread runs. `first` is the first worker (NULL for it itself). The journal and the shard
- * outlive it; references to the snapshot and the keyring are taken over, also on failure
+ * thread runs. `first` is the first worker (NULL for it itself). references to the snapshot and the keyring are taken over, also on failure
  * (NULL, with entries in *error). */
 struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *snapshot,
-                          struct keyring *keyring, struct journal *journal,
-                          struct metrics_shard *metrics, const struct worker *first,
-                          struct error *error);
+                          struct keyring *keyring, const struct worker_meters *meters,
+                          const struct worker *first, struct error *error);
 
 /* Starts and joins its thread. */
 bool worker_start(struct worker *worker) MUST_CHECK;

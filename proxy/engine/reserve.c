@@ -1,0 +1,176 @@
+#include "proxy/engine/reserve.h"
+
+#include "filters/count/tokens.h"
+#include "proxy/base/clock.h"
+#include "proxy/engine/worker.h"
+
+enum { WORDS_MAX = 1024 };
+
+bool reserve_waits(const struct exchange *x)
+{
+    return !x->entry->free &&
+           quota_policies_need_body(x->view->snapshot->quotas, x->entry);
+}
+
+/* ---- how much it may come to ----------------------------------------------------------- */
+
+/* Is anything generated? */
+static bool has_output(const struct exchange *x)
+{
+    return (x->route->flags & (ROUTE_NO_USAGE | ROUTE_INPUT_ONLY)) == 0;
+}
+
+static uint64_t output_bound(const struct exchange *x)
+{
+    const struct facts *facts = &x->facts;
+    uint64_t choices = facts->choices > 0 ? facts->choices : 1;
+    uint64_t each = facts->max_output > 0
+                        ? facts->max_output
+                        : quota_usual_output(x->worker->quota, facts->model);
+    uint64_t all;
+
+    if (!has_output(x)) {
+        return 0;
+    }
+    if (__builtin_mul_overflow(each, choices, &all) || all > LIMIT_MOST) {
+        return LIMIT_MOST;
+    }
+    return all;
+}
+
+static void note_bounds(const struct exchange *x, struct entry *entry)
+{
+    uint64_t bytes =
+        x->request.ended ? x->input_text_bytes : request_watch_text_bytes(x->asked);
+    uint64_t input = tokens_estimate(span_text(x->facts.model), bytes);
+
+    entry->reserved_input = input > 0 ? input : 1; /* 0 says: was not let through */
+    entry->reserved_output = output_bound(x);
+}
+
+/* ---- refusals -------------------------------------------------------------------------- */
+
+static void put_counter(struct text *text, const struct quota_state *refusal)
+{
+    const struct config_quota *rule = &refusal->policy->rule;
+
+    text_printf(text, "quota '%s' is used up: ", rule->name);
+    quota_put_amount(text, rule->limit.unit, refusal->used);
+    text_put(text, SPAN(" used"));
+    if (refusal->reserved > 0) {
+        text_put(text, SPAN(" and "));
+        quota_put_amount(text, rule->limit.unit, refusal->reserved);
+        text_put(text, SPAN(" reserved by calls under way"));
+    }
+    text_put(text, SPAN(", of "));
+    text_put(text, span_text(rule->limit.text));
+    if (rule->period.text != NULL) {
+        text_put(text,
+                 rule->period.unit == PERIOD_ROLLING ? SPAN(" in ") : SPAN(" per "));
+        text_put(text, span_text(rule->period.text));
+    }
+    if (refusal->subject[0] != '\0') {
+        text_printf(text, " for '%s'", refusal->subject);
+    }
+}
+
+static void put_way_out(struct text *text, const struct quota_state *refusal)
+{
+    const struct config_quota *rule = &refusal->policy->rule;
+
+    if (refusal->resets_s > 0) {
+        text_put(text, rule->period.unit == PERIOD_ROLLING
+                           ? SPAN("; some of it is free again at ")
+                           : SPAN("; it begins anew at "));
+        quota_put_reset(text, refusal);
+    } else {
+        text_put(text, SPAN("; wait for a call under way to end"));
+    }
+    if (rule->contact != NULL) {
+        text_put(text, SPAN("; ask "));
+        text_put(text, span_text(rule->contact));
+    }
+}
+
+static void tell_refusal(struct exchange *x, const struct quota_state *refusal)
+{
+    int64_t now_s = (int64_t)(clock_unix_ns() / NS_PER_S);
+    char memory[WORDS_MAX];
+    struct text words = text_over(memory, sizeof memory);
+
+    put_counter(&words, refusal);
+    put_way_out(&words, refusal);
+    x->refusal_words = arena_copy(&x->arena, text_span(&words));
+    x->retry_after_s =
+        refusal->resets_s > now_s ? (uint64_t)(refusal->resets_s - now_s) : 1;
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+enum fault reserve(struct exchange *x)
+{
+    const struct snapshot *snapshot = x->view->snapshot;
+    struct quota_state refusal;
+
+    if (x->entry->free) {
+        return FAULT_NONE;
+    }
+    note_bounds(x, x->entry);
+    switch (quota_reserve(x->worker->quota, snapshot->quotas, snapshot->prices,
+                          x->entry, x->began_ns, &x->reservation, &refusal)) {
+    case QUOTA_REFUSED:
+        tell_refusal(x, &refusal);
+        return FAULT_QUOTA_EXCEEDED;
+    case QUOTA_FULL:
+        return FAULT_OVERLOADED;
+    case QUOTA_TAKEN:
+        break;
+    }
+    return FAULT_NONE;
+}
+
+/* What ended before anything was sent to its provider was never let through. */
+static bool was_sent(const struct exchange *x)
+{
+    return x->state != EXCHANGE_HOLD && x->state != EXCHANGE_CONNECT;
+}
+
+void reserve_settle(struct exchange *x, struct entry *entry)
+{
+    if (!was_sent(x)) {
+        entry->reserved_input = 0;
+        entry->reserved_output = 0;
+    }
+    quota_settle(x->worker->quota, x->view->snapshot->prices, entry,
+                 x->worker->loop->now_ns, &x->reservation);
+}
+
+/* ---- warnings -------------------------------------------------------------------------- */
+
+static void put_amount_line(struct text *head, struct span name,
+                            const struct quota_state *state, uint64_t amount)
+{
+    text_put(head, name);
+    quota_put_amount(head, state->policy->rule.limit.unit, amount);
+    text_put(head, SPAN("\r\n"));
+}
+
+void reserve_put_warning(const struct exchange *x, struct text *head)
+{
+    struct quota_state state;
+    uint32_t percent = quota_warning(&x->reservation, &state);
+
+    if (percent == 0) {
+        return;
+    }
+    text_printf(head, "assay-quota-warning: %s %u%%\r\n", state.policy->rule.name,
+                percent);
+    put_amount_line(head, SPAN("assay-quota-used: "), &state, state.used);
+    put_amount_line(head, SPAN("assay-quota-limit: "), &state,
+                    state.policy->rule.limit.amount);
+    if (state.resets_s > 0) {
+        text_put(head, SPAN("assay-quota-reset: "));
+        quota_put_reset(head, &state);
+        text_put(head, SPAN("\r\n"));
+    }
+}

@@ -1,0 +1,24 @@
+/* What an exchange takes up of its caller's quotas: reserved before it goes upstream,
+ * settled at its end. */
+#ifndef ASSAY_ENGINE_RESERVE_H
+#define ASSAY_ENGINE_RESERVE_H
+
+#include "proxy/engine/exchange.h"
+
+/* May a quota count this exchange that has to know its whole body first? Asks its entry
+ * whose it is. */
+bool reserve_waits(const struct exchange *exchange);
+
+/* Reserves in every quota that counts the exchange, and notes in its entry what it may come
+ * to. FAULT_QUOTA_EXCEEDED, with words and a time to tell; FAULT_OVERLOADED where there is
+ * no room for a counter. */
+enum fault reserve(struct exchange *exchange) MUST_CHECK;
+
+/* Its entry is final: gives back what was reserved and counts what it came to. */
+void reserve_settle(struct exchange *exchange, struct entry *entry);
+
+/* Appends header lines if a quota that counts the exchange has reached a share at which it
+ * warns. */
+void reserve_put_warning(const struct exchange *exchange, struct text *head);
+
+#endif

@@ -1,0 +1,208 @@
+"""Quotas through the running proxy: refusals in the words of each dialect, warnings, many
+clients at once, kill -9, reload; the ledger always adds up to the counters."""
+
+import asyncio
+import json
+import re
+import signal
+import tempfile
+import time
+
+import http1
+from proxy import Assay, DemoProvider
+
+CLIENTS = 200
+WAIT_SECONDS = 15
+LEDGER_SECONDS = 0.4
+
+
+def policy(name, limit, per='day', **more):
+    return {'name': name, 'limit': limit, **({'per': per} if per else {}), **more}
+
+
+class House:
+    """An assay with quotas in front of a demo provider."""
+
+    def __init__(self, quotas, **settings):
+        self.folder = tempfile.TemporaryDirectory(prefix='assay-quota-')
+        self.provider = DemoProvider(self.folder.name)
+        self.quotas = quotas
+        self.settings = settings
+
+    def __enter__(self):
+        self.provider.__enter__()
+        common = {'url': self.provider.url, 'credential': 'env:UPSTREAM_KEY', 'default': True}
+        self.assay = Assay({'openai': {**common, 'dialects': ['openai']},
+                            'anthropic': {**common, 'dialects': ['anthropic']}},
+                           {'quotas': self.quotas, **self.settings})
+        self.assay.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.assay.__exit__(*failure)
+        self.provider.__exit__(*failure)
+        self.folder.cleanup()
+
+    async def ask(self, path='/v1/chat/completions', key=None, **body):
+        client = http1.Client(self.assay.port)
+        text = json.dumps({'model': 'demo;words=20', 'messages': [
+            {'role': 'user', 'content': 'count for me'}], **body}).encode()
+        try:
+            await client.send('POST', path, [
+                ('host', 'h'), ('authorization', 'Bearer ' + (key or self.assay.key)),
+                ('content-type', 'application/json'),
+                ('content-length', str(len(text)))], text)
+            return await asyncio.wait_for(client.receive('POST'), WAIT_SECONDS)
+        finally:
+            client.close()
+
+    def call(self, *path, **body):
+        return asyncio.run(self.ask(*path, **body))
+
+    def counters(self):
+        """{policy: (used, reserved)} by the admin port."""
+        async def get():
+            client = http1.Client(self.assay.admin_port)
+            await client.send('GET', '/v1/quotas', [('host', 'h')], b'')
+            response = await client.receive('GET')
+            client.close()
+            return json.loads(response.body)
+        return {one['name']: (one['used'], one['reserved'])
+                for one in asyncio.run(get())['quotas']}
+
+    def settled_counters(self):
+        """The same once no call is under way."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while any(reserved for _, reserved in self.counters().values()) and \
+                time.monotonic() < deadline:
+            time.sleep(0.02)
+        return {name: used for name, (used, _) in self.counters().items()}
+
+    def records(self):
+        """The ledger, once it has everything."""
+        time.sleep(LEDGER_SECONDS)
+        return self.assay.export()
+
+    def ledger_tokens(self):
+        return sum(count or 0 for record in self.records()
+                   for name, count in record['tokens'].items()
+                   if not name.startswith('cache_write_'))
+
+
+def refusals(results):
+    """Each dialect's shape, the words, the headers; nothing reaches the provider."""
+    quotas = [policy('tiny', '10 tokens', timezone='Europe/Berlin', contact='ops@example.com',
+                     each='caller')]
+    with House(quotas) as house:
+        openai = house.call(max_tokens=50)
+        anthropic = house.call('/v1/messages', max_tokens=50)
+        free = house.call('/v1/messages/count_tokens')
+        records = house.records()
+        reached = house.provider.truth()
+    error = json.loads(openai.body)['error']
+    results.ok(openai.status == 429 and error['type'] == error['code'] == 'insufficient_quota' and
+               openai.field('x-should-retry') == 'false' and
+               0 < int(openai.field('retry-after')) <= 90000,
+               'OpenAI: 429 insufficient_quota, and no retry', openai.fields, openai.body)
+    error = json.loads(anthropic.body)['error']
+    results.ok(anthropic.status == 429 and error['type'] == 'rate_limit_error' and
+               anthropic.field('x-should-retry') == 'false',
+               'Anthropic: 429 rate_limit_error, and no retry', anthropic.body)
+    results.ok(re.search(r"quota 'tiny' is used up: 0 tokens used, of 10 tokens per day for "
+                         r"'tester'; it begins anew at \S+T00:00:00\+0[12]:00; "
+                         r'ask ops@example.com', error['message']),
+               'the words name policy, used, limit, reset and whom to ask', error['message'])
+    results.ok(not reached and [r['outcome'] for r in records[:2]] == ['refused'] * 2 and
+               records[0]['fault'] == 'quota_exceeded',
+               'nothing reached the provider, and both are recorded as refused', records[:2])
+    results.ok(free.status == 200, 'what costs nothing is let through', free.status)
+
+
+def warnings(results):
+    quotas = [policy('soft', '1 requests', over='warn', warn=['50%']),
+              policy('hard', '100k tokens', warn=['1%', '50%'])]
+    with House(quotas) as house:
+        first, second = house.call(), house.call()
+    results.ok(first.field('assay-quota-warning') is None, 'no warning at first', first.fields)
+    results.ok(second.status == 200 and second.field('assay-quota-warning') == 'soft 100%' and
+               second.field('assay-quota-used') == '1 requests' and
+               second.field('assay-quota-limit') == '1 requests' and
+               second.field('assay-quota-reset').endswith('T00:00:00Z'),
+               'a policy that warns lets pass and says so', second.fields)
+
+
+def many_clients(results):
+    """200 clients at once on a budget for a few: never beyond it, and exact at the end."""
+    budget = 20000
+    quotas = [policy('budget', '%d tokens' % budget, 'month'),
+              policy('calls', '1M requests', 'rolling 5h'),
+              policy('busy', '64 concurrent', None)]
+    with House(quotas) as house:
+        async def rush():
+            return await asyncio.gather(*(house.ask(max_tokens=300) for _ in range(CLIENTS)))
+        replies = asyncio.run(rush()) + asyncio.run(rush())
+        counters, ledger = house.settled_counters(), house.ledger_tokens()
+        truth = sum(sum(line['tokens'].values()) if isinstance(line['tokens'], dict)
+                    else line['tokens'] for line in house.provider.truth())
+    passed = sum(reply.status == 200 for reply in replies)
+    refused = sum(reply.status == 429 for reply in replies)
+    results.ok(passed + refused == 2 * CLIENTS and passed > 0 and refused > 0 and
+               counters['budget'] <= budget,
+               '%d clients stay within the budget' % CLIENTS,
+               '%d passed, %d refused, %s' % (passed, refused, counters))
+    results.ok(counters['budget'] == ledger == truth and counters['calls'] == passed and
+               counters['busy'] == 0,
+               'counters = ledger = what the provider says, to the token',
+               '%s, ledger %d, truth %d, passed %d' % (counters, ledger, truth, passed))
+
+
+def kill_and_restart(results):
+    quotas = [policy('day', '10M tokens'), policy('roll', '1M requests', 'rolling 5h'),
+              policy('busy', '8 concurrent', None)]
+    with House(quotas) as house:
+        for _ in range(5):
+            house.call()
+        before = house.settled_counters()
+
+        async def under_way():
+            calls = [asyncio.create_task(house.ask(
+                model='demo;words=400;delay_ms=50', stream=True, max_tokens=500))
+                for _ in range(3)]
+            await asyncio.sleep(0.5)
+            house.assay.stop(signal.SIGKILL)
+            await asyncio.gather(*calls, return_exceptions=True)
+        asyncio.run(under_way())
+        house.assay.start()
+        after = house.settled_counters()
+        house.assay.stop(signal.SIGKILL)
+        house.assay.start()
+        again = house.settled_counters()
+    results.ok(after['day'] >= before['day'] + 3 * 500 and after['roll'] == 8 and
+               after['busy'] == 0,
+               'kill -9: settled calls count, those under way at what they had reserved',
+               before, after)
+    results.ok(again == after, 'a second restart changes nothing', after, again)
+
+
+def reload(results):
+    quotas = [policy('day', '10M tokens'), policy('gone', '5 requests')]
+    with House(quotas) as house:
+        house.call()
+        before = house.settled_counters()
+        time.sleep(LEDGER_SECONDS)
+        house.assay.config['quotas'] = [policy('day', '10 tokens'), policy('new', '9M tokens')]
+        house.assay.write_config()
+        house.assay.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while 'new' not in house.counters() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        after = house.counters()
+        refused = house.call()
+    results.ok(after['day'] == (before['day'], 0) and after['new'] == (before['day'], 0),
+               'a reload keeps counters, and new policies count from the ledger', before, after)
+    results.ok(refused.status == 429, 'and its limits hold at once', refused.status)
+
+
+def run(results):
+    for case in (refusals, warnings, many_clients, kill_and_restart, reload):
+        case(results)
