@@ -1,0 +1,565 @@
+/* The signals, the score and the rings, by sequences whose outcome is known. */
+#include "filters/detect/detector.h"
+#include "filters/detect/prompts.h"
+#include "filters/detect/reference.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Monday, 2026-03-02, 09:00:07 UTC. */
+#define BEGIN_MS INT64_C(1772442007000)
+
+enum { SECOND = 1000, HOUR = 3600 * SECOND, SAMPLES = 12 };
+
+static uint64_t hash_of(uint64_t n)
+{
+    n = (n + 77) * UINT64_C(0x9e3779b97f4a7c15);
+    n = (n ^ n >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    n = (n ^ n >> 27) * UINT64_C(0x94d049bb133111eb);
+    return n ^ n >> 31;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* A prompt of 60 characters; equal numbers are equal texts, others share nothing. */
+static struct prompt_sketch prompt_of(uint64_t text)
+{
+    struct prompt_sketch prompt = { .whole = hash_of(text * 100 + 1),
+                                    .shape = hash_of(text * 100 + 2),
+                                    .characters = 60,
+                                    .bottom_count = SKETCH_BOTTOM,
+                                    .has_words = true };
+
+    for (unsigned i = 0; i < SKETCH_BOTTOM; i++) {
+        prompt.bottom[i] = hash_of(text * 100 + 10 + i);
+    }
+    for (unsigned i = 0; i < SKETCH_WORDS; i++) {
+        prompt.words[i] =
+            (int8_t)((int)(hash_of(text * 100 + 30 + i / 8) >> i & 31) - 16);
+    }
+    qsort(prompt.bottom, SKETCH_BOTTOM, sizeof(*prompt.bottom), ascending);
+    return prompt;
+}
+
+static struct turn turn_at(int64_t ms, uint64_t session, uint64_t text)
+{
+    return (struct turn){ .identity = 1,
+                          .session = hash_of(session + 5000),
+                          .begin_ms = BEGIN_MS + ms,
+                          .end_ms = BEGIN_MS + ms + 5 * SECOND,
+                          .kind = TURN_PROMPT,
+                          .has_prompt = true,
+                          .prompt = prompt_of(text) };
+}
+
+static void observe(struct identity_state *state, const struct turn *turn)
+{
+    static const struct company alone;
+
+    identity_observe(state, turn, &alone, 0);
+}
+
+static struct identity_state *new_state(void)
+{
+    static struct identity_state state;
+
+    identity_state_init(&state, 1);
+    return &state;
+}
+
+static double gain(enum yes_no bet)
+{
+    return log(reference[bet].q / reference[bet].p0);
+}
+
+static double nats(const struct identity_state *state, enum yes_no bet)
+{
+    return (double)state->bets[bet].nats;
+}
+
+static void assert_nats(const struct identity_state *state, enum yes_no bet,
+                        double wanted)
+{
+    if (fabs(nats(state, bet) - wanted) > 1e-3) {
+        fail_msg("%s: %f instead of %f", reference[bet].name, nats(state, bet), wanted);
+    }
+}
+
+/* ---- signals ------------------------------------------------------------------------ */
+
+static void a_repeated_opener_wins(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 5; i++) {
+        struct turn turn = turn_at(i * 400 * SECOND, i, 1);
+
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_repeat_open, 4 * gain(BET_repeat_open));
+    assert_nats(state, BET_near_open, 4 * gain(BET_near_open));
+    assert_nats(state, BET_topic_open, 3 * gain(BET_topic_open));
+    assert_nats(state, BET_variety, gain(BET_variety));
+    assert_nats(state, BET_oneshot, 5 * gain(BET_oneshot));
+    assert_nats(state, BET_repeat_mid, 0);
+    assert_int_equal(state->bets[BET_repeat_open].k, 4);
+}
+
+static void strata_do_not_dilute_each_other(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 20; i++) {
+        struct turn opener = turn_at(i * HOUR, 100 + i, 1);
+        struct turn own = turn_at(i * HOUR + HOUR / 2, 7, 1000 + i);
+
+        observe(state, &opener);
+        observe(state, &own);
+    }
+    assert_true(nats(state, BET_repeat_open) > 15 * gain(BET_repeat_open));
+    assert_nats(state, BET_repeat_mid, 0);
+}
+
+static void recombined_phrases_are_near(void **unused)
+{
+    struct identity_state *state = new_state();
+    struct turn turn = turn_at(0, 0, 1);
+
+    (void)unused;
+    observe(state, &turn);
+    turn = turn_at(HOUR, 1, 2);
+    observe(state, &turn);
+    turn = turn_at(2 * HOUR, 2, 3);
+    for (unsigned i = 0; i < 4; i++) {
+        turn.prompt.bottom[i] = prompt_of(1 + i % 2).bottom[i];
+    }
+    qsort(turn.prompt.bottom, SKETCH_BOTTOM, sizeof(uint64_t), ascending);
+    observe(state, &turn);
+    assert_nats(state, BET_near_open, gain(BET_near_open));
+    assert_nats(state, BET_repeat_open, 0);
+}
+
+static void short_prompts_inside_are_no_evidence(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 50; i++) {
+        struct turn turn = turn_at(i * 700 * SECOND, 1, 1);
+
+        turn.prompt.characters = 1;
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_repeat_mid, 0);
+    assert_nats(state, BET_near_mid, 0);
+    assert_int_equal(state->length.total, 0);
+}
+
+static void retries_are_no_evidence(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 30; i++) {
+        struct turn turn = turn_at(i * 97 * SECOND * (1 + i % 5), i, 1);
+
+        turn.retry = true;
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_repeat_open, 0);
+    assert_nats(state, BET_near_open, 0);
+    assert_nats(state, BET_topic_open, 0);
+    assert_nats(state, BET_variety, 0);
+    assert_nats(state, BET_typing, 0);
+}
+
+static void an_echo_of_another_conversation_wins(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 4; i++) {
+        struct turn turn = turn_at(i * HOUR, i, 1000 + i);
+
+        for (unsigned j = 0; j < SAMPLES; j++) {
+            turn.prompt.samples[j] = (uint32_t)hash_of(10000 + i * 100 + j);
+            turn.response.samples[j] = (uint32_t)hash_of(10100 + i * 100 + j);
+        }
+        turn.prompt.sample_count = SAMPLES;
+        turn.response.count = SAMPLES;
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_echo, 3 * gain(BET_echo));
+}
+
+static void a_quotation_within_a_conversation_is_no_echo(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 10; i++) {
+        struct turn turn = turn_at(i * HOUR, 1, 1000 + i);
+
+        for (unsigned j = 0; j < SAMPLES; j++) {
+            turn.prompt.samples[j] = (uint32_t)hash_of(10000 + i * 100 + j);
+            turn.response.samples[j] = (uint32_t)hash_of(10100 + i * 100 + j);
+        }
+        turn.prompt.sample_count = SAMPLES;
+        turn.response.count = SAMPLES;
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_echo, 0);
+}
+
+static void steady_turns_win_by_phase_and_gap(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 40; i++) {
+        struct turn turn = turn_at((int64_t)i * 300 * SECOND, 1, 1000 + i);
+
+        observe(state, &turn);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        const uint8_t *counts = state->phase_counts[i];
+
+        assert_true((double)state->phases[i].nats > 30);
+        assert_int_equal(counts[histogram_fullest(counts, PHASE_BINS)], 40);
+    }
+    /* Three turns in a quarter of an hour count once. */
+    assert_int_equal(state->phases[2].total, 14);
+    assert_true((double)state->gap.nats > 30);
+}
+
+static void a_day_without_rest_wins(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i <= 72; i += 2) {
+        struct turn turn = turn_at((int64_t)i * HOUR, 1, 1000 + i);
+
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_rest, 3 * gain(BET_rest));
+}
+
+static void a_night_is_rest(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned day = 0; day < 10; day++) {
+        for (unsigned hour = 0; hour < 18; hour++) {
+            struct turn turn =
+                turn_at(((int64_t)day * 24 + hour) * HOUR, 1, day * 100 + hour);
+
+            observe(state, &turn);
+        }
+    }
+    assert_nats(state, BET_rest, 0);
+    assert_true(state->bets[BET_rest].n > 0);
+}
+
+static void inhuman_typing_wins(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 6; i++) {
+        struct turn turn = turn_at(i * 6 * SECOND, 1, 1000 + i);
+
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_typing, 5 * gain(BET_typing));
+}
+
+static void agents_do_not_bet(void **unused)
+{
+    struct identity_state *state = new_state();
+    struct turn turn = turn_at(0, 1, 1);
+
+    (void)unused;
+    observe(state, &turn);
+    for (unsigned i = 1; i < 500; i++) {
+        turn = turn_at(i * 60 * SECOND, i % 2 == 0 ? 1 : i, 1);
+        turn.kind = i % 2 == 0 ? TURN_CONTINUATION : TURN_SUBAGENT;
+        observe(state, &turn);
+    }
+    assert_int_equal(state->turns, 1);
+    assert_int_equal(state->calls, 500);
+    assert_true(score_of(state) <= 0);
+    /* Subagents did not push the person's session out. */
+    turn = turn_at(HOUR * 10, 1, 2);
+    observe(state, &turn);
+    assert_int_equal(state->bets[BET_oneshot].n, 2);
+    assert_int_equal(state->bets[BET_oneshot].k, 1);
+}
+
+static void nothing_is_said_before_the_eighth_turn(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 8; i++) {
+        struct turn turn = turn_at(i * 60 * SECOND, i, 1);
+
+        assert_true(score_of(state) <= 0);
+        assert_int_equal(grade_of(state, SCORE_FLAG), GRADE_UNRATED);
+        observe(state, &turn);
+    }
+    assert_int_equal(grade_of(state, SCORE_FLAG), GRADE_FLAGGED);
+}
+
+static void noise_does_not_evict_what_is_established(void **unused)
+{
+    struct identity_state *state = new_state();
+    struct turn turn;
+    uint16_t k;
+
+    (void)unused;
+    for (unsigned i = 0; i < 10; i++) {
+        turn = turn_at(i * HOUR, i, 1);
+        observe(state, &turn);
+    }
+    for (unsigned i = 10; i < 3000; i++) {
+        turn = turn_at((int64_t)i * HOUR, i, 1000 + i);
+        observe(state, &turn);
+    }
+    turn = turn_at(INT64_C(3000) * HOUR, 3000, 1);
+    k = state->bets[BET_repeat_open].k;
+    observe(state, &turn);
+    assert_true(nats(state, BET_repeat_open) > 0);
+    assert_true(state->bets[BET_repeat_open].k == 1 ||
+                state->bets[BET_repeat_open].k == k + 1);
+    assert_int_equal(prompts_top(state)->shape, (uint32_t)prompt_of(1).shape);
+}
+
+/* ---- detector ----------------------------------------------------------------------- */
+
+struct seen {
+    unsigned lines;
+    unsigned alarms[64]; /* by identity */
+    float last;
+    struct evidence evidence;
+};
+
+static void see(void *self, const struct finding *finding)
+{
+    struct seen *seen = self;
+
+    assert_true(finding->identity < 64);
+    seen->lines++;
+    seen->alarms[finding->identity] += finding->alarm;
+    seen->last = finding->score;
+    if (finding->alarm) {
+        assert_true(finding->evidence.count > 0);
+        assert_true(strlen(finding->evidence.rows[0].says) > 20);
+        assert_null(strstr(finding->evidence.rows[0].says, "cheat"));
+        seen->evidence = finding->evidence;
+    }
+}
+
+static struct detector *new_detector(bool alone)
+{
+    return detector_new(&(struct detector_options){ .threshold = SCORE_FLAG,
+                                                    .alone = alone,
+                                                    .prompts_log2 = 12,
+                                                    .samples_log2 = 12 });
+}
+
+static void feed(struct detector *detector, uint64_t identity, struct turn turn,
+                 struct seen *seen)
+{
+    turn.identity = identity;
+    assert_true(detector_observe(detector, &turn, see, seen));
+}
+
+static void a_ring_of_keys_is_found(void **unused)
+{
+    struct detector *detector = new_detector(false);
+    struct seen seen = { .lines = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 20; i++) {
+        for (uint64_t key = 1; key <= 5; key++) {
+            feed(detector, key,
+                 turn_at(i * 5 * HOUR + (int64_t)key * 977 * SECOND, i, 1), &seen);
+        }
+        feed(detector, 9, turn_at(i * 5 * HOUR + HOUR * 2, i, 1000 + i), &seen);
+        if (i == 3) {
+            break;
+        }
+    }
+    for (uint64_t key = 1; key <= 5; key++) {
+        assert_true(seen.alarms[key] > 0);
+    }
+    assert_int_equal(seen.alarms[9], 0);
+    assert_string_equal(seen.evidence.rows[0].signal, "shared");
+    assert_int_equal(seen.evidence.rows[0].identities, 5);
+    detector_free(detector);
+}
+
+static void copying_a_person_does_not_implicate_him(void **unused)
+{
+    struct detector *detector = new_detector(false);
+    struct seen seen = { .lines = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 40; i++) {
+        /* Six turns in a morning, at no particular times. */
+        int64_t at =
+            (i / 6 * 24 + i % 6) * (int64_t)HOUR + (int64_t)(hash_of(i) % HOUR);
+
+        for (uint64_t key = 2; key <= 8; key++) {
+            feed(detector, key, turn_at(at - HOUR + (int64_t)key * SECOND, i, i),
+                 &seen);
+        }
+        feed(detector, 1, turn_at(at, 5, i), &seen);
+    }
+    assert_int_equal(seen.alarms[1], 0);
+    detector_free(detector);
+}
+
+static void a_call_recorded_twice_is_one(void **unused)
+{
+    struct detector *detector = new_detector(false);
+    struct seen seen = { .lines = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 6; i++) {
+        for (uint64_t key = 1; key <= 5; key++) {
+            feed(detector, key, turn_at(i * 7 * HOUR, i, 1), &seen);
+        }
+    }
+    for (uint64_t key = 2; key <= 5; key++) {
+        assert_int_equal(seen.alarms[key], 0);
+    }
+    detector_free(detector);
+}
+
+static void echoes_across_keys_are_found(void **unused)
+{
+    struct detector *detector = new_detector(false);
+    struct seen seen = { .lines = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 20; i++) {
+        struct turn turn = turn_at(i * HOUR, i, 1000 + i);
+
+        for (unsigned j = 0; j < SAMPLES; j++) {
+            turn.prompt.samples[j] = (uint32_t)hash_of(10000 + i * 100 + j);
+            turn.response.samples[j] = (uint32_t)hash_of(10100 + i * 100 + j);
+        }
+        turn.prompt.sample_count = SAMPLES;
+        turn.response.count = SAMPLES;
+        feed(detector, 1 + i % 2, turn, &seen);
+    }
+    assert_true(seen.alarms[1] > 0 && seen.alarms[2] > 0);
+    detector_free(detector);
+}
+
+/* ---- properties --------------------------------------------------------------------- */
+
+static struct turn random_turn(uint64_t n)
+{
+    uint64_t random = hash_of(n);
+    struct turn turn = turn_at((int64_t)(n * 7) * SECOND, random % 100, random % 977);
+
+    turn.kind = random % 5 == 0   ? TURN_PROMPT
+                : random % 5 == 1 ? TURN_SUBAGENT
+                                  : TURN_CONTINUATION;
+    turn.retry = random % 40 == 0;
+    turn.prompt.characters = (uint32_t)(random >> 20) >> (random >> 52 & 31);
+    turn.prompt.sample_count = (uint8_t)(random >> 8 & 31);
+    turn.response.count = SAMPLES;
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        turn.response.samples[i] = (uint32_t)hash_of(random % 500 + i);
+        turn.prompt.samples[i] = (uint32_t)hash_of(random % 490 + i);
+    }
+    return turn;
+}
+
+/* The state is one struct without pointers, so its size cannot grow; all of it stays sane. */
+static void any_calls_leave_a_sane_state(void **unused)
+{
+    uint64_t calls = getenv("ASSAY_LONG") != NULL ? 10000000 : 1000000;
+    struct {
+        struct identity_state state;
+        uint64_t canary;
+    } guarded = { .canary = UINT64_C(0x5ca1ab1e) };
+
+    (void)unused;
+    identity_state_init(&guarded.state, 1);
+    for (uint64_t n = 0; n < calls; n++) {
+        struct turn turn = random_turn(n);
+
+        observe(&guarded.state, &turn);
+        if (n % 1000 == 0) {
+            float score = score_of(&guarded.state);
+
+            assert_true(score >= 0 && score <= 2 * SCORE_MAX + 1);
+        }
+    }
+    assert_true(guarded.canary == UINT64_C(0x5ca1ab1e));
+    assert_int_equal(guarded.state.calls, calls);
+    assert_true(sizeof(guarded.state) <= STATE_SIZE_MAX);
+}
+
+static void the_name_does_not_matter(void **unused)
+{
+    struct detector *one = new_detector(true), *other = new_detector(true);
+    struct seen a = { .lines = 0 }, b = { .lines = 0 };
+
+    (void)unused;
+    for (uint64_t n = 0; n < 5000; n++) {
+        feed(one, 3, random_turn(n), &a);
+        feed(other, 44, random_turn(n), &b);
+        assert_memory_equal(&a.last, &b.last, sizeof(a.last));
+    }
+    assert_true(a.lines > 900);
+    detector_free(one);
+    detector_free(other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_repeated_opener_wins),
+        cmocka_unit_test(strata_do_not_dilute_each_other),
+        cmocka_unit_test(recombined_phrases_are_near),
+        cmocka_unit_test(short_prompts_inside_are_no_evidence),
+        cmocka_unit_test(retries_are_no_evidence),
+        cmocka_unit_test(an_echo_of_another_conversation_wins),
+        cmocka_unit_test(a_quotation_within_a_conversation_is_no_echo),
+        cmocka_unit_test(steady_turns_win_by_phase_and_gap),
+        cmocka_unit_test(a_day_without_rest_wins),
+        cmocka_unit_test(a_night_is_rest),
+        cmocka_unit_test(inhuman_typing_wins),
+        cmocka_unit_test(agents_do_not_bet),
+        cmocka_unit_test(nothing_is_said_before_the_eighth_turn),
+        cmocka_unit_test(noise_does_not_evict_what_is_established),
+        cmocka_unit_test(a_ring_of_keys_is_found),
+        cmocka_unit_test(copying_a_person_does_not_implicate_him),
+        cmocka_unit_test(a_call_recorded_twice_is_one),
+        cmocka_unit_test(echoes_across_keys_are_found),
+        cmocka_unit_test(any_calls_leave_a_sane_state),
+        cmocka_unit_test(the_name_does_not_matter),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
