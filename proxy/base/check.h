@@ -11,12 +11,12 @@
 /* A large local array that is written before it is read: not zeroed first, though the
  * build zeroes every other local variable (-ftrivial-auto-var-init). */
 #if defined(__has_attribute)
-#if __has_attribute(uninitialized)
-#define SCRATCH __attribute__((uninitialized))
-#endif
+    #if __has_attribute(uninitialized)
+        #define SCRATCH __attribute__((uninitialized))
+    #endif
 #endif
 #ifndef SCRATCH
-#define SCRATCH
+    #define SCRATCH
 #endif
 
 /* Prints the broken promise to stderr, runs the dump hook if one is set, aborts. */

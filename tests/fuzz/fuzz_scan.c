@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 static const struct scan_path paths[] = {
     { "", 1, SCAN_WHOLE },          { "a", 2, SCAN_WHOLE },
     { "a.b", 3, SCAN_WHOLE },       { "model", 4, SCAN_WHOLE },
-    { "list[]", 5, SCAN_PIECES },     { "deep[][].x", 6, SCAN_WHOLE },
+    { "list[]", 5, SCAN_PIECES },   { "deep[][].x", 6, SCAN_WHOLE },
     { "a.b.c.d.e", 7, SCAN_WHOLE }, { "text", 8, SCAN_PIECES },
     { "[].a", 9, SCAN_WHOLE },      { "usage.input", 10, SCAN_WHOLE },
 };

@@ -61,7 +61,8 @@ static inline void assert_mistakes(const char *yaml, const char *expected)
     kept = mistakes;
     for (char *at = mistakes; *at != '\0';) {
         if (strncmp(at, name, sizeof name - 1) == 0) {
-            at += sizeof name; /* with the colon; a space follows where no line is told */
+            at +=
+                sizeof name; /* with the colon; a space follows where no line is told */
             at += *at == ' ' ? 1 : 0;
         } else {
             *kept++ = *at++;
