@@ -9,20 +9,19 @@
 
 enum { PIECES = 256, PENDING_MIN = 4096, CHARACTER_MAX = 4 };
 
-static const struct ranks *encoding_ranks(enum encoding encoding)
-{
-    return ranks_of(encoding == ENCODING_CL100K_BASE ? RANKS_CL100K : RANKS_O200K);
-}
-
-static enum split_pattern encoding_pattern(enum encoding encoding)
-{
-    return encoding == ENCODING_CL100K_BASE ? SPLIT_CL100K : SPLIT_O200K;
-}
+/* Pieces that are no token wait for others, see merge_count(). */
+struct counter {
+    const struct ranks *ranks;
+    enum split_pattern pattern;
+    uint64_t count;
+    size_t waiting;
+    struct span others[2 * PIECES];
+};
 
 /* 16 bytes, zeros from `limit` on. */
-static inline struct wide_key load_wide(const char *at, const char *limit)
+static inline struct token_key load_key(const char *at, const char *limit)
 {
-    struct wide_key key = { 0, 0 };
+    struct token_key key = { 0, 0 };
     size_t len = (size_t)(limit - at);
 
     if (len >= sizeof(key)) {
@@ -35,51 +34,82 @@ static inline struct wide_key load_wide(const char *at, const char *limit)
     return key;
 }
 
-static inline bool is_token(const struct ranks *ranks, struct span piece,
-                            const char *limit)
+/* The key of a piece; that of no token for one too long to be found by its key. */
+static inline struct token_key piece_key(struct span piece, const char *limit)
 {
-    struct wide_key key;
-    uint64_t mark = (uint64_t)piece.len << 56;
+    /* By the number of bytes. */
+    static const uint64_t kept[] = {
+        0,          0xff,         0xffff,         0xffffff,
+        0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
+        UINT64_MAX
+    };
+    struct token_key key = load_key(piece.at, limit);
+    size_t len = piece.len <= KEY_TOKEN_MAX ? piece.len : KEY_TOKEN_MAX + 1;
 
-    if (piece.len > WIDE_TOKEN_MAX) {
-        return piece.len <= TOKEN_MAX && ranks_has_long(ranks, piece);
-    }
-    key = load_wide(piece.at, limit);
-    if (piece.len <= SHORT_TOKEN_MAX) {
-        key.low &= ~(UINT64_MAX << 8 * piece.len);
-        return ranks_has_short(ranks, key.low | mark);
-    }
-    key.high &= ~(UINT64_MAX << 8 * (piece.len - 8));
-    key.high |= mark;
-    return ranks_has_wide(ranks, key);
+    key.low &= kept[len < 8 ? len : 8];
+    key.high = (key.high & kept[len < 8 ? 0 : len - 8]) | (uint64_t)len << 56;
+    return key;
 }
 
-/* The tokens of the pieces (at most PIECES) of a text. */
-static uint64_t count_pieces(const struct ranks *ranks, struct span text,
-                             const uint32_t *ends, size_t pieces)
+/* The keys of all pieces, for which the table's lines are on their way then. */
+static void expect_pieces(const struct ranks *ranks, struct span text,
+                          const uint32_t *ends, size_t pieces, struct token_key *keys)
 {
-    struct span others[PIECES] __attribute__((uninitialized));
     const char *limit = text.at + text.len;
-    size_t begin = 0, other = 0;
+    size_t begin = 0;
 
+    for (size_t i = 0; i < pieces; i++) {
+        keys[i] = piece_key(span_of(text.at + begin, ends[i] - begin), limit);
+        ranks_expect_key(ranks, keys[i]);
+        begin = ends[i];
+    }
+}
+
+static inline bool is_token(const struct ranks *ranks, struct span piece,
+                            struct token_key key)
+{
+    if (piece.len > KEY_TOKEN_MAX) {
+        /* Few long tokens are not ASCII; not to find one costs time only. */
+        return piece.len <= TOKEN_MAX && (piece.at[0] & 0x80) == 0 &&
+               ranks_has_long(ranks, piece);
+    }
+    return ranks_has_key(ranks, key);
+}
+
+static void count_waiting(struct counter *counter)
+{
+    counter->count += merge_count(counter->ranks, counter->others, counter->waiting);
+    counter->waiting = 0;
+}
+
+/* At most PIECES pieces of a text. */
+static void count_pieces(struct counter *counter, struct span text,
+                         const uint32_t *ends, size_t pieces)
+{
+    struct token_key keys[PIECES] __attribute__((uninitialized));
+    size_t begin = 0, other = counter->waiting;
+
+    expect_pieces(counter->ranks, text, ends, pieces, keys);
     for (size_t i = 0; i < pieces; i++) {
         struct span piece = span_of(text.at + begin, ends[i] - begin);
 
-        others[other] = piece;
-        other += is_token(ranks, piece, limit) ? 0 : 1;
+        counter->others[other] = piece;
+        other += is_token(counter->ranks, piece, keys[i]) ? 0 : 1;
         begin = ends[i];
     }
-    return pieces - other + merge_count(ranks, others, other);
+    counter->count += pieces - (other - counter->waiting);
+    counter->waiting = other;
+    if (other > PIECES) {
+        count_waiting(counter);
+    }
 }
 
 /* Counts pieces off the front of a text and drops them from it, as many as have an end
  * within the next BPE_PIECE_MAX bytes. */
-static uint64_t count_front(enum encoding encoding, struct span *text,
-                            enum split_more more)
+static void count_front(struct counter *counter, struct span *text,
+                        enum split_more more)
 {
-    const struct ranks *ranks = encoding_ranks(encoding);
-    uint32_t ends[PIECES];
-    uint64_t count = 0;
+    uint32_t ends[PIECES] __attribute__((uninitialized));
     size_t pieces;
 
     do {
@@ -87,34 +117,44 @@ static uint64_t count_front(enum encoding encoding, struct span *text,
 
         if (front.len > BPE_PIECE_MAX) {
             front.len = BPE_PIECE_MAX;
-            pieces =
-                split_text(encoding_pattern(encoding), front, SPLIT_MORE, ends, PIECES);
+            pieces = split_text(counter->pattern, front, SPLIT_MORE, ends, PIECES);
         } else {
-            pieces = split_text(encoding_pattern(encoding), front, more, ends, PIECES);
+            pieces = split_text(counter->pattern, front, more, ends, PIECES);
         }
         if (pieces > 0) {
-            count += count_pieces(ranks, front, ends, pieces);
+            count_pieces(counter, front, ends, pieces);
             *text = span_after(*text, ends[pieces - 1]);
         }
     } while (pieces > 0);
-    return count;
+}
+
+static void counter_init(struct counter *counter, enum encoding encoding)
+{
+    bool is_cl100k = encoding == ENCODING_CL100K_BASE;
+
+    counter->ranks = ranks_of(is_cl100k ? RANKS_CL100K : RANKS_O200K);
+    counter->pattern = is_cl100k ? SPLIT_CL100K : SPLIT_O200K;
+    counter->count = 0;
+    counter->waiting = 0;
 }
 
 uint64_t bpe_count(enum encoding encoding, struct span text)
 {
+    struct counter counter __attribute__((uninitialized));
     struct bpe_stream stream;
-    uint64_t count;
 
     if (encoding == ENCODING_UNKNOWN) {
         return 0;
     }
-    count = count_front(encoding, &text, SPLIT_LAST);
+    counter_init(&counter, encoding);
+    count_front(&counter, &text, SPLIT_LAST);
+    count_waiting(&counter);
     if (text.len > 0) { /* a piece that is too long, or bytes that are not UTF-8 */
         bpe_stream_init(&stream, encoding);
         bpe_stream_feed(&stream, text);
-        count += bpe_stream_end(&stream);
+        counter.count += bpe_stream_end(&stream);
     }
-    return count;
+    return counter.count;
 }
 
 /* How much of valid UTF-8 a piece may be: BPE_PIECE_MAX bytes in whole characters. */
@@ -131,19 +171,22 @@ static size_t piece_limit(const char *text, size_t len)
 /* Counts what is pending, but for a last piece that what follows may change. */
 static void stream_count(struct bpe_stream *stream, enum split_more more)
 {
+    struct counter counter __attribute__((uninitialized));
     struct span left = span_of(stream->pending, stream->pending_len);
     uint32_t end;
 
-    stream->count += count_front(stream->encoding, &left, more);
+    counter_init(&counter, stream->encoding);
+    count_front(&counter, &left, more);
     while (left.len >= BPE_PIECE_MAX) {
         struct span front = span_of(left.at, piece_limit(left.at, left.len));
 
-        CHECK(split_text(encoding_pattern(stream->encoding), front, SPLIT_LAST, &end,
-                         1) == 1);
-        stream->count += count_pieces(encoding_ranks(stream->encoding), front, &end, 1);
+        CHECK(split_text(counter.pattern, front, SPLIT_LAST, &end, 1) == 1);
+        count_pieces(&counter, front, &end, 1);
         left = span_after(left, end);
-        stream->count += count_front(stream->encoding, &left, more);
+        count_front(&counter, &left, more);
     }
+    count_waiting(&counter);
+    stream->count += counter.count;
     memmove(stream->pending, left.at, left.len);
     stream->pending_len = left.len;
 }

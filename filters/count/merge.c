@@ -7,10 +7,11 @@
 
 enum {
     SMALL_MAX = 256, /* parts of a piece whose lowest rank is sought one by one */
-    LANES = 8,       /* such pieces that are worked on side by side */
+    LANES = 16,      /* such pieces that are worked on side by side */
     BLOCK = 8,       /* parts that are looked at together */
     DEAD = INT32_MAX,
     NOWHERE = INT32_MAX,
+    EVERYWHERE = INT32_MAX - 1,
 };
 
 /* A short piece on its way. A part stays where its first token was. */
@@ -44,28 +45,26 @@ static void lane_begin_ascii(struct lane *lane, const struct ranks *ranks,
                              struct span piece)
 {
     const unsigned char *bytes = (const unsigned char *)piece.at;
-    unsigned len = (unsigned)piece.len;
 
-    lane->len = len;
-    for (unsigned i = 0; i < len; i++) {
+    lane->len = (unsigned)piece.len;
+    for (unsigned i = 0; i < lane->len; i++) {
         lane->token[i] = ranks->byte[bytes[i]];
     }
-    for (unsigned i = 0; i + 1 < len; i++) {
+    for (unsigned i = 0; i + 1 < lane->len; i++) {
         lane->key[i] =
             lane_key(ranks->byte_pair[(size_t)bytes[i] << 8 | bytes[i + 1]], i);
     }
+    lane->chosen = NOWHERE;
 }
 
 static void lane_begin_any(struct lane *lane, const struct ranks *ranks,
                            struct span piece)
 {
-    unsigned len = (unsigned)starts_of(ranks, piece, lane->token);
-
-    lane->len = len;
-    for (unsigned i = 0; i + 1 < len; i++) {
-        lane->key[i] =
-            lane_key(ranks_join(ranks, lane->token[i], lane->token[i + 1]), i);
+    lane->len = (unsigned)starts_of(ranks, piece, lane->token);
+    for (unsigned i = 0; i + 1 < lane->len; i++) {
+        ranks_expect_join(ranks, lane->token[i], lane->token[i + 1]);
     }
+    lane->chosen = EVERYWHERE;
 }
 
 static void lane_begin(struct lane *lane, const struct ranks *ranks, struct span piece)
@@ -138,16 +137,24 @@ static bool lane_join(struct lane *lane, const struct ranks *ranks)
     lane->chosen = part;
     lane->count--;
     if (next < lane->len) {
-        ranks_expect(ranks, lane->token[part], lane->token[next]);
+        ranks_expect_join(ranks, lane->token[part], lane->token[next]);
     }
     if (part > 0) {
-        ranks_expect(ranks, lane->token[lane->previous[part]], lane->token[part]);
+        ranks_expect_join(ranks, lane->token[lane->previous[part]], lane->token[part]);
     }
     return true;
 }
 
+static void lane_look_everywhere(struct lane *lane, const struct ranks *ranks)
+{
+    for (unsigned i = 0; i + 1 < lane->len; i++) {
+        lane->key[i] =
+            lane_key(ranks_join(ranks, lane->token[i], lane->token[i + 1]), i);
+    }
+}
+
 /* Looks up what the new part joins with. */
-static void lane_look(struct lane *lane, const struct ranks *ranks)
+static void lane_look_around(struct lane *lane, const struct ranks *ranks)
 {
     unsigned part = lane->chosen, next = lane->next[part];
     unsigned before = lane->previous[part];
@@ -159,6 +166,15 @@ static void lane_look(struct lane *lane, const struct ranks *ranks)
     if (part > 0) {
         lane->key[before] =
             lane_key(ranks_join(ranks, lane->token[before], token), before);
+    }
+}
+
+static void lane_look(struct lane *lane, const struct ranks *ranks)
+{
+    if (lane->chosen == EVERYWHERE) {
+        lane_look_everywhere(lane, ranks);
+    } else if (lane->chosen != NOWHERE) {
+        lane_look_around(lane, ranks);
     }
 }
 
@@ -320,6 +336,9 @@ size_t merge_count(const struct ranks *ranks, const struct span *pieces, size_t 
         lane_begin(busy[lane++], ranks, piece);
     }
     for (size_t in_use = lane; in_use > 0;) {
+        for (lane = 0; lane < in_use; lane++) {
+            lane_look(busy[lane], ranks);
+        }
         for (lane = 0; lane < in_use;) {
             if (lane_join(busy[lane], ranks)) {
                 lane++;
@@ -327,13 +346,10 @@ size_t merge_count(const struct ranks *ranks, const struct span *pieces, size_t 
             }
             count += busy[lane]->count;
             if (next_short(&queue, ranks, &piece, &count)) {
-                lane_begin(busy[lane], ranks, piece);
+                lane_begin(busy[lane++], ranks, piece);
             } else {
                 busy[lane] = busy[--in_use];
             }
-        }
-        for (lane = 0; lane < in_use; lane++) {
-            lane_look(busy[lane], ranks);
         }
     }
     return count;

@@ -21,15 +21,17 @@ enum {
 
     START_RANK = RANK_NONE, /* the token, for a character that is one */
 
-    START_SHAPE = 3 << RANK_BITS,    /* what a character is */
-    START_ONE = 0 << RANK_BITS,      /* one token */
-    START_PAIR_LAST = 1 << RANK_BITS, /* its first two bytes, its last */
+    START_SHAPE = 3 << RANK_BITS,      /* what a character is */
+    START_ONE = 0 << RANK_BITS,        /* one token */
+    START_PAIR_LAST = 1 << RANK_BITS,  /* its first two bytes, its last */
     START_FIRST_PAIR = 2 << RANK_BITS, /* its first byte, its last two */
-    START_BYTES = 3 << RANK_BITS,    /* a token per byte */
+    START_BYTES = 3 << RANK_BITS,      /* a token per byte */
 
-    START_TAKES_NEXT = 4 << RANK_BITS,      /* may end a token that takes of the next */
-    START_TAKES_PREVIOUS = 8 << RANK_BITS,  /* may begin one that takes of the previous */
-    START_LOSES_BEGIN = 16 << RANK_BITS,    /* such a token comes before this is finished */
+    START_TAKES_NEXT = 4 << RANK_BITS, /* may end a token that takes of the next */
+    START_TAKES_PREVIOUS =
+        8 << RANK_BITS, /* may begin one that takes of the previous */
+    START_LOSES_BEGIN =
+        16 << RANK_BITS, /* such a token comes before this is finished */
     START_LOSES_END = 32 << RANK_BITS,
 };
 
