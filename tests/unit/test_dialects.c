@@ -2,6 +2,7 @@
  * in small pieces. The recordings of test_corpus.c go far wider. */
 #include "filters/registry.h"
 #include "filters/watch.h"
+#include "tests/unit/eventstream_maker.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -599,6 +600,177 @@ static void calls_are_metered_at_every_split(void **state)
     watch_pool_free(pool);
 }
 
+/* ---- streams that were cut, and what heads say ---------------------------------------- */
+
+struct stream {
+    const char *family, *path, *type;
+    const char *field, *value; /* a further field of the head; NULL: none */
+    bool cut;
+};
+
+static struct entry stream_entry(const struct stream *stream, struct span body,
+                                 size_t size)
+{
+    struct watch_pool *pool =
+        watch_pool_new((struct decode_limits){ .bytes = 1 << 20, .ratio = 200 });
+    const char *const families[] = { stream->family, NULL };
+    const struct dialect_route *route;
+    const struct dialect *dialect =
+        registry_claim(families, METHOD_POST, span_text(stream->path), &route);
+    struct head head = { .minor = 1, .status = 200 };
+    struct facts facts = { .stream = true };
+    struct response_watch *watch;
+    struct entry entry;
+
+    assert_non_null(dialect);
+    memset(&entry, 0, sizeof(entry));
+    add_field(&head, "content-type", stream->type);
+    if (stream->field != NULL) {
+        add_field(&head, stream->field, stream->value);
+    }
+    watch = response_watch_open(pool, dialect, route, &head, &facts);
+    assert_non_null(watch);
+    while (body.len > 0) {
+        response_watch_data(watch, take(&body, size));
+    }
+    response_watch_settle(watch, !stream->cut, &facts, 400, &entry);
+    response_watch_close(watch);
+    watch_pool_free(pool);
+    return entry;
+}
+
+#define PUT(maker, payload)                                                            \
+    put_message(maker, SPAN(":message-type"), SPAN("event"), SPAN(payload))
+
+/* Cut behind every byte: the usage is reported once its message is whole, and not before. */
+static void message_streams_may_be_cut(void **state)
+{
+    const struct stream stream = { .family = "bedrock",
+                                   .path = "/model/m/converse-stream",
+                                   .type = "application/vnd.amazon.eventstream",
+                                   .cut = true };
+    struct maker maker = { .len = 0 };
+    size_t size = 5;
+
+    (void)state;
+    PUT(&maker, "{\"delta\":{\"text\":\"eight by eight by eight\"},\"p\":\"abc\"}");
+    PUT(&maker, "{\"stopReason\":\"end_turn\"}");
+    PUT(&maker, "{\"usage\":{\"inputTokens\":3,\"outputTokens\":2,\"totalTokens\":5}}");
+    for (size_t len = 100; len <= maker.len; len++) {
+        struct entry entry = stream_entry(&stream, span_of(made(&maker).at, len), size);
+
+        if (len < maker.len) {
+            assert_int_equal(entry.usage.source, USAGE_ESTIMATED);
+            assert_int_equal(usage_input(&entry.usage), 100);
+            assert_true(usage_output(&entry.usage) > 0);
+        } else {
+            assert_int_equal(entry.usage.source, USAGE_REPORTED);
+            assert_int_equal(usage_input(&entry.usage), 3);
+            assert_int_equal(entry.events, 3);
+        }
+        size = size * 3 % 97 + 1;
+    }
+}
+
+static void damaged_messages_say_nothing(void **state)
+{
+    const struct stream stream = { .family = "bedrock",
+                                   .path = "/model/m/converse-stream",
+                                   .type = "application/vnd.amazon.eventstream" };
+    struct maker maker = { .len = 0 };
+    struct entry entry;
+
+    (void)state;
+    PUT(&maker, "{\"delta\":{\"text\":\"eight\"}}");
+    PUT(&maker, "{\"usage\":{\"inputTokens\":3,\"outputTokens\":2,\"totalTokens\":5}}");
+    maker.bytes[maker.len - 1] ^= 1;
+    for (size_t size = 1; size < 60; size++) {
+        entry = stream_entry(&stream, made(&maker), size);
+        assert_int_equal(entry.usage.source, USAGE_ESTIMATED);
+        assert_true((entry.usage.flags & USAGE_FRAMING_ERROR) != 0);
+    }
+}
+
+/* {"type":"message_start","message":{"model":"c","usage":{"input_tokens":3,
+ * "output_tokens":1}}}, {"type":"message_delta","usage":{"output_tokens":9}} and the last
+ * chunk's invocation metrics, which say the same. */
+static void wrapped_events_are_read(void **state)
+{
+    const struct stream stream = { .family = "bedrock",
+                                   .path = "/model/m/invoke-with-response-stream",
+                                   .type = "application/vnd.amazon.eventstream" };
+    struct maker maker = { .len = 0 };
+
+    (void)state;
+    PUT(&maker,
+        "{\"bytes\":\"eyJ0eXBlIjoibWVzc2FnZV9zdGFydCIsIm1lc3NhZ2UiOnsibW9kZWwiOiJj"
+        "IiwidXNhZ2UiOnsiaW5wdXRfdG9rZW5zIjozLCJvdXRwdXRfdG9rZW5zIjoxfX19\"}");
+    PUT(&maker,
+        "{\"p\":\"x\",\"bytes\":\"eyJ0eXBlIjoibWVzc2FnZV9kZWx0YSIsInVzYWdlIjp7Im91"
+        "dHB1dF90b2tlbnMiOjl9fQ==\"}");
+    PUT(&maker,
+        "{\"bytes\":"
+        "\"eyJ0eXBlIjoibWVzc2FnZV9zdG9wIiwiYW1hem9uLWJlZHJvY2staW52b2NhdGlvbk1l"
+        "dHJpY3MiOnsiaW5wdXRUb2tlbkNvdW50IjozLCJvdXRwdXRUb2tlbkNvdW50Ijo5fX0=\"}");
+    for (size_t size = 1; size < 80; size++) {
+        struct entry entry = stream_entry(&stream, made(&maker), size);
+
+        assert_int_equal(entry.usage.source, USAGE_REPORTED);
+        assert_int_equal(usage_input(&entry.usage), 3);
+        assert_int_equal(usage_output(&entry.usage), 9);
+        assert_string_equal(entry.response_model, "c");
+        assert_int_equal(entry.usage.flags, 0);
+    }
+}
+
+static void heads_count_where_bodies_do_not(void **state)
+{
+    const struct stream stream = { .family = "bedrock",
+                                   .path = "/model/m/invoke",
+                                   .type = "application/json",
+                                   .field = "X-Amzn-Bedrock-Input-Token-Count",
+                                   .value = "7" };
+    struct entry entry =
+        stream_entry(&stream, SPAN("{\"generation_token_count\":4}"), SIZE_MAX);
+
+    (void)state;
+    assert_int_equal(entry.usage.source, USAGE_REPORTED);
+    assert_int_equal(usage_input(&entry.usage), 7);
+    assert_int_equal(usage_output(&entry.usage), 4);
+    entry = stream_entry(&stream, SPAN("{\"prompt_token_count\":5}"), SIZE_MAX);
+    assert_int_equal(usage_input(&entry.usage), 5);
+}
+
+/* What was counted up to a chunk stays exact; only the text behind it is estimated. */
+static void a_cut_behind_a_report_adds_to_it(void **state)
+{
+    const struct stream stream = { .family = "gemini",
+                                   .path = "/v1beta/models/m:streamGenerateContent",
+                                   .type = "text/event-stream",
+                                   .cut = true };
+    static const char counted[] =
+        "data: "
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"0123456789abcdef\"}]}}],"
+        "\"usageMetadata\":{\"promptTokenCount\":8,\"candidatesTokenCount\":100,"
+        "\"totalTokenCount\":108}}\n\n";
+    static const char more[] =
+        "data: "
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"0123456789abcdef\"}]}}],"
+        "\"usageMetadata\":{\"trafficType\":\"ON_DEMAND\"}}\n\n";
+    char both[sizeof(counted) + sizeof(more)];
+    struct entry entry;
+
+    (void)state;
+    entry = stream_entry(&stream, span_text(counted), 7);
+    assert_int_equal(entry.usage.source, USAGE_PARTIAL);
+    assert_int_equal(usage_output(&entry.usage), 100);
+    snprintf(both, sizeof(both), "%s%s", counted, more);
+    entry = stream_entry(&stream, span_text(both), 7);
+    assert_int_equal(entry.usage.source, USAGE_PARTIAL);
+    assert_int_equal(usage_input(&entry.usage), 8);
+    assert_in_range(usage_output(&entry.usage), 103, 106);
+}
+
 static void refusals_have_their_familys_shape(void **state)
 {
     static const struct {
@@ -646,6 +818,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_are_metered_at_every_split),
+        cmocka_unit_test(message_streams_may_be_cut),
+        cmocka_unit_test(damaged_messages_say_nothing),
+        cmocka_unit_test(wrapped_events_are_read),
+        cmocka_unit_test(heads_count_where_bodies_do_not),
+        cmocka_unit_test(a_cut_behind_a_report_adds_to_it),
         cmocka_unit_test(refusals_have_their_familys_shape),
     };
 
