@@ -3,7 +3,7 @@
 #define TYPING_CAP  6.0F
 #define ONESHOT_CAP 3.0F
 #define LENGTH_CAP  4.0F
-#define GAP_CAP     8.0F
+#define GAP_CAP     4.0F
 /* ln 4: the best of four bets is worth less than one. */
 #define PHASE_LOOKS 1.386F
 
@@ -53,7 +53,7 @@ static float timing(const struct identity_state *state)
         phase = greater(phase, state->phases[i].nats);
     }
     phase = greater(0, phase - PHASE_LOOKS);
-    return lesser(SCORE_MAX, phase + lesser(GAP_CAP, .7F * state->gap.nats));
+    return lesser(SCORE_MAX, phase + lesser(GAP_CAP, .4F * state->gap.nats));
 }
 
 float score_of(const struct identity_state *state)
