@@ -20,7 +20,7 @@ struct plan {
     uint32_t count;
     unsigned key_bits;
     unsigned long_bits;
-    unsigned pair_bits;
+    unsigned bucket_bits;
 };
 
 /* All tokens spelled out, while the tables are made. */
@@ -50,8 +50,8 @@ struct tables {
 };
 
 static const struct plan plans[] = {
-    [RANKS_CL100K] = { ranks_cl100k_data, ranks_cl100k_data_end, 100256, 17, 12, 18 },
-    [RANKS_O200K] = { ranks_o200k_data, ranks_o200k_data_end, 199998, 18, 13, 19 },
+    [RANKS_CL100K] = { ranks_cl100k_data, ranks_cl100k_data_end, 100256, 17, 12, 16 },
+    [RANKS_O200K] = { ranks_o200k_data, ranks_o200k_data_end, 199998, 18, 13, 17 },
 };
 
 static struct ranks loaded[sizeof(plans) / sizeof(plans[0])];
@@ -194,13 +194,14 @@ static void add_token(struct tables *tables, const struct plan *plan, struct spa
 static void add_pair(struct tables *tables, const struct plan *plan, uint32_t left,
                      uint32_t right, uint32_t joined)
 {
-    uint64_t key = (uint64_t)left << RANK_BITS | right;
-    size_t slot = ranks_hash(key, 64 - plan->pair_bits);
+    uint64_t pair = ranks_pair(left, right);
+    size_t slot = ranks_hash(pair, 64 - plan->bucket_bits) * PAIR_BUCKET;
 
+    /* A bucket is filled from its begin, and the next one when it is full. */
     while (tables->pairs[slot] != 0) {
-        slot = (slot + 1) & (slots(plan->pair_bits) - 1);
+        slot = (slot + 1) & (slots(plan->bucket_bits) * PAIR_BUCKET - 1);
     }
-    tables->pairs[slot] = key << RANK_BITS | joined;
+    tables->pairs[slot] = pair << RANK_BITS | joined;
 }
 
 static void fill(struct tables *tables, const struct spelled *spelled)
@@ -248,8 +249,8 @@ static struct tables tables_new(const struct spelled *spelled)
     struct tables tables = { .spelling_len = 0 };
 
     tables.keys = region_take(&region, slots(plan->key_bits) * sizeof(tables.keys[0]));
-    tables.pairs =
-        region_take(&region, slots(plan->pair_bits) * sizeof(tables.pairs[0]));
+    tables.pairs = region_take(&region, slots(plan->bucket_bits) * PAIR_BUCKET *
+                                            sizeof(tables.pairs[0]));
     tables.longs =
         region_take(&region, slots(plan->long_bits) * sizeof(tables.longs[0]));
     tables.byte_pair = region_take(&region, 0x10000 * sizeof(tables.byte_pair[0]));
@@ -291,7 +292,7 @@ static void load(enum ranks_name name)
         .starts = tables.starts,
         .key_shift = 64 - plan->key_bits,
         .long_shift = 64 - plan->long_bits,
-        .pair_shift = 64 - plan->pair_bits,
+        .pair_shift = 64 - plan->bucket_bits,
     };
     fill_starts(&loaded[name], tables.starts, &spelled);
     free(spelled.unpacked);

@@ -12,7 +12,8 @@ enum {
     RANK_BITS = 18,
     RANK_NONE = (1 << RANK_BITS) - 1, /* above every rank */
     TOKEN_MAX = 128,                  /* bytes */
-    KEY_TOKEN_MAX = 15,               /* bytes of a token that is found by its key */
+    PAIR_BUCKET = 4,
+    KEY_TOKEN_MAX = 15, /* bytes of a token that is found by its key */
 };
 
 /* The bytes of a token, the first in the lowest byte, with zeros behind them, and its length
@@ -28,7 +29,7 @@ struct ranks {
     const struct token_key *keys;
     const uint32_t *longs; /* 1 + where in `spelling` a token's length and bytes are */
     const char *spelling;
-    const uint64_t *pairs;     /* left << 36 | right << 18 | joined */
+    const uint64_t *pairs;     /* ranks_pair() << 18 | joined, in buckets */
     const uint32_t *byte_pair; /* [first << 8 | second]: joined or RANK_NONE */
     const uint32_t *byte;      /* the rank of each byte */
     const uint32_t *starts;    /* by code point, see starts.h */
@@ -69,23 +70,32 @@ static inline bool ranks_has_key(const struct ranks *ranks, struct token_key key
 /* For strings of more than KEY_TOKEN_MAX bytes. */
 bool ranks_has_long(const struct ranks *ranks, struct span token);
 
-/* What two tokens join to; RANK_NONE if they do not. */
+/* How the pair of two tokens is known in the table. */
+static inline uint64_t ranks_pair(uint32_t left, uint32_t right)
+{
+    return (uint64_t)1 << 2 * RANK_BITS | (uint64_t)left << RANK_BITS | right;
+}
+
+/* What two tokens join to; RANK_NONE if they do not. Looks at whole buckets, as it cannot be
+ * foreseen which slot it will be, if any. */
 static inline uint32_t ranks_join(const struct ranks *ranks, uint32_t left,
                                   uint32_t right)
 {
-    uint64_t key = (uint64_t)left << RANK_BITS | right;
-    size_t mask = SIZE_MAX >> ranks->pair_shift;
-    size_t slot = ranks_hash(key, ranks->pair_shift);
-    uint64_t found = ranks->pairs[slot];
+    uint64_t pair = ranks_pair(left, right), last;
+    size_t bucket = ranks_hash(pair, ranks->pair_shift);
+    uint32_t joined = RANK_NONE;
 
-    while (found >> RANK_BITS != key) {
-        if (found == 0) {
-            return RANK_NONE;
+    do {
+        const uint64_t *slots = &ranks->pairs[bucket * PAIR_BUCKET];
+
+        for (unsigned i = 0; i < PAIR_BUCKET; i++) {
+            joined =
+                slots[i] >> RANK_BITS == pair ? (uint32_t)slots[i] & RANK_NONE : joined;
         }
-        slot = (slot + 1) & mask;
-        found = ranks->pairs[slot];
-    }
-    return (uint32_t)found & RANK_NONE;
+        last = slots[PAIR_BUCKET - 1];
+        bucket = (bucket + 1) & (SIZE_MAX >> ranks->pair_shift);
+    } while (joined == RANK_NONE && last != 0);
+    return joined;
 }
 
 /* Say that a function above will be asked soon, so that its memory is fetched. */
@@ -97,9 +107,9 @@ static inline void ranks_expect_key(const struct ranks *ranks, struct token_key 
 static inline void ranks_expect_join(const struct ranks *ranks, uint32_t left,
                                      uint32_t right)
 {
-    uint64_t key = (uint64_t)left << RANK_BITS | right;
+    size_t bucket = ranks_hash(ranks_pair(left, right), ranks->pair_shift);
 
-    __builtin_prefetch(&ranks->pairs[ranks_hash(key, ranks->pair_shift)]);
+    __builtin_prefetch(&ranks->pairs[bucket * PAIR_BUCKET]);
 }
 
 #endif
