@@ -54,15 +54,11 @@ bool forward_drops(struct span name)
     return false;
 }
 
-/* Also spellings of credential fields that some servers take for the real ones. */
 static bool is_credential(const struct field *field)
 {
     return field->id == FIELD_AUTHORIZATION || field->id == FIELD_API_KEY ||
            field->id == FIELD_X_API_KEY || field->id == FIELD_X_GOOG_API_KEY ||
-           field->id == FIELD_X_ASSAY_KEY ||
-           span_equal_nocase(field->name, SPAN("api_key")) ||
-           span_equal_nocase(field->name, SPAN("x_api_key")) ||
-           span_equal_nocase(field->name, SPAN("x_goog_api_key"));
+           field->id == FIELD_X_ASSAY_KEY;
 }
 
 static void put_field(struct text *out, struct span name, struct span value)
