@@ -1,6 +1,7 @@
 /* assay check: everything that starting would refuse, without starting. */
 #include "certs/tls.h"
 #include "config/document.h"
+#include "config/quota_rule.h"
 #include "proxy/cli/command.h"
 #include "proxy/cli/help.h"
 #include "proxy/engine/snapshot.h"
@@ -80,6 +81,71 @@ static void print_teams(const struct config *config)
     }
 }
 
+/* Which calls a quota counts, in words. */
+static void print_calls(const struct config_quota *quota)
+{
+    const struct {
+        const char *words, *name;
+    } parts[] = {
+        { "team", quota->team },         { "caller", quota->caller },
+        { "provider", quota->provider }, { "model", quota->model },
+        { "tool", quota->tool },         { "mode", quota->mode },
+    };
+    const char *separator = " of ";
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].name != NULL) {
+            printf("%s%s %s", separator, parts[i].words, parts[i].name);
+            separator = ", ";
+        }
+    }
+    if (*separator == ' ') {
+        fputs(" of every call", stdout);
+    }
+}
+
+/* Which others may count the same calls. */
+static void print_meeting(const struct config *config, const struct config_quota *quota)
+{
+    const char *separator = "; counted together with ";
+
+    for (size_t i = 0; i < config->quota_count; i++) {
+        const struct config_quota *other = &config->quotas[i];
+
+        if (other != quota && quota_rules_meet(quota, other)) {
+            printf("%s%s", separator, other->name);
+            separator = ", ";
+        }
+    }
+}
+
+static void print_quotas(const struct config *config)
+{
+    static const char *const each[] = {
+        [EACH_ALL] = "",
+        [EACH_CALLER] = " for each caller",
+        [EACH_TEAM] = " for each team",
+        [EACH_KEY] = " for each key",
+        [EACH_SESSION] = " for each session",
+        [EACH_MODEL] = " for each model",
+    };
+
+    for (size_t i = 0; i < config->quota_count; i++) {
+        const struct config_quota *quota = &config->quotas[i];
+        const struct config_period *period = &quota->period;
+
+        printf("  quota     %s: %s", quota->name, quota->limit.text);
+        if (period->text != NULL) {
+            printf(" %s %s", period->unit == PERIOD_ROLLING ? "in" : "per",
+                   period->text);
+        }
+        fputs(each[quota->each], stdout);
+        print_calls(quota);
+        print_meeting(config, quota);
+        putchar('\n');
+    }
+}
+
 /* Authorities and names that providers' certificates will be verified with. */
 static void check_authorities(const struct config *config, struct error *error)
 {
@@ -99,6 +165,7 @@ static void print_summary(const struct config *config)
     print_listeners(config);
     print_providers(config);
     print_teams(config);
+    print_quotas(config);
 }
 
 /* Certificates, authorities, prices and clients: what the configuration names. */

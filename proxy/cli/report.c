@@ -5,6 +5,7 @@
 #include "proxy/base/check.h"
 #include "proxy/cli/command.h"
 #include "proxy/cli/period.h"
+#include "proxy/cli/quota_view.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -294,6 +295,9 @@ int command_report(const struct command_line *line)
 
     if (format == NULL) {
         return COMMAND_MISUSED;
+    }
+    if (command_option(line, "quota") != NULL) {
+        return quota_view_report(line);
     }
     if (line->argument_count > 0) {
         return command_misused(line, "takes options only, as --by team, not '%s'",

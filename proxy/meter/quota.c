@@ -502,6 +502,26 @@ bool quota_rebuild(struct quota *quota, struct quota_policies *policies,
 
 /* ---- looking -------------------------------------------------------------------------- */
 
+void quota_look(struct quota *quota, struct quota_policies *policies,
+                const struct entry *call, uint64_t monotonic_ns,
+                void (*each)(void *self, const struct quota_state *state), void *self)
+{
+    struct quota_policy *policy;
+    size_t index = 0;
+
+    while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
+        struct quota_cell *cell = cell_for(quota, policy, call);
+        struct quota_state state;
+
+        if (cell != NULL) {
+            quota_cell_expire(cell, steady(quota, monotonic_ns));
+            state = state_of(policy, cell);
+            each(self, &state);
+            quota_cell_back(cell);
+        }
+    }
+}
+
 struct looking {
     struct quota_policies *policies;
     int64_t unix_s, steady_s;

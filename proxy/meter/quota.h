@@ -107,6 +107,11 @@ uint64_t quota_usual_output(const struct quota *quota, const char *model);
 void quota_each(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
                 void (*each)(void *self, const struct quota_state *state), void *self);
 
+/* Calls back with the counter of each policy that counts this call. */
+void quota_look(struct quota *quota, struct quota_policies *policies,
+                const struct entry *call, uint64_t monotonic_ns,
+                void (*each)(void *self, const struct quota_state *state), void *self);
+
 /* Percent of the limit; at most UINT32_MAX. */
 uint32_t quota_percent(uint64_t amount, uint64_t limit);
 

@@ -61,14 +61,8 @@ class House:
 
     def counters(self):
         """{policy: (used, reserved)} by the admin port."""
-        async def get():
-            client = http1.Client(self.assay.admin_port)
-            await client.send('GET', '/v1/quotas', [('host', 'h')], b'')
-            response = await client.receive('GET')
-            client.close()
-            return json.loads(response.body)
-        return {one['name']: (one['used'], one['reserved'])
-                for one in asyncio.run(get())['quotas']}
+        return {one['name']: (one['used'], one['reserved']) for one in json.loads(
+            http1_get(self.assay.admin_port, '/v1/quotas'))['quotas']}
 
     def settled_counters(self):
         """The same once no call is under way."""
@@ -203,6 +197,58 @@ def reload(results):
     results.ok(refused.status == 429, 'and its limits hold at once', refused.status)
 
 
+def commands(results):
+    """What the commands tell is what the counters say."""
+    quotas = [policy('day', '1M tokens', each='caller', timezone='Europe/Berlin'),
+              policy('opus', '$5', 'month', **{'for': {'model': 'claude-opus-*'}})]
+    with House(quotas) as house:
+        house.call()
+        used = house.settled_counters()['day']
+        time.sleep(LEDGER_SECONDS)
+        explained = house.assay.run('quota', 'explain', '--caller', 'tester', '--model', 'demo')
+        both = house.assay.run('quota', 'explain', '--caller', 'tester', '--model',
+                               'claude-opus-4')
+        report = house.assay.run('report', '--quota')
+        checked = house.assay.run('check')
+    results.ok(re.search(r'day +tester +%d tokens +1M tokens / day +%d tokens +\S+T00:00:00\+0'
+                         % (used, 1000000 - used), explained) and 'opus' not in explained,
+               'quota explain tells what is left', explained)
+    results.ok('opus' in both and "The tightest is 'day'" in both,
+               'and which quotas count a call', both)
+    results.ok(re.search(r'day +tester +%d tokens' % used, report), 'report --quota', report)
+    results.ok('day: 1M tokens per day for each caller of every call; counted together with opus'
+               in checked, 'check explains quotas and what they share', checked)
+
+
+def metrics(results):
+    with House([policy('day', '10 tokens')]) as house:
+        house.call(max_tokens=50)
+        text = http1_get(house.assay.admin_port, '/metrics')
+    for line in ('assay_quota_limit{policy="day",unit="tokens"} 10',
+                 'assay_quota_used{policy="day",unit="tokens"} 0',
+                 'assay_quota_reserved{policy="day",unit="tokens"} 0',
+                 'assay_quota_refused_total{policy="day",unit="tokens"} 1'):
+        results.ok(line in text, line, [row for row in text.splitlines() if 'quota' in row])
+
+
+def http1_get(port, path):
+    async def get():
+        client = http1.Client(port)
+        await client.send('GET', path, [('host', 'h')], b'')
+        response = await client.receive('GET')
+        client.close()
+        return response.body.decode()
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return asyncio.run(get())
+        except ConnectionRefusedError:  # the admin port opens after the others
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 def run(results):
-    for case in (refusals, warnings, many_clients, kill_and_restart, reload):
+    for case in (refusals, warnings, many_clients, kill_and_restart, reload, commands,
+                 metrics):
         case(results)

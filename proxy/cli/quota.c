@@ -1,0 +1,209 @@
+/* assay quota: which quotas count a call, and what is left of them. */
+#include "proxy/base/clock.h"
+#include "proxy/cli/action.h"
+#include "proxy/cli/grid.h"
+#include "proxy/cli/quota_view.h"
+
+#include <string.h>
+
+/* The counters of one call, as they are printed. */
+struct explanation {
+    struct grid *grid;
+    size_t count;
+    const struct quota_policy *tightest; /* the one with the smallest share left */
+    uint32_t percent;
+};
+
+static void put_amount(struct grid *grid, const struct quota_state *state,
+                       uint64_t amount)
+{
+    char memory[64];
+    struct text text = text_over(memory, sizeof memory);
+
+    quota_put_amount(&text, state->policy->rule.limit.unit, amount);
+    grid_printf(grid, "%.*s", (int)text.len, text.at);
+}
+
+static void put_period(struct grid *grid, const struct config_quota *rule)
+{
+    grid_printf(grid, "%s%s%s", rule->limit.text,
+                rule->period.text == NULL ? "" : " / ",
+                rule->period.text == NULL ? "" : rule->period.text);
+}
+
+static void explain_one(void *self, const struct quota_state *state)
+{
+    static const char *const over[] = {
+        [OVER_REFUSE] = "refuses", [OVER_WARN] = "warns", [OVER_SHADOW] = "only counts"
+    };
+    struct explanation *explanation = self;
+    const struct config_quota *rule = &state->policy->rule;
+    uint64_t limit = rule->limit.amount;
+    uint32_t percent = quota_percent(state->used, limit);
+    char memory[64];
+    struct text resets = text_over(memory, sizeof memory);
+
+    grid_put(explanation->grid, rule->name);
+    grid_put(explanation->grid, state->subject);
+    put_amount(explanation->grid, state, state->used);
+    put_period(explanation->grid, rule);
+    put_amount(explanation->grid, state, limit > state->used ? limit - state->used : 0);
+    if (state->resets_s > 0) {
+        quota_put_reset(&resets, state);
+    }
+    grid_printf(explanation->grid, "%.*s", (int)resets.len, resets.at);
+    grid_put(explanation->grid, over[rule->over]);
+    explanation->count++;
+    if (rule->over == OVER_REFUSE &&
+        (explanation->tightest == NULL || percent > explanation->percent)) {
+        explanation->tightest = state->policy;
+        explanation->percent = percent;
+    }
+}
+
+static void explain(struct quota_view *view, const struct entry *call)
+{
+    static const char *const heads[] = { "QUOTA", "WHOSE",  "USED",     "LIMIT",
+                                         "LEFT",  "RESETS", "BEYOND IT" };
+    struct explanation explanation = { .grid = grid_new() };
+
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        grid_column(explanation.grid, heads[i],
+                    i == 2 || i == 4 ? GRID_RIGHT : GRID_LEFT);
+    }
+    quota_look(view->quota, view->policies, call, clock_monotonic_ns(), explain_one,
+               &explanation);
+    if (explanation.count == 0) {
+        puts("No quota counts this call.");
+    } else {
+        grid_print(explanation.grid, stdout);
+    }
+    if (explanation.tightest != NULL) {
+        printf("The tightest is '%s': %u%% used.\n", explanation.tightest->rule.name,
+               explanation.percent);
+    }
+    grid_free(explanation.grid);
+}
+
+/* ---- the call --------------------------------------------------------------------------- */
+
+static bool has_caller(const struct config_team *team, const char *caller)
+{
+    for (size_t i = 0; team->callers[i] != NULL; i++) {
+        if (strcmp(team->callers[i], caller) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next team of a caller from *index on, which is moved behind it; NULL after the last. */
+static const char *next_team(const struct config *config, const char *caller,
+                             size_t *index)
+{
+    while (*index < config->team_count) {
+        const struct config_team *team = &config->teams[(*index)++];
+
+        if (has_caller(team, caller)) {
+            return team->name;
+        }
+    }
+    return NULL;
+}
+
+/* The team that pays; NULL (and told) if that is not clear. */
+static const char *team_of(const struct command_line *line, const struct config *config,
+                           const char *caller)
+{
+    const char *wanted = command_option(line, "team");
+    size_t index = 0;
+    const char *team = next_team(config, caller, &index);
+
+    while (wanted != NULL && team != NULL && strcmp(team, wanted) != 0) {
+        team = next_team(config, caller, &index);
+    }
+    if (team == NULL) {
+        command_misused(line, "no team%s%s has a caller '%s'",
+                        wanted == NULL ? "" : " ", wanted == NULL ? "" : wanted,
+                        caller);
+    } else if (wanted == NULL && next_team(config, caller, &index) != NULL) {
+        command_misused(line, "'%s' is in several teams: which --team?", caller);
+        team = NULL;
+    }
+    return team;
+}
+
+static const char *provider_of(const struct command_line *line,
+                               const struct config *config)
+{
+    const char *provider = command_option(line, "provider");
+
+    for (size_t i = 0; provider == NULL && i < config->provider_count; i++) {
+        if (config->providers[i].is_default) {
+            provider = config->providers[i].name;
+        }
+    }
+    return provider;
+}
+
+#define STORE(array, value) text_store(array, sizeof(array), span_text(value))
+
+static bool read_call(const struct command_line *line, const struct config *config,
+                      struct entry *call)
+{
+    const char *caller = command_option(line, "caller");
+    const char *team;
+
+    if (caller == NULL) {
+        command_misused(line, "whose call? --caller CALLER");
+        return false;
+    }
+    team = team_of(line, config, caller);
+    if (team == NULL) {
+        return false;
+    }
+    *call = (struct entry){ .started_ns = clock_unix_ns() };
+    STORE(call->caller, caller);
+    STORE(call->team, team);
+    STORE(call->request_model, command_option(line, "model"));
+    STORE(call->provider, provider_of(line, config));
+    STORE(call->tool, command_option(line, "tool"));
+    STORE(call->mode, command_option(line, "mode"));
+    return true;
+}
+
+static int quota_explain(const struct command_line *line, const struct config *config,
+                         int64_t now)
+{
+    struct quota_view view;
+    struct entry call;
+    struct error error;
+    bool good;
+
+    (void)now;
+    if (!read_call(line, config, &call)) {
+        return COMMAND_MISUSED;
+    }
+    error_init(&error);
+    good = quota_view_open(&view, config, &error);
+    if (good) {
+        explain(&view, &call);
+    }
+    quota_view_close(&view);
+    error_print(&error, stderr);
+    error_done(&error);
+    return good ? COMMAND_OK : COMMAND_FAILED;
+}
+
+int command_quota(const struct command_line *line)
+{
+    static const char *const options[] = { "caller", "team", "model", "provider",
+                                           "tool",   "mode", NULL };
+    static const struct action actions[] = {
+        { "explain", 0, 0, "options only, as --caller ana", options, true,
+          quota_explain },
+        { .name = NULL },
+    };
+
+    return action_run(line, actions);
+}
