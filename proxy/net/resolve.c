@@ -34,6 +34,7 @@ struct resolve_name {
     uint16_t port;
     bool literal; /* an address, not a name: never asked for */
     bool failing;
+    bool freed; /* by its owner, while a question was under way */
     struct evdns_getaddrinfo_request *request; /* NULL: none under way */
     uint64_t asked_ns;                         /* of the newest answer; 0: none yet */
     struct resolve_wait waits;                 /* ring */
@@ -112,7 +113,7 @@ struct resolve_name *resolve_name_free(struct resolve_name *name)
     deadline_clear(&name->failed);
     if (name->request != NULL) {
         /* Its callback comes later, with EVUTIL_EAI_CANCEL, and frees what is left. */
-        name->resolver = NULL;
+        name->freed = true;
         evdns_getaddrinfo_cancel(name->request);
         return NULL;
     }
@@ -121,12 +122,21 @@ struct resolve_name *resolve_name_free(struct resolve_name *name)
     return NULL;
 }
 
+/* Whoever is told last may free the name, so those who wait are taken off it first. */
 static void waits_end(struct resolve_name *name)
 {
+    struct resolve_wait ring = name->waits;
     bool found = name->count > 0;
 
-    while (name->waits.next != &name->waits) {
-        struct resolve_wait *wait = name->waits.next;
+    if (ring.next == &name->waits) {
+        return;
+    }
+    ring.next->previous = &ring;
+    ring.previous->next = &ring;
+    name->waits.next = &name->waits;
+    name->waits.previous = &name->waits;
+    while (ring.next != &ring) {
+        struct resolve_wait *wait = ring.next;
 
         resolve_cancel(wait);
         wait->done(wait->owner, found);
@@ -182,10 +192,10 @@ static void answered(int result, struct evutil_addrinfo *answer, void *self)
     struct resolve_name *name = self;
 
     name->request = NULL;
-    if (name->resolver == NULL) { /* freed meanwhile */
+    name->resolver->asked--;
+    if (name->freed) {
         resolve_name_free(name);
     } else {
-        name->resolver->asked--;
         name->failing = result != 0;
         name->asked_ns = name->resolver->loop->now_ns;
         if (result == 0) {
