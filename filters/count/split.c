@@ -94,6 +94,19 @@ static inline struct glyph look(struct scanner *scanner, size_t at)
     return glyph;
 }
 
+/* Behind the ideographs U+5000 to U+9FFF at `at`: all are letters without case, and most of
+ * the characters of Chinese. */
+static inline size_t ideographs_end(const struct scanner *scanner, size_t at)
+{
+    const unsigned char *text = scanner->text;
+
+    while (scanner->len - at >= 3 && text[at] >= 0xe5 && text[at] <= 0xe9 &&
+           continues(text[at + 1]) && continues(text[at + 2])) {
+        at += 3;
+    }
+    return at;
+}
+
 /* Where the run of characters of a set that begins at `at` ends. */
 static size_t run_end(struct scanner *scanner, size_t at, unsigned set)
 {
@@ -101,6 +114,9 @@ static size_t run_end(struct scanner *scanner, size_t at, unsigned set)
 
     while (is_in(glyph.class, set)) {
         at += glyph.width;
+        if (glyph.class == CLASS_LETTER) {
+            at = ideographs_end(scanner, at);
+        }
         glyph = look(scanner, at);
     }
     return at;
@@ -242,6 +258,7 @@ static struct word word_at(struct scanner *scanner, size_t at)
     while (is_in(glyph.class, UPPER_CASE)) {
         at += glyph.width;
         if (is_in(glyph.class, BOTH_CASES)) {
+            at = ideographs_end(scanner, at);
             word.mixed = at;
         }
         glyph = look(scanner, at);
@@ -288,68 +305,124 @@ static size_t o200k_end(struct scanner *scanner, size_t at)
     return rest_end(scanner, at, true);
 }
 
-/* Most pieces are a word of ASCII letters, with one other character before it or none, and
- * end well before the text does: the end of one at `at`, or `at` for all others. */
+/* Most pieces are a word of ASCII letters, with one other character before it or none. They
+ * are found with a few operations on masks of 64 bytes of the text, a bit per byte. */
+struct masks {
+    size_t base; /* where the masks begin; far away before the first */
+    uint64_t upper;
+    uint64_t lower;
+    uint64_t no_begin; /* what no such piece begins with */
+    uint64_t no_end;   /* what may go on a word: beyond ASCII, or an apostrophe */
+};
+
+enum {
+    MASKS = 64, /* bytes */
+    WORD_MAX =
+        16, /* bytes of a piece that is found so; must be seen whole, and the next */
+};
+
 #ifdef __SSE2__
 
-/* An apostrophe may begin a contraction. */
-static inline bool is_word_begin(unsigned char byte)
+/* Are the bytes between two others, which are ASCII? */
+static inline __m128i between(__m128i bytes, char lowest, char highest)
 {
-    return byte < 0x80 && byte != '\'' && is_in(ascii_class(byte), LETTERS | PREFIXES);
+    return _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)(lowest - 1))),
+                         _mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(highest + 1))));
 }
 
-/* A bit per byte: is it between two others, which are ASCII? */
-static inline unsigned between(__m128i bytes, char lowest, char highest)
+static inline __m128i equal(__m128i bytes, char byte)
 {
-    __m128i low = _mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)(lowest - 1)));
-    __m128i high = _mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(highest + 1)));
-
-    return (unsigned)_mm_movemask_epi8(_mm_and_si128(low, high));
+    return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte));
 }
 
-static inline size_t ascii_word_end(const struct scanner *scanner, size_t at,
-                                    bool by_case)
+static inline uint64_t bits(__m128i bytes, unsigned shift)
 {
-    const unsigned char *text = scanner->text + at;
-    unsigned lower, upper, begin, letters, end;
-    __m128i bytes;
+    return (uint64_t)(unsigned)_mm_movemask_epi8(bytes) << shift;
+}
 
-    if (scanner->len - at < sizeof(bytes) || !is_word_begin(text[0])) {
+static inline void masks_read(struct masks *masks, const unsigned char *text,
+                              size_t base)
+{
+    masks->base = base;
+    masks->upper = masks->lower = masks->no_begin = masks->no_end = 0;
+    for (unsigned i = 0; i < MASKS; i += sizeof(__m128i)) {
+        __m128i bytes = _mm_loadu_si128((const __m128i_u *)(text + base + i));
+        __m128i no_end = _mm_or_si128(bytes, equal(bytes, '\''));
+        __m128i newlines = _mm_or_si128(equal(bytes, '\n'), equal(bytes, '\r'));
+        __m128i no_begin = _mm_or_si128(between(bytes, '0', '9'), newlines);
+
+        masks->upper |= bits(between(bytes, 'A', 'Z'), i);
+        masks->lower |= bits(between(bytes, 'a', 'z'), i);
+        masks->no_end |= bits(no_end, i); /* the top bit of a byte counts */
+        masks->no_begin |= bits(_mm_or_si128(no_begin, no_end), i);
+    }
+}
+
+#else
+
+static inline void masks_read(struct masks *masks, const unsigned char *text,
+                              size_t base)
+{
+    masks->base = base;
+    masks->upper = masks->lower = masks->no_begin = masks->no_end = 0;
+    for (unsigned i = 0; i < MASKS; i++) {
+        unsigned char byte = text[base + i];
+        uint64_t bit = (uint64_t)1 << i;
+        bool goes_on = byte >= 0x80 || byte == '\'';
+
+        masks->upper |= byte >= 'A' && byte <= 'Z' ? bit : 0;
+        masks->lower |= byte >= 'a' && byte <= 'z' ? bit : 0;
+        masks->no_end |= goes_on ? bit : 0;
+        masks->no_begin |=
+            goes_on || is_in(ascii_class(byte), NUMBERS | NEWLINES) ? bit : 0;
+    }
+}
+
+#endif
+
+/* How many bits are set from the lowest on, at most 63. */
+static inline unsigned ones(uint64_t mask)
+{
+    return (unsigned)__builtin_ctzll(~mask | (uint64_t)1 << 63);
+}
+
+/* The end of such a word at `at`, or `at` for everything else. */
+static inline size_t ascii_word_end(const struct scanner *scanner, struct masks *masks,
+                                    size_t at, bool by_case)
+{
+    unsigned shift, begin, end;
+    uint64_t upper, lower;
+
+    if (scanner->text[at] >= 0x80) {
         return at;
     }
-    bytes = _mm_loadu_si128((const __m128i_u *)text);
-    lower = between(bytes, 'a', 'z');
-    upper = between(bytes, 'A', 'Z');
-    begin = ~(lower | upper) & 1; /* behind the prefix */
-    if (by_case) {
-        end = begin + (unsigned)__builtin_ctz(~(upper >> begin));
-        end += (unsigned)__builtin_ctz(~(lower >> end));
-    } else {
-        letters = lower | upper;
-        end = begin + (unsigned)__builtin_ctz(~(letters >> begin));
+    if (at - masks->base > MASKS - WORD_MAX - 1) {
+        if (scanner->len - at < MASKS) {
+            return at;
+        }
+        masks_read(masks, scanner->text, at);
     }
-    if (end == begin || end >= sizeof(bytes) || text[end] >= 0x80 ||
-        (by_case && text[end] == '\'')) {
+    shift = (unsigned)(at - masks->base);
+    upper = masks->upper >> shift;
+    lower = masks->lower >> shift;
+    begin = ~(unsigned)(upper | lower) & 1; /* behind the prefix */
+    if (by_case) {
+        end = begin + ones(upper >> begin);
+        end += ones(lower >> (end % MASKS));
+    } else {
+        end = begin + ones((upper | lower) >> begin);
+    }
+    if (end == begin || end > WORD_MAX || ((masks->no_begin >> shift) & 1) != 0 ||
+        ((masks->no_end >> shift >> end) & 1) != 0) {
         return at;
     }
     return at + end;
 }
 
-#else
-
-static size_t ascii_word_end(const struct scanner *scanner, size_t at, bool by_case)
-{
-    (void)scanner;
-    (void)by_case;
-    return at;
-}
-
-#endif
-
 static inline size_t piece_end(enum split_pattern pattern, struct scanner *scanner,
-                               size_t at)
+                               struct masks *masks, size_t at)
 {
-    size_t end = ascii_word_end(scanner, at, pattern == SPLIT_O200K);
+    size_t end = ascii_word_end(scanner, masks, at, pattern == SPLIT_O200K);
 
     if (end > at) {
         return end;
@@ -362,10 +435,11 @@ static inline size_t split(enum split_pattern pattern, struct span text,
 {
     struct scanner scanner = { .text = (const unsigned char *)text.at,
                                .len = text.len };
+    struct masks masks = { .base = SIZE_MAX / 2 };
     size_t count = 0;
 
     for (size_t at = 0; at < text.len && count < max; count++) {
-        at = piece_end(pattern, &scanner, at);
+        at = piece_end(pattern, &scanner, &masks, at);
         if (scanner.touched_broken || (scanner.touched_end && more == SPLIT_MORE)) {
             break;
         }
