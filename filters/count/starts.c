@@ -210,9 +210,9 @@ static uint32_t three_byte_start(const struct starts_maker *maker,
     if (joints.first == RANK_NONE && joints.last == RANK_NONE) {
         return START_BYTES;
     }
-    start = is_whole                     ? START_ONE | joints.whole
+    start = is_whole                    ? START_ONE | joints.whole
             : joints.first != RANK_NONE ? START_PAIR_LAST
-                                         : START_FIRST_PAIR;
+                                        : START_FIRST_PAIR;
     if ((begin_until != RANK_NONE && maker->begin_lost[at[0]] < begin_until) ||
         (is_whole && maker->begin_lost_two[two(at)] < joints.whole)) {
         start |= START_LOSES_BEGIN;

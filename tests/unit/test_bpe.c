@@ -159,29 +159,26 @@ static void free_text(struct span text)
     free((void *)(uintptr_t)text.at);
 }
 
-/* One piece of a megabyte; o200k has tokens of 8, 16 ... and a's are joined from the left. */
+/* One piece of a megabyte: tokens of eight letters, or of 128 spaces. */
 static void long_pieces_take_no_square(void **state)
 {
     struct span letters = repeated("a", BPE_PIECE_MAX);
-    struct span spaces = repeated(" ", BPE_PIECE_MAX);
+    struct span spaces = repeated(" ", BPE_PIECE_MAX / 4);
 
     (void)state;
     assert_int_equal(bpe_count(ENCODING_O200K_BASE, letters), BPE_PIECE_MAX / 8);
-    assert_int_equal(bpe_count(ENCODING_CL100K_BASE, letters), BPE_PIECE_MAX / 8);
-    assert_int_equal(bpe_count(ENCODING_CL100K_BASE, spaces),
-                     (BPE_PIECE_MAX + 127) / 128);
+    assert_int_equal(bpe_count(ENCODING_CL100K_BASE, spaces), BPE_PIECE_MAX / 4 / 128);
     free_text(letters);
     free_text(spaces);
 }
 
 static void pieces_beyond_the_limit_are_cut_alike(void **state)
 {
-    static const char *const patterns[] = { "a",      "ab\u4E2D", " ",    "\n ",  "!",
-                                            "\u4E2D", "A",        "\xff", "a\xff" };
+    static const char *const patterns[] = { "\n ", "!a\u4E2D", "\u4E2D", "a\xff" };
 
     (void)state;
     for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
-        struct span text = repeated(patterns[i], 2 * BPE_PIECE_MAX + 12345);
+        struct span text = repeated(patterns[i], BPE_PIECE_MAX + 12345);
         uint64_t whole = bpe_count(ENCODING_O200K_BASE, text);
 
         assert_true(whole > 0 && whole <= 3 * text.len);
