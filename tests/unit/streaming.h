@@ -25,6 +25,8 @@ struct rig {
     struct deadline guard;
 };
 
+enum end_event { ON_READY, ON_READABLE, ON_DRAINED, ON_ENDED };
+
 /* One end of a connection. */
 struct end {
     struct stream stream;
@@ -37,8 +39,8 @@ struct end {
     struct span reply;                   /* sent at the first bytes */
     struct end *closes;                  /* closed at the next event of `closing_on` */
     bool closes_reset;
-    void *closing_on; /* one of the four functions below */
-    bool pauses;      /* after each piece */
+    enum end_event closing_on;
+    bool pauses; /* after each piece */
 };
 
 static inline char byte_at(uint64_t place)
@@ -53,7 +55,7 @@ static inline void end_freed(void *self)
     end->freed++;
 }
 
-static inline void end_acts(struct end *end, void *event)
+static inline void end_acts(struct end *end, enum end_event event)
 {
     struct end *closes = end->closes;
 
@@ -68,7 +70,7 @@ static inline void end_ready(void *self)
     struct end *end = self;
 
     end->ready++;
-    end_acts(end, (void *)end_ready);
+    end_acts(end, ON_READY);
 }
 
 static inline void end_readable(void *self, struct span bytes)
@@ -89,7 +91,7 @@ static inline void end_readable(void *self, struct span bytes)
     if (end->pauses) {
         stream_pause(&end->stream);
     }
-    end_acts(end, (void *)end_readable);
+    end_acts(end, ON_READABLE);
 }
 
 static inline void end_drained(void *self)
@@ -97,7 +99,7 @@ static inline void end_drained(void *self)
     struct end *end = self;
 
     end->drained++;
-    end_acts(end, (void *)end_drained);
+    end_acts(end, ON_DRAINED);
 }
 
 static inline void end_ended(void *self, enum stream_end how)
@@ -106,7 +108,7 @@ static inline void end_ended(void *self, enum stream_end how)
 
     assert_false(end->stream.closed);
     end->ends[how]++;
-    end_acts(end, (void *)end_ended);
+    end_acts(end, ON_ENDED);
 }
 
 static const struct stream_events end_events = {

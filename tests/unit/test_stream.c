@@ -266,7 +266,7 @@ static void sending_into_a_reset_fails_later(void **state)
     assert_int_equal(pair->end.ends[STREAM_RESET], 0);
     stream_send_copy(&pair->end.stream, SPAN("lost too"));
     pair->end.closes = &pair->end;
-    pair->end.closing_on = (void *)end_ended;
+    pair->end.closing_on = ON_ENDED;
     TURN_UNTIL(&pair->rig, pair->end.ends[STREAM_RESET] == 1);
     turn(&pair->rig, 2);
     assert_int_equal(pair->end.freed, 1);
@@ -322,7 +322,7 @@ static void data_before_a_reset_arrives(void **state)
     struct pair *pair = *state;
 
     pair->end.closes = &pair->end;
-    pair->end.closing_on = (void *)end_ended;
+    pair->end.closing_on = ON_ENDED;
     assert_int_equal(send(pair->peer, "before", 6, 0), 6);
     reset_peer(pair);
     TURN_UNTIL(&pair->rig, pair->end.ends[STREAM_RESET] == 1);
@@ -342,7 +342,7 @@ static void a_reset_after_the_end_is_noticed(void **state)
     stream_send(&pair->end.stream, SPAN("anybody?"));
     stream_flush(&pair->end.stream);
     pair->end.closes = &pair->end;
-    pair->end.closing_on = (void *)end_ended;
+    pair->end.closing_on = ON_ENDED;
     TURN_UNTIL(&pair->rig, pair->end.ends[STREAM_RESET] == 1);
 }
 
@@ -358,7 +358,7 @@ static void a_refused_connection_ends(void **state)
     rig_open(&rig);
     close(tcp_listen(&address));
     end.closes = &end;
-    end.closing_on = (void *)end_ended;
+    end.closing_on = ON_ENDED;
     if (stream_connect(&end.stream, rig.loop, (struct sockaddr *)&address,
                        sizeof address, NULL, &end_events, &end)) {
         TURN_UNTIL(&rig, end.ends[STREAM_REFUSED] == 1);
@@ -415,7 +415,7 @@ static void ready_may_close(void **state)
     peer = end_connect(&end, &rig, NULL);
     assert_int_equal(send(peer, "busy", 4, 0), 4);
     end.closes = &end;
-    end.closing_on = (void *)end_ready;
+    end.closing_on = ON_READY;
     TURN_UNTIL(&rig, end.freed == 1);
     assert_int_equal(end.bytes, 0);
     close(peer);
@@ -452,7 +452,7 @@ static void a_reset_is_seen_as_one(void **state)
 
 static void every_callback_may_close(void **state)
 {
-    void *const events[] = { (void *)end_readable, (void *)end_ended };
+    const enum end_event events[] = { ON_READABLE, ON_ENDED };
 
     (void)state;
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -481,7 +481,7 @@ static void drained_may_close(void **state)
     size_t total = fill(pair, 1000), seen = 0;
 
     pair->end.closes = &pair->end;
-    pair->end.closing_on = (void *)end_drained;
+    pair->end.closing_on = ON_DRAINED;
     while (pair->end.freed == 0) {
         seen += drain(pair, seen, SIZE_MAX);
         turn(&pair->rig, 1);
@@ -519,8 +519,8 @@ static void a_stream_may_close_another(void **state)
         /* Both are woken now; whoever is served first closes the other. */
         first.closes = &second;
         second.closes = &first;
-        first.closing_on = (void *)end_readable;
-        second.closing_on = (void *)end_readable;
+        first.closing_on = ON_READABLE;
+        second.closing_on = ON_READABLE;
         stream_resume(&first.stream);
         stream_resume(&second.stream);
         turn(&rig, 3);
@@ -548,8 +548,8 @@ static void events_of_a_closed_stream_are_dropped(void **state)
     end_open(&second, &rig, two[0], NULL);
     first.closes = &second;
     second.closes = &first;
-    first.closing_on = (void *)end_readable;
-    second.closing_on = (void *)end_readable;
+    first.closing_on = ON_READABLE;
+    second.closing_on = ON_READABLE;
     assert_int_equal(send(one[1], "x", 1, 0), 1);
     assert_int_equal(send(two[1], "x", 1, 0), 1);
     turn(&rig, 2);

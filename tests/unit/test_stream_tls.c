@@ -151,7 +151,7 @@ static void data_before_a_reset_is_decrypted(void **state)
     struct both *both = *state;
 
     both->far.closes = &both->far;
-    both->far.closing_on = (void *)end_ended;
+    both->far.closing_on = ON_ENDED;
     stream_send(&both->near.stream, SPAN("before"));
     stream_flush(&both->near.stream);
     stream_close(&both->near.stream, true, end_freed);
@@ -166,7 +166,7 @@ static void a_damaged_record_is_bad_tls(void **state)
     struct both *both = *state;
 
     both->far.closes = &both->far;
-    both->far.closing_on = (void *)end_ended;
+    both->far.closing_on = ON_ENDED;
     assert_true(send(both->near.stream.fd, record, sizeof record - 1, 0) > 0);
     TURN_UNTIL(&both->rig, both->far.ends[STREAM_BAD_TLS] == 1);
     assert_int_equal(both->far.bytes, 0);
@@ -182,7 +182,7 @@ static void an_untrusted_certificate_is_refused(void **state)
     (void)state;
     both_begin(&both, tls_client_ssl(stranger));
     both.near.closes = &both.near;
-    both.near.closing_on = (void *)end_ended;
+    both.near.closing_on = ON_ENDED;
     TURN_UNTIL(&both.rig, both.near.ends[STREAM_BAD_TLS] == 1);
     TURN_UNTIL(&both.rig, both.far.ends[STREAM_BAD_TLS] + both.far.ends[STREAM_RESET] +
                                   both.far.ends[STREAM_TRUNCATED] >=
@@ -203,7 +203,7 @@ static void plain_bytes_are_no_handshake(void **state)
     socket_pair(sockets);
     end_open(&end, &rig, sockets[0], tls_server_ssl(server));
     end.closes = &end;
-    end.closing_on = (void *)end_ended;
+    end.closing_on = ON_ENDED;
     assert_int_equal(send(sockets[1], "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
     TURN_UNTIL(&rig, end.freed == 1);
     assert_int_equal(end.ends[STREAM_BAD_TLS], 1);
@@ -214,8 +214,7 @@ static void plain_bytes_are_no_handshake(void **state)
 
 static void callbacks_may_close(void **state)
 {
-    void *const events[] = { (void *)end_ready, (void *)end_readable,
-                             (void *)end_ended };
+    const enum end_event events[] = { ON_READY, ON_READABLE, ON_ENDED };
 
     (void)state;
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -377,7 +376,7 @@ static void unread_key_updates_do_not_pile_up(void **state)
     socket_pair(sockets);
     end_open(&end, &rig, sockets[0], tls_server_ssl(server));
     end.closes = &end;
-    end.closing_on = (void *)end_ended;
+    end.closing_on = ON_ENDED;
     ssl = raw_client(&rig, &end, sockets[1]);
     for (int i = 0; i < FLOOD_TURNS && !end.stream.closed; i++) {
         for (int n = 0; n < KEY_UPDATES; n++) {
