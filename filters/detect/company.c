@@ -288,6 +288,15 @@ static struct echo_sample *sample_set(struct company_table *table, uint32_t samp
     return &table->samples[(scattered(sample) >> 32 & table->sample_mask) * WAYS];
 }
 
+/* Each set is a cache line from memory; this asks for all of them at once. */
+static void fetch_samples(struct company_table *table, const uint32_t *samples,
+                          unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        __builtin_prefetch(sample_set(table, samples[i]));
+    }
+}
+
 static bool others_got(struct company_table *table, uint32_t sample, uint32_t identity,
                        uint32_t hour)
 {
@@ -309,6 +318,7 @@ static void find_echo(struct company_table *table, const struct turn *turn,
     uint32_t samples[SKETCH_PROMPT];
     unsigned count = echo_samples(&turn->prompt, samples), found = 0;
 
+    fetch_samples(table, samples, count);
     for (unsigned i = 0; i < count; i++) {
         found += others_got(table, samples[i], tag_of(turn->identity), hour_of(turn));
     }
@@ -348,6 +358,7 @@ static void put_sample(struct company_table *table, uint32_t sample, uint32_t id
 
 void company_respond(struct company_table *table, const struct turn *turn)
 {
+    fetch_samples(table, turn->response.samples, turn->response.count);
     for (unsigned i = 0; i < turn->response.count; i++) {
         put_sample(table, turn->response.samples[i], tag_of(turn->identity),
                    hour_of(turn));

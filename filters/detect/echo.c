@@ -14,19 +14,17 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Did a response of another session hold this sample? */
+/* Did a response of another session hold this sample? Entries that differ from the sample
+ * with our own tag in the tag alone are others'. */
 static bool in_others(const struct identity_state *state, uint32_t sample, uint32_t tag)
 {
-    uint32_t wanted = sample & ~STATE_TAG_MASK;
-    bool found = false;
+    uint32_t own = (sample & ~STATE_TAG_MASK) | tag;
+    unsigned found = 0;
 
     for (unsigned i = 0; i < STATE_RESPONSES; i++) {
-        uint32_t entry = state->responses[i];
-
-        found |= (entry & ~STATE_TAG_MASK) == wanted &&
-                 (entry & STATE_TAG_MASK) != tag && i < state->response_count;
+        found |= (state->responses[i] ^ own) - 1 < STATE_TAG_MASK;
     }
-    return found;
+    return found != 0;
 }
 
 unsigned echo_samples(const struct prompt_sketch *prompt,

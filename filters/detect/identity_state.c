@@ -100,7 +100,6 @@ static void keep_response(struct identity_state *state, const struct turn *turn)
         state->responses[state->response_head] =
             (turn->response.samples[i] & ~STATE_TAG_MASK) | tag;
         state->response_head = (state->response_head + 1) % STATE_RESPONSES;
-        state->response_count += state->response_count < STATE_RESPONSES;
     }
 }
 

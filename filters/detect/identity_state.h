@@ -83,9 +83,8 @@ struct identity_state {
     uint8_t shapes_heads[2 * RECALL_BANKS];
     uint8_t phrases_heads[2 * RECALL_BANKS];
     struct template_state templates[STATE_TEMPLATES];
-    uint32_t responses[STATE_RESPONSES]; /* sample & ~63 | session tag */
+    uint32_t responses[STATE_RESPONSES]; /* sample & ~63 | session tag; a ring */
     uint32_t response_head;
-    uint32_t response_count;
     uint8_t phase_counts[PHASES][PHASE_BINS];
     uint32_t phase_counted[PHASES]; /* the last turn that counted */
     uint8_t gap_counts[GAP_BINS];

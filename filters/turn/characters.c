@@ -110,9 +110,9 @@ static const struct {
     struct range capitals;
     uint32_t distance;
 } distant[] = {
-    { { 'A', 'Z' }, 32 },     { { 0xc0, 0xd6 }, 32 },   { { 0xd8, 0xde }, 32 },
-    { { 0x391, 0x3a1 }, 32 }, { { 0x3a3, 0x3ab }, 32 }, { { 0x400, 0x40f }, 80 },
-    { { 0x410, 0x42f }, 32 }, { { 0x531, 0x556 }, 48 }, { { 0xff21, 0xff3a }, 32 },
+    { { 0xc0, 0xd6 }, 32 },   { { 0xd8, 0xde }, 32 },     { { 0x391, 0x3a1 }, 32 },
+    { { 0x3a3, 0x3ab }, 32 }, { { 0x400, 0x40f }, 80 },   { { 0x410, 0x42f }, 32 },
+    { { 0x531, 0x556 }, 48 }, { { 0xff21, 0xff3a }, 32 },
 };
 
 /* Capitals with even, or with odd, code points that lie just before their small letters. */
@@ -126,11 +126,8 @@ static const struct range odd_pairs[] = { { 0x139, 0x148 },
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-uint32_t character_lower(uint32_t code)
+uint32_t character_lower_wide(uint32_t code)
 {
-    if (code < 'A' || (code > 'Z' && code < 0xc0)) {
-        return code;
-    }
     for (size_t i = 0; i < COUNT(distant); i++) {
         if (code >= distant[i].capitals.first && code <= distant[i].capitals.last) {
             return code + distant[i].distance;
@@ -143,17 +140,13 @@ uint32_t character_lower(uint32_t code)
     return code == 0x178 ? 0xff : code;
 }
 
-bool character_is_space(uint32_t code)
+bool character_is_wide_space(uint32_t code)
 {
-    static const struct range spaces[] = { { 0x09, 0x0d },     { 0x1c, 0x20 },
-                                           { 0x85, 0x85 },     { 0xa0, 0xa0 },
+    static const struct range spaces[] = { { 0x85, 0x85 },     { 0xa0, 0xa0 },
                                            { 0x1680, 0x1680 }, { 0x2000, 0x200a },
                                            { 0x2028, 0x2029 }, { 0x202f, 0x202f },
                                            { 0x205f, 0x205f }, { 0x3000, 0x3000 } };
 
-    if (code > 0x20 && code < 0x85) {
-        return false;
-    }
     return is_in(spaces, COUNT(spaces), code);
 }
 

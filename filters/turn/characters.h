@@ -25,11 +25,26 @@ enum { UTF8_MAX = 4 };
 /* Writes a code point, returns its bytes. */
 unsigned utf8_put(char *at, uint32_t code);
 
+/* Beyond ASCII. */
+uint32_t character_lower_wide(uint32_t code);
+
 /* Lower case where it is one code point: Latin, Greek, Cyrillic, Armenian. */
-uint32_t character_lower(uint32_t code);
+static inline uint32_t character_lower(uint32_t code)
+{
+    return code < 0x80 ? code + (code >= 'A' && code <= 'Z') * 32U
+                       : character_lower_wide(code);
+}
+
+/* Beyond ASCII. */
+bool character_is_wide_space(uint32_t code);
 
 /* White space of Unicode, and the separators U+001C to U+001F. */
-bool character_is_space(uint32_t code);
+static inline bool character_is_space(uint32_t code)
+{
+    return code < 0x80 ? code == ' ' || (code >= 0x09 && code <= 0x0d) ||
+                             (code >= 0x1c && code <= 0x1f)
+                       : character_is_wide_space(code);
+}
 
 /* A script that does not put spaces between words: Han, Kana, Thai, Lao, Khmer, Burmese. */
 bool character_is_unspaced(uint32_t code);

@@ -12,6 +12,34 @@ enum {
     SAMPLE_MASK = 15 /* one shingle in sixteen */
 };
 
+/* ---- hashes ------------------------------------------------------------------------- */
+
+static void hash_begin(struct hash_stream *stream, const struct sketch_key *key)
+{
+    (void)XXH3_64bits_reset_withSecret(&stream->state, key->bytes, sizeof(key->bytes));
+    stream->len = 0;
+}
+
+static void hash_flush(struct hash_stream *stream)
+{
+    (void)XXH3_64bits_update(&stream->state, stream->bytes, stream->len);
+    stream->len = 0;
+}
+
+static void hash_code(struct hash_stream *stream, uint32_t code)
+{
+    if (stream->len > SKETCH_BUFFER - UTF8_MAX) {
+        hash_flush(stream);
+    }
+    stream->len = (uint16_t)(stream->len + utf8_put(stream->bytes + stream->len, code));
+}
+
+static uint64_t hash_end(struct hash_stream *stream)
+{
+    hash_flush(stream);
+    return XXH3_64bits_digest(&stream->state);
+}
+
 /* ---- shingles ----------------------------------------------------------------------- */
 
 static void shingles_init(struct shingles *shingles, unsigned most)
@@ -128,18 +156,16 @@ static void put_word(void *self, const struct word *word)
     }
 }
 
-static void put_shape(void *self, struct span piece)
+static void put_shape(void *self, uint32_t code)
 {
     struct prompt_sketcher *sketcher = self;
 
-    (void)XXH3_64bits_update(&sketcher->shape, piece.at, piece.len);
+    hash_code(&sketcher->shape, code);
 }
 
 static void put_normalised(struct prompt_sketcher *sketcher, uint32_t code)
 {
-    char bytes[UTF8_MAX];
-
-    (void)XXH3_64bits_update(&sketcher->whole, bytes, utf8_put(bytes, code));
+    hash_code(&sketcher->whole, code);
     template_put(&sketcher->template, code);
 }
 
@@ -166,10 +192,8 @@ static void put_prompt_code(void *self, uint32_t code)
 
 void sketch_prompt_begin(struct prompt_sketcher *sketcher, const struct sketch_key *key)
 {
-    (void)XXH3_64bits_reset_withSecret(&sketcher->whole, key->bytes,
-                                       sizeof(key->bytes));
-    (void)XXH3_64bits_reset_withSecret(&sketcher->shape, key->bytes,
-                                       sizeof(key->bytes));
+    hash_begin(&sketcher->whole, key);
+    hash_begin(&sketcher->shape, key);
     sketcher->utf8 = (struct utf8){ .left = 0 };
     words_init(&sketcher->words, key, put_word, sketcher);
     template_init(&sketcher->template, put_shape, sketcher);
@@ -258,8 +282,8 @@ void sketch_prompt_end(struct prompt_sketcher *sketcher, struct prompt_sketch *s
         count_bits(sketcher, shingle(shingles, shingles->tokens));
     }
     *sketch = (struct prompt_sketch){
-        .whole = XXH3_64bits_digest(&sketcher->whole),
-        .shape = XXH3_64bits_digest(&sketcher->shape),
+        .whole = hash_end(&sketcher->whole),
+        .shape = hash_end(&sketcher->shape),
         .similar = similar_of(sketcher),
         .characters = sketcher->characters,
         .bottom_count = sketcher->bottom_count,

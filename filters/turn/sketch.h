@@ -16,9 +16,17 @@
 
 enum {
     SKETCH_CHARACTERS = 32768, /* beyond them only whole, shape and characters go on */
-    SKETCH_SHINGLE = 6,        /* tokens of the longest shingle */
-    SKETCH_BAG = 2048,         /* tokens of the bag of words */
-    SKETCH_PLANES = 12         /* bits of a count up to 2,047 */
+    SKETCH_BUFFER = 256,
+    SKETCH_SHINGLE = 6, /* tokens of the longest shingle */
+    SKETCH_BAG = 2048,  /* tokens of the bag of words */
+    SKETCH_PLANES = 12  /* bits of a count up to 2,047 */
+};
+
+/* A hash of bytes that come one by one. */
+struct hash_stream {
+    XXH3_state_t state;
+    uint16_t len;
+    char bytes[SKETCH_BUFFER];
 };
 
 /* Runs of tokens, and the samples among those of six. */
@@ -31,8 +39,8 @@ struct shingles {
 };
 
 struct prompt_sketcher {
-    XXH3_state_t whole;
-    XXH3_state_t shape;
+    struct hash_stream whole;
+    struct hash_stream shape;
     struct utf8 utf8;
     struct words words;
     struct template template;

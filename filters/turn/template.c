@@ -79,16 +79,11 @@ static bool is_path(const uint32_t *at, unsigned len)
     return false;
 }
 
-static void say(struct template *template, struct span piece)
+static void say(struct template *template, const char *mask)
 {
-    template->seen(template->self, piece);
-}
-
-static void say_code(struct template *template, uint32_t code)
-{
-    char bytes[UTF8_MAX];
-
-    say(template, span_of(bytes, utf8_put(bytes, code)));
+    for (; *mask != '\0'; mask++) {
+        template->seen(template->self, (unsigned char)*mask);
+    }
 }
 
 /* A character that belongs to nothing that is masked, but for numbers. */
@@ -97,9 +92,9 @@ static void plain(struct template *template, uint32_t code)
     bool digit = is_digit(code);
 
     if (!digit) {
-        say_code(template, code);
+        template->seen(template->self, code);
     } else if (template->within != WITHIN_NUMBER) {
-        say(template, SPAN("#"));
+        say(template, "#");
     }
     template->within = digit              ? WITHIN_NUMBER
                        : is_of_path(code) ? WITHIN_RUN
@@ -136,14 +131,14 @@ static void decide(struct template *template, const uint32_t *at, unsigned len)
     }
     quote = quoted(at, len);
     if (is_url(at, len)) {
-        say(template, SPAN("<u>"));
+        say(template, "<u>");
         template->within = WITHIN_URL;
     } else if (quote > 0) {
-        say(template, SPAN("<q>"));
+        say(template, "<q>");
         template->within = WITHIN_QUOTES;
         template->quote_left = (uint16_t)(quote - 1);
     } else if (template->within == WITHIN_TEXT && is_path(at, len)) {
-        say(template, SPAN("<p>"));
+        say(template, "<p>");
         template->within = WITHIN_PATH;
     } else {
         plain(template, at[0]);

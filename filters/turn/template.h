@@ -12,7 +12,8 @@ enum {
     TEMPLATE_WINDOW = 2 * TEMPLATE_AHEAD
 };
 
-typedef void template_seen(void *self, struct span piece);
+/* The next code point of the template. */
+typedef void template_seen(void *self, uint32_t code);
 
 struct template
 {

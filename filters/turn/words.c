@@ -24,25 +24,33 @@ static enum kind kind_of(uint32_t code)
     return character_is_space(code) ? KIND_NONE : KIND_OTHER;
 }
 
+enum { STOP_WORD_MAX = 8 };
+
+static const char stop_words[][STOP_WORD_MAX] = {
+    "the",  "a",    "an",    "to",    "of",     "in",    "and",  "or",    "is",
+    "are",  "be",   "for",   "on",    "it",     "this",  "that", "with",  "i",
+    "you",  "we",   "can",   "do",    "please", "as",    "at",   "from",  "by",
+    "not",  "have", "has",   "was",   "if",     "so",    "but",  "my",    "your",
+    "me",   "our",  "will",  "would", "should", "could", "just", "then",  "there",
+    "what", "how",  "which", "all",   "any",    "into",  "use",  "using", "make",
+    "let",  "s",    "t",     "d",
+};
+
+/* Compares eight bytes at a time, with all of them. */
 static bool is_stop_word(struct span word)
 {
-    static const char stop_words[] =
-        " the a an to of in and or is are be for on it this that with i you we can do "
-        "please as at from by not have has was if so but my your me our will would "
-        "should "
-        "could just then there what how which all any into use using make let s t d ";
-    const char *at = stop_words;
+    uint64_t bytes = 0, stop;
+    bool found = false;
 
-    if (word.len > sizeof("please") - 1) {
+    if (word.len > STOP_WORD_MAX) {
         return false;
     }
-    while ((at = memmem(at, strlen(at), word.at, word.len)) != NULL) {
-        if (at[-1] == ' ' && at[word.len] == ' ') {
-            return true;
-        }
-        at++;
+    memcpy(&bytes, word.at, word.len);
+    for (size_t i = 0; i < sizeof(stop_words) / sizeof(*stop_words); i++) {
+        memcpy(&stop, stop_words[i], sizeof(stop));
+        found |= stop == bytes;
     }
-    return false;
+    return found;
 }
 
 static void fold_chunk(struct words *words)

@@ -1,0 +1,153 @@
+/* What the detector costs: a continuation call, a turn, the sketch of a prompt and of a
+ * response. Many identities, so that states come from memory, not from a cache. Prints
+ * median and 99th percentile in CPU time of this thread. */
+#include "filters/detect/detector.h"
+#include "filters/turn/sketch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { IDENTITIES = 20000, ROUNDS = 200000, TEXT_SIZE = 2000, TEXTS = 2000 };
+
+static uint64_t random_state = 1;
+
+static uint64_t next_random(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+static double now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void report(const char *name, double *ns, size_t count)
+{
+    qsort(ns, count, sizeof(*ns), ascending);
+    printf("%-28s %8.2f us %8.2f us p99\n", name, ns[count / 2] / 1000,
+           ns[count * 99 / 100] / 1000);
+}
+
+static struct turn random_turn(enum turn_kind kind, unsigned n)
+{
+    struct turn turn = { .identity = next_random() % IDENTITIES + 1,
+                         .session = next_random() % 8 * 7919,
+                         .begin_ms = INT64_C(1772442007000) + (int64_t)n * 500,
+                         .kind = kind,
+                         .has_prompt = kind == TURN_PROMPT };
+
+    turn.end_ms = turn.begin_ms + 400;
+    turn.prompt.whole = next_random();
+    turn.prompt.shape = next_random() % 100;
+    turn.prompt.characters = 200;
+    turn.prompt.bottom_count = SKETCH_BOTTOM;
+    turn.prompt.sample_count = 24;
+    turn.prompt.has_words = true;
+    turn.response.count = SKETCH_RESPONSE;
+    for (unsigned i = 0; i < SKETCH_BOTTOM; i++) {
+        turn.prompt.bottom[i] = next_random();
+    }
+    for (unsigned i = 0; i < SKETCH_RESPONSE; i++) {
+        turn.prompt.samples[2 * i] = (uint32_t)next_random();
+        turn.prompt.samples[2 * i + 1] = (uint32_t)next_random();
+        turn.response.samples[i] = (uint32_t)next_random();
+    }
+    for (unsigned i = 0; i < SKETCH_WORDS; i++) {
+        turn.prompt.words[i] = (int8_t)(next_random() % 61 - 30);
+    }
+    return turn;
+}
+
+static void ignore(void *self, const struct finding *finding)
+{
+    *(float *)self += finding->score;
+}
+
+static void measure_calls(struct detector *detector, const char *name,
+                          enum turn_kind kind)
+{
+    static double ns[ROUNDS];
+    float sum = 0;
+
+    for (unsigned n = 0; n < ROUNDS; n++) {
+        struct turn turn = random_turn(kind, n);
+        double begin = now_ns();
+
+        if (!detector_observe(detector, &turn, ignore, &sum)) {
+            abort();
+        }
+        ns[n] = now_ns() - begin;
+    }
+    report(name, ns, ROUNDS);
+}
+
+static void random_text(char *text)
+{
+    size_t len = 0;
+
+    while (len + 12 < TEXT_SIZE) {
+        for (unsigned i = 2 + (unsigned)(next_random() % 8); i > 0; i--) {
+            text[len++] = (char)('a' + next_random() % 26);
+        }
+        text[len++] = ' ';
+    }
+    text[len] = '\0';
+}
+
+static void measure_sketches(void)
+{
+    static double prompts[TEXTS], responses[TEXTS];
+    static struct prompt_sketcher sketcher;
+    struct response_sketcher response_sketcher;
+    struct prompt_sketch prompt;
+    struct response_sketch response;
+    struct sketch_key key;
+    char text[TEXT_SIZE];
+
+    sketch_key_init(&key, SPAN("a key to measure with"));
+    for (unsigned n = 0; n < TEXTS; n++) {
+        double begin;
+
+        random_text(text);
+        begin = now_ns();
+        sketch_prompt_begin(&sketcher, &key);
+        sketch_prompt_feed(&sketcher, span_text(text));
+        sketch_prompt_end(&sketcher, &prompt);
+        prompts[n] = now_ns() - begin;
+        begin = now_ns();
+        sketch_response_begin(&response_sketcher, &key);
+        sketch_response_feed(&response_sketcher, span_text(text));
+        sketch_response_end(&response_sketcher, &response);
+        responses[n] = now_ns() - begin;
+    }
+    report("prompt of 2 KB, sketched", prompts, TEXTS);
+    report("response of 2 KB, sketched", responses, TEXTS);
+}
+
+int main(void)
+{
+    struct detector *detector = detector_new(&(struct detector_options){
+        .threshold = SCORE_FLAG, .prompts_log2 = 16, .samples_log2 = 20 });
+
+    printf("state of an identity: %zu bytes\n", sizeof(struct identity_state));
+    measure_calls(detector, "first sight of identities", TURN_CONTINUATION);
+    measure_calls(detector, "continuation", TURN_CONTINUATION);
+    measure_calls(detector, "turn", TURN_PROMPT);
+    measure_sketches();
+    detector_free(detector);
+    return 0;
+}
