@@ -158,6 +158,10 @@ static void client_feed(struct client *client, struct span bytes)
         exchange_keep(client->exchange);
     }
     client->feeding = false;
+    if (client->exchange == NULL && !client->closing && !client->stream.closed &&
+        client->stream.deadline.queue == NULL) {
+        client_wait(client); /* what came was refused, and nothing more is here */
+    }
 }
 
 /* Serves bytes that had to wait, with what follows them. */
@@ -190,6 +194,8 @@ static void on_readable(void *self, struct span bytes)
         client_close(client, true);
     } else if (client->exchange == NULL) {
         client_feed_pending(client);
+    } else {
+        stream_pause(&client->stream);
     }
 }
 
@@ -224,21 +230,28 @@ static void on_ended(void *self, enum stream_end how)
     bool lost = how != STREAM_EOF && how != STREAM_TRUNCATED;
 
     client->half_closed = true;
-    if (lost || client->exchange == NULL || exchange_wants_body(client->exchange)) {
+    if (lost || (client->exchange != NULL && exchange_wants_body(client->exchange))) {
         /* Also a client that ends in mid-request: its exchange cannot be completed. */
-        if (client->closing && !lost && stream_queued(&client->stream) > 0) {
-            return;
-        }
         client_close(client, false);
+    } else if (client->exchange == NULL) {
+        client_finish(client);
     }
     /* Else it has only finished sending: it may still read its response. */
+}
+
+/* A slow reader has time as long as it reads on. */
+static bool reads_on(const struct client *client)
+{
+    return stream_queued(&client->stream) > 0 && client->stream.sent != client->sent;
 }
 
 static void on_expired(void *self)
 {
     struct client *client = self;
 
-    if (client->closing || stream_queued(&client->stream) > 0) {
+    if (reads_on(client)) {
+        client_watch_queue(client);
+    } else if (client->closing || stream_queued(&client->stream) > 0) {
         client_close(client, true);
     } else if (client->exchange != NULL) {
         exchange_fail(client->exchange, FAULT_BODY_TIMEOUT);
@@ -294,7 +307,15 @@ void client_watch_queue(struct client *client)
     if (stream_queued(&client->stream) > 0 && client->stream.deadline.queue == NULL) {
         uint32_t wait_ms = worker_config(client->worker)->limits.write_timeout_ms;
 
+        client->sent = client->stream.sent;
         stream_deadline(&client->stream, (uint64_t)wait_ms * NS_PER_MS);
+    }
+}
+
+void client_resume(struct client *client)
+{
+    if (client->pending_len == 0) {
+        stream_resume(&client->stream);
     }
 }
 

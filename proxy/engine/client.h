@@ -16,6 +16,7 @@ struct client {
     size_t scanned;    /* of pending, by head_find_end() */
     bool head_begun;   /* a part of a head came: its time runs */
     uint64_t lingered; /* bytes read and dropped after a refusal */
+    uint64_t sent;     /* of the stream's, when its queue was last looked at */
     bool feeding;      /* client_feed() is on the stack */
     bool half_closed;  /* it will send no more */
     bool closing;      /* no further exchange; closed when the queue is empty */
@@ -27,6 +28,9 @@ void client_accept(struct worker *worker, size_t listener, int fd);
 
 /* The exchange is over and forgotten; `keep` the connection for another. */
 void client_exchange_over(struct client *client, bool keep);
+
+/* Reads on, unless its next request waits already. */
+void client_resume(struct client *client);
 
 /* A stalled reader is noticed: call after sending. */
 void client_watch_queue(struct client *client);

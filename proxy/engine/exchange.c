@@ -68,6 +68,7 @@ void exchange_move(struct exchange *x, enum exchange_state state)
 static bool upstream_reusable(const struct exchange *x)
 {
     return x->fault == FAULT_NONE && x->response.ended && x->request.ended &&
+           stream_queued(&x->upstream->stream) == 0 &&
            x->response.source != FRAMING_CLOSE && x->upstream_keeps && !x->surplus;
 }
 
@@ -91,8 +92,10 @@ void exchange_end(struct exchange *x, enum fault fault)
 
     x->fault = fault;
     if (upstream != NULL) {
+        bool reusable = upstream_reusable(x);
+
         x->upstream = NULL;
-        upstream_release(upstream, upstream_reusable(x));
+        upstream_release(upstream, reusable);
     }
     if (x->state == EXCHANGE_DRAIN) {
         worker->drain_count--;

@@ -113,15 +113,40 @@ static void request_sent(struct exchange *x)
     }
 }
 
+/* The client's silence counts only while it may speak. */
+static void body_deadline(struct exchange *x)
+{
+    if (x->client->stream.paused) {
+        deadline_clear(&x->client->stream.deadline);
+    } else {
+        stream_deadline(&x->client->stream,
+                        (uint64_t)worker_config(x->worker)->limits.body_timeout_ms *
+                            NS_PER_MS);
+    }
+}
+
 static void request_paces(struct exchange *x)
 {
     if (x->client != NULL && !x->request.ended &&
         stream_queued(&x->upstream->stream) > STREAM_HIGH) {
         stream_pause(&x->client->stream);
+        body_deadline(x);
     }
 }
 
-void exchange_upstream_ready(struct exchange *x)
+static void request_resumes(struct exchange *x)
+{
+    if (x->client == NULL) {
+        return;
+    }
+    client_resume(x->client);
+    if (!x->request.ended) {
+        body_deadline(x);
+    }
+}
+
+/* false: the pooled connection was dead all along. */
+static bool request_leaves(struct exchange *x)
 {
     struct stream *stream = &x->upstream->stream;
     uint64_t sent_before = stream->sent;
@@ -133,22 +158,24 @@ void exchange_upstream_ready(struct exchange *x)
         flow_send_end(&x->request, stream);
     }
     stream_flush(stream);
-    if (upstream_was_dead(x->upstream, sent_before)) {
+    return !upstream_was_dead(x->upstream, sent_before);
+}
+
+void exchange_upstream_ready(struct exchange *x)
+{
+    while (!request_leaves(x)) {
         upstream_release(x->upstream, false);
         x->upstream = NULL;
         exchange_move(x, EXCHANGE_CONNECT);
-        if (upstream_lease(x)) {
-            exchange_upstream_ready(x);
+        if (!upstream_lease(x)) {
+            return;
         }
-        return;
     }
     hold_clear(x);
     x->head = span_of(NULL, 0);
     x->head_borrowed = false;
     arena_done(&x->arena);
-    if (x->client != NULL) {
-        stream_resume(&x->client->stream);
-    }
+    request_resumes(x);
     exchange_deadline(x, x->origin->provider->idle_timeout_ms);
     request_paces(x);
     if (x->request.ended) {
@@ -171,8 +198,8 @@ void exchange_upstream_failed(struct exchange *x, enum fault fault)
 
 void exchange_upstream_drained(struct exchange *x)
 {
-    if (x->client != NULL && !x->request.ended) {
-        stream_resume(&x->client->stream);
+    if (!x->request.ended) {
+        request_resumes(x);
     }
 }
 
@@ -267,9 +294,7 @@ struct span exchange_request(struct exchange *x, struct span bytes)
         exchange_request_ended(x);
         return bytes;
     }
-    stream_deadline(&client->stream,
-                    (uint64_t)worker_config(x->worker)->limits.body_timeout_ms *
-                        NS_PER_MS);
+    body_deadline(x);
     if (!x->going && goes_early(x)) {
         exchange_go(x);
     }

@@ -117,7 +117,9 @@ static void to_client(struct exchange *x, const struct span *spans, size_t count
     if (stream_queued(stream) > 0) {
         client_watch_queue(x->client);
         if (stream_queued(stream) > STREAM_HIGH) {
+            /* Its silence is our own doing now. */
             stream_pause(&x->upstream->stream);
+            deadline_clear(&x->upstream->stream.deadline);
         }
     }
 }
@@ -212,7 +214,8 @@ void exchange_upstream_expired(struct exchange *x)
 
 void exchange_client_drained(struct exchange *x)
 {
-    if (x->upstream != NULL && x->head_sent) {
+    if (x->upstream != NULL && x->upstream->stream.paused) {
         stream_resume(&x->upstream->stream);
+        exchange_deadline(x, x->origin->provider->idle_timeout_ms);
     }
 }

@@ -57,7 +57,7 @@ bool hold_inject_usage(struct exchange *x)
     hold_count(x);
     x->injected = true;
     metrics_add(x->worker->metrics, METRIC_USAGE_INJECTED, 1);
-    return spliced;
+    return spliced && !x->no_memory;
 }
 
 void hold_clear_decoded(struct exchange *x)

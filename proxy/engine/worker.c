@@ -108,14 +108,15 @@ static void stop_now(void *self)
     struct worker *worker = self;
 
     worker->stop = WORKER_STOPS;
-    for (struct client *client = worker->clients; client != NULL;
-         client = client->next) {
-        client_close(client, true); /* it leaves the list at the end of the turn */
-    }
     for (int state = 0; state < EXCHANGE_STATES; state++) {
         while (worker->states[state] != NULL) {
             exchange_fail(worker->states[state], FAULT_STOPPING);
         }
+    }
+    for (struct client *client = worker->clients; client != NULL;
+         client = client->next) {
+        /* It leaves the list at the end of the turn. */
+        client_close(client, stream_queued(&client->stream) > 0);
     }
 }
 
