@@ -1,6 +1,7 @@
 #include "filters/detect/detector.h"
 
 #include "filters/detect/company.h"
+#include "filters/detect/context.h"
 #include "filters/detect/reference.h"
 
 #include <stdlib.h>
@@ -157,6 +158,7 @@ static void tell(const struct detector *detector, const struct identity_state *s
         if (ring >= detector->options.threshold) {
             evidence_put_circle(&finding.evidence, circle);
         }
+        context_collect(state, &finding.evidence);
     }
     teller->found(teller->self, &finding);
 }

@@ -60,4 +60,8 @@ static void echo_explain(const struct identity_state *state, struct evidence *ev
     evidence_add_yes_no(evidence, state, BET_echo_others);
 }
 
-const struct signal signal_echo = { "echo", echo_observe, echo_explain };
+const struct signal signal_echo = {
+    .name = "echo",
+    .observe = echo_observe,
+    .explain = echo_explain,
+};

@@ -1,5 +1,6 @@
 #include "filters/detect/evidence.h"
 
+#include "filters/detect/context.h"
 #include "filters/detect/prompts.h"
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
@@ -66,6 +67,23 @@ void evidence_add_histogram(struct evidence *evidence, const char *signal,
     va_start(arguments, format);
     (void)vsnprintf(row->says, sizeof(row->says), format, arguments);
     va_end(arguments);
+}
+
+void evidence_add_context(struct evidence *evidence, const char *signal,
+                          const char *format, ...)
+{
+    struct evidence_row *row = add(evidence, signal);
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(row->says, sizeof(row->says), format, arguments);
+    va_end(arguments);
+}
+
+void context_collect(const struct identity_state *state, struct evidence *evidence)
+{
+    sprint_context(state, evidence);
+    unattended_context(state, evidence);
 }
 
 static int strongest_first(const void *a, const void *b)

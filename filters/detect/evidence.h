@@ -6,7 +6,7 @@
 
 enum {
     EVIDENCE_ROWS =
-        YES_NO_BETS + PHASES + 2 + 1, /* every bet has one, and the circle */
+        YES_NO_BETS + PHASES + 5, /* every bet has one, the circle, the contexts */
     EVIDENCE_SAYS_SIZE = 224
 };
 
@@ -48,5 +48,10 @@ void evidence_add_histogram(struct evidence *evidence, const char *signal,
                             const struct histogram_bet *bet, unsigned k,
                             const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* Adds a row of 0 nats; the format is the sentence. */
+void evidence_add_context(struct evidence *evidence, const char *signal,
+                          const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

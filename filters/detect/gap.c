@@ -36,4 +36,8 @@ static void gap_explain(const struct identity_state *state, struct evidence *evi
                            100 * (double)gap_envelope[bin]);
 }
 
-const struct signal signal_gap = { "gap", gap_observe, gap_explain };
+const struct signal signal_gap = {
+    .name = "gap",
+    .observe = gap_observe,
+    .explain = gap_explain,
+};

@@ -134,7 +134,7 @@ static void observe_turn(struct identity_state *state, const struct turn *turn,
     }
     occasion.answered = answered_at(state, root, occasion.opener);
     for (unsigned i = 0; signals[i] != NULL; i++) {
-        if ((without >> i & 1) == 0) {
+        if (signals[i]->observe != NULL && (without >> i & 1) == 0) {
             signals[i]->observe(state, &occasion);
         }
     }
@@ -148,6 +148,11 @@ void identity_observe(struct identity_state *state, const struct turn *turn,
     uint32_t root = root_of(turn);
 
     state->calls++;
+    for (unsigned i = 0; signals[i] != NULL; i++) {
+        if (signals[i]->call != NULL && (without >> i & 1) == 0) {
+            signals[i]->call(state, turn);
+        }
+    }
     if (turn->kind == TURN_PROMPT) {
         observe_turn(state, turn, company, without);
     }

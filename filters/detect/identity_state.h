@@ -24,12 +24,12 @@ enum {
     STATE_PHRASES_KNOWN = 192,
     STATE_TEMPLATES = 12,
     STATE_RESPONSES = 320,
-    STATE_TOOL_INPUTS = 96,
-    STATE_EVENTS = 64,
     PHASES = 4,
     PHASE_BINS = 20,
     GAP_BINS = 24,
-    LENGTH_BINS = 16
+    LENGTH_BINS = 16,
+    SPRINT_WINDOWS = 8,
+    SPRINT_HOURS = 6
 };
 
 /* A person's own turns would dilute a script's on the same key: bets on texts keep openers
@@ -66,6 +66,28 @@ struct topic_state {
     uint16_t count; /* stops at the weight of the oldest that still counts */
 };
 
+/* For the unattended ratio. */
+struct unattended_state {
+    uint64_t tokens;
+    uint32_t calls;
+    uint32_t agent_turns;
+    uint32_t turns;
+    uint32_t since; /* the last halving */
+};
+
+/* Thousands of tokens in a quota window, and in its last SPRINT_HOURS. */
+struct sprint_window {
+    uint32_t total;
+    uint32_t late;
+};
+
+struct sprint_state {
+    struct sprint_window windows[SPRINT_WINDOWS]; /* the latest first */
+    struct sprint_window current;
+    uint32_t number; /* of the current window */
+    uint32_t kept;
+};
+
 struct identity_state {
     uint64_t identity;
     int64_t last_turn_ms; /* Unix time */
@@ -97,6 +119,8 @@ struct identity_state {
     struct histogram_bet phases[PHASES];
     struct histogram_bet gap;
     struct histogram_bet length;
+    struct unattended_state unattended;
+    struct sprint_state sprint;
 };
 
 static_assert(sizeof(struct identity_state) <= STATE_SIZE_MAX,

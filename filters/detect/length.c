@@ -34,4 +34,8 @@ static void length_explain(const struct identity_state *state,
                            (2U << bin) - 1, 100 * (double)length_envelope[bin]);
 }
 
-const struct signal signal_length = { "length", length_observe, length_explain };
+const struct signal signal_length = {
+    .name = "length",
+    .observe = length_observe,
+    .explain = length_explain,
+};

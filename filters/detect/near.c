@@ -16,4 +16,8 @@ static void near_explain(const struct identity_state *state, struct evidence *ev
     evidence_add_content(evidence, state, BET_near_mid);
 }
 
-const struct signal signal_near = { "near", near_observe, near_explain };
+const struct signal signal_near = {
+    .name = "near",
+    .observe = near_observe,
+    .explain = near_explain,
+};

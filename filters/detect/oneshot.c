@@ -14,4 +14,8 @@ static void oneshot_explain(const struct identity_state *state,
     evidence_add_yes_no(evidence, state, BET_oneshot);
 }
 
-const struct signal signal_oneshot = { "oneshot", oneshot_observe, oneshot_explain };
+const struct signal signal_oneshot = {
+    .name = "oneshot",
+    .observe = oneshot_observe,
+    .explain = oneshot_explain,
+};

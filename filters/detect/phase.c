@@ -40,4 +40,8 @@ static void phase_explain(const struct identity_state *state, struct evidence *e
     }
 }
 
-const struct signal signal_phase = { "phase", phase_observe, phase_explain };
+const struct signal signal_phase = {
+    .name = "phase",
+    .observe = phase_observe,
+    .explain = phase_explain,
+};

@@ -18,4 +18,8 @@ static void repeat_explain(const struct identity_state *state,
     evidence_add_content(evidence, state, BET_repeat_mid);
 }
 
-const struct signal signal_repeat = { "repeat", repeat_observe, repeat_explain };
+const struct signal signal_repeat = {
+    .name = "repeat",
+    .observe = repeat_observe,
+    .explain = repeat_explain,
+};

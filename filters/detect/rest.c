@@ -44,4 +44,8 @@ static void rest_explain(const struct identity_state *state, struct evidence *ev
     evidence_add_yes_no(evidence, state, BET_rest);
 }
 
-const struct signal signal_rest = { "rest", rest_observe, rest_explain };
+const struct signal signal_rest = {
+    .name = "rest",
+    .observe = rest_observe,
+    .explain = rest_explain,
+};

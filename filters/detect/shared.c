@@ -19,4 +19,8 @@ static void shared_explain(const struct identity_state *state,
     evidence_add_content(evidence, state, BET_shared);
 }
 
-const struct signal signal_shared = { "shared", shared_observe, shared_explain };
+const struct signal signal_shared = {
+    .name = "shared",
+    .observe = shared_observe,
+    .explain = shared_explain,
+};

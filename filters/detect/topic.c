@@ -64,4 +64,8 @@ static void topic_explain(const struct identity_state *state, struct evidence *e
     evidence_add_content(evidence, state, BET_topic_mid);
 }
 
-const struct signal signal_topic = { "topic", topic_observe, topic_explain };
+const struct signal signal_topic = {
+    .name = "topic",
+    .observe = topic_observe,
+    .explain = topic_explain,
+};

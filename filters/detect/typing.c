@@ -25,4 +25,8 @@ static void typing_explain(const struct identity_state *state,
     evidence_add_yes_no(evidence, state, BET_typing);
 }
 
-const struct signal signal_typing = { "typing", typing_observe, typing_explain };
+const struct signal signal_typing = {
+    .name = "typing",
+    .observe = typing_observe,
+    .explain = typing_explain,
+};

@@ -18,4 +18,8 @@ static void variety_explain(const struct identity_state *state,
     evidence_add_content(evidence, state, BET_variety);
 }
 
-const struct signal signal_variety = { "variety", variety_observe, variety_explain };
+const struct signal signal_variety = {
+    .name = "variety",
+    .observe = variety_observe,
+    .explain = variety_explain,
+};

@@ -1,4 +1,5 @@
 /* The signals, the score and the rings, by sequences whose outcome is known. */
+#include "filters/detect/context.h"
 #include "filters/detect/detector.h"
 #include "filters/detect/prompts.h"
 #include "filters/detect/reference.h"
@@ -349,6 +350,49 @@ static void noise_does_not_evict_what_is_established(void **unused)
     assert_int_equal(prompts_top(state)->shape, (uint32_t)prompt_of(1).shape);
 }
 
+static void unattended_work_is_context(void **unused)
+{
+    struct identity_state *state = new_state();
+    struct evidence evidence = { .count = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 6 * 101; i++) {
+        struct turn turn = turn_at(i * 60 * SECOND, 1, i);
+
+        turn.kind = i % 101 == 0 ? TURN_PROMPT : TURN_CONTINUATION;
+        turn.input_tokens = 1000;
+        observe(state, &turn);
+    }
+    unattended_context(state, &evidence);
+    assert_int_equal(evidence.count, 1);
+    assert_non_null(strstr(evidence.rows[0].says, "6 human turns"));
+    assert_non_null(strstr(evidence.rows[0].says, "101 calls"));
+    assert_true(score_of(state) <= 0);
+}
+
+static void a_sprint_is_context(void **unused)
+{
+    struct identity_state *state = new_state();
+    struct evidence evidence = { .count = 0 };
+
+    (void)unused;
+    for (unsigned week = 0; week < 5; week++) {
+        /* From Monday 09:00; the last six hours of a week begin on Sunday at 18:00. */
+        for (unsigned n = 0; n < 10; n++) {
+            int64_t hours = week * 168 + (n < 9 ? n * 10 : 6 * 24 + 10);
+            struct turn turn = turn_at(hours * HOUR, 1, week * 10 + n);
+
+            turn.kind = TURN_CONTINUATION;
+            turn.input_tokens = n < 9 ? 10000 : week == 3 ? 90000 : 5000;
+            observe(state, &turn);
+        }
+        sprint_context(state, &evidence);
+        assert_int_equal(evidence.count, week == 4);
+    }
+    assert_non_null(strstr(evidence.rows[0].says, "50% of last week's tokens"));
+    assert_non_null(strstr(evidence.rows[0].says, "usually 5%"));
+}
+
 /* ---- detector ----------------------------------------------------------------------- */
 
 struct seen {
@@ -552,6 +596,8 @@ int main(void)
         cmocka_unit_test(inhuman_typing_wins),
         cmocka_unit_test(agents_do_not_bet),
         cmocka_unit_test(nothing_is_said_before_the_eighth_turn),
+        cmocka_unit_test(unattended_work_is_context),
+        cmocka_unit_test(a_sprint_is_context),
         cmocka_unit_test(noise_does_not_evict_what_is_established),
         cmocka_unit_test(a_ring_of_keys_is_found),
         cmocka_unit_test(copying_a_person_does_not_implicate_him),
