@@ -3,7 +3,7 @@
  * not UTF-8 count as the U+FFFD that a JSON decoder makes of them. Nothing is remembered of
  * what was counted.
  *
- * The first count in an encoding unpacks its tables (some 30 ms, 10 MB for good). After that a
+ * The first count in an encoding unpacks its tables (50 to 100 ms, 10 MB for good). After that a
  * text takes about 10 ns per byte, and up to 1 us where one piece is very long, so count long
  * ones off the event loop. */
 #ifndef ASSAY_FILTERS_COUNT_BPE_H

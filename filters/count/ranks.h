@@ -38,7 +38,7 @@ struct ranks {
     unsigned pair_shift;
 };
 
-/* Never NULL. The first call of each takes some 30 ms and 10 MB. */
+/* Never NULL. The first call of each takes 50 to 100 ms and 10 MB. */
 const struct ranks *ranks_of(enum ranks_name name);
 
 static inline size_t ranks_hash(uint64_t word, unsigned shift)
