@@ -286,6 +286,7 @@ void strip_feed(struct strip *strip, struct span piece,
         piece = span_after(piece, end);
     }
     if (piece.len > 0) {
+        strip->after_cr = false;
         out(self, piece);
     }
 }

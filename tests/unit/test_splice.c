@@ -195,6 +195,8 @@ static const struct stream_case cases[] = {
     { CHUNK DONE, DONE },
     { "data:{\"choices\":[ ]," USAGE "}\n\n" DONE, DONE },
     { "data: {" USAGE ",\"choices\":[]}\n\n" DONE, DONE },
+    /* Lines may end in different ways. */
+    { "data:{\"choices\":[]," USAGE "}\r\r" DONE, DONE },
     /* Only the first one was provoked. */
     { CHUNK CHUNK, CHUNK },
     /* Azure's first chunk has no choices and no usage. */
