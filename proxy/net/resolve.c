@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -208,10 +209,24 @@ static void answered(int result, struct evutil_addrinfo *answer, void *self)
     }
 }
 
+/* libevent would write to standard error. */
+static void log_nothing(int is_warning, const char *words)
+{
+    (void)is_warning;
+    (void)words;
+}
+
+static void log_quietly(void)
+{
+    evdns_set_log_fn(log_nothing);
+}
+
 static bool resolver_open(struct resolver *resolver)
 {
+    static pthread_once_t quiet = PTHREAD_ONCE_INIT;
     const int flags = EVDNS_BASE_DISABLE_WHEN_INACTIVE;
 
+    pthread_once(&quiet, log_quietly);
     if (resolver->base == NULL) {
         resolver->base = event_base_new();
     }
@@ -258,7 +273,8 @@ bool resolve_address(struct resolve_name *name, struct resolve_wait *wait,
                      struct sockaddr_storage *address, socklen_t *length)
 {
     uint64_t age_ns = name->resolver->loop->now_ns - name->asked_ns;
-    bool stale = name->asked_ns == 0 || age_ns > (uint64_t)RESOLVE_FRESH_S * NS_PER_S;
+    uint64_t fresh_s = name->failing ? RESOLVE_RETRY_S : RESOLVE_FRESH_S;
+    bool stale = name->asked_ns == 0 || age_ns > fresh_s * NS_PER_S;
 
     if (!name->literal && stale && name->request == NULL) {
         ask(name);

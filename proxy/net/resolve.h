@@ -15,9 +15,10 @@ struct resolver *resolver_new(struct loop *loop);
 /* Answers that are still under way are dropped: their `done` is not called. */
 struct resolver *resolver_free(struct resolver *resolver);
 
-/* One host and port, resolved again when an answer is older than RESOLVE_FRESH_S. */
+/* One host and port, resolved again when an answer is older than RESOLVE_FRESH_S, a
+ * failure older than RESOLVE_RETRY_S. */
 struct resolve_name;
-enum { RESOLVE_FRESH_S = 30 };
+enum { RESOLVE_FRESH_S = 30, RESOLVE_RETRY_S = 1 };
 
 struct resolve_name *resolve_name_new(struct resolver *resolver, const char *host,
                                       uint16_t port);

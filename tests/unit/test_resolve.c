@@ -1,12 +1,16 @@
 #include "proxy/net/resolve.h"
 #include "tests/unit/streaming.h"
 
+#include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 
-/* No DNS server is asked here: literal addresses, the hosts file, and names that no query
- * can carry. */
+/* Literal addresses, the hosts file and names that no query can carry need no server. The
+ * other tests have one of their own, in a network that has nothing else. */
 static const char no_name[] =
-    "a-label-of-more-than-sixty-three-characters-cannot-be-asked-for.invalid";
+    "a-label-of-more-than-sixty-three-characters-can-not-be-asked-for.invalid";
 
 struct resolving {
     struct rig rig;
@@ -195,6 +199,229 @@ static void the_last_to_wait_may_free_the_name(void **state)
     assert_null(resolving->name);
 }
 
+/* ---- with a server ----------------------------------------------------------------- */
+
+enum { DNS_PORT = 53, DNS_HEAD = 12, DNS_A = 1, DNS_NAME_ERROR = 3 };
+
+static int server = -1; /* -1: this machine allows no network of its own */
+
+static bool loopback_up(void)
+{
+    struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    bool up = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+
+    close(fd);
+    return up;
+}
+
+/* The resolver looks for its servers in /etc/resolv.conf only. */
+static bool resolv_conf_mount(void)
+{
+    static const char text[] = "nameserver 127.0.0.1\n";
+    char path[] = "/tmp/test_resolve.XXXXXX";
+    int fd = mkstemp(path);
+    bool mounted = write(fd, text, sizeof text - 1) == sizeof text - 1 &&
+                   mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                   mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0;
+
+    close(fd);
+    unlink(path);
+    return mounted;
+}
+
+static int server_start(void **state)
+{
+    const struct sockaddr_in address = { .sin_family = AF_INET,
+                                         .sin_port = htons(DNS_PORT),
+                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+    (void)state;
+    if (unshare(CLONE_NEWNS | CLONE_NEWNET) != 0 || !loopback_up() ||
+        !resolv_conf_mount()) {
+        return 0;
+    }
+    server = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    return bind(server, (const struct sockaddr *)&address, sizeof address);
+}
+
+static int server_stop(void **state)
+{
+    (void)state;
+    return server < 0 ? 0 : close(server);
+}
+
+/* Answers one question, if there is one: to one for IPv4 with `count` addresses, 192.0.2.1
+ * and on, to others with none; or that there is no such name. */
+static bool server_answers(unsigned count)
+{
+    static const unsigned char record[] = { 0xc0, DNS_HEAD, 0, DNS_A, 0,   1, 0, 0,
+                                            0,    60,       0, 4,     192, 0, 2 };
+    unsigned char packet[512];
+    struct sockaddr_in asker;
+    socklen_t size = sizeof asker;
+    ssize_t n = recvfrom(server, packet, sizeof packet / 2, 0,
+                         (struct sockaddr *)&asker, &size);
+    size_t len = (size_t)n, name = DNS_HEAD;
+
+    if (n < DNS_HEAD) {
+        return false;
+    }
+    while (packet[name] != 0) {
+        name += packet[name] + 1U;
+    }
+    len = name + 5; /* without what may follow the question */
+    memset(packet + 6, 0, DNS_HEAD - 6);
+    packet[2] = 0x81; /* an answer, recursion desired */
+    packet[3] = 0x80 | (count == 0 ? DNS_NAME_ERROR : 0);
+    if (packet[name + 2] == DNS_A) {
+        packet[7] = (unsigned char)count;
+        for (unsigned i = 1; i <= count; i++) {
+            memcpy(packet + len, record, sizeof record);
+            len += sizeof record;
+            packet[len++] = (unsigned char)i;
+        }
+    }
+    assert_int_equal(sendto(server, packet, len, 0, (struct sockaddr *)&asker, size),
+                     len);
+    return true;
+}
+
+static void serve_until_done(struct resolving *resolving, struct waiting *waiting,
+                             unsigned count)
+{
+    while (waiting->done == 0) {
+        server_answers(count);
+        turn(&resolving->rig, 1);
+    }
+}
+
+/* Asks so long after the last answer, by a clock that runs ahead; is the server asked
+ * again? It says that there is no such name. */
+static bool asks_again(struct resolving *resolving, uint64_t after_s)
+{
+    struct loop *loop = resolving->rig.loop;
+    struct waiting waiting = waiting_for(resolving);
+    bool asked = false;
+    char text[64];
+
+    deadline_clear(&resolving->rig.guard);
+    loop->now_ns += after_s * NS_PER_S + NS_PER_MS;
+    (void)look_up(resolving, &waiting, text, sizeof text);
+    for (int i = 0; i < 20; i++) {
+        asked |= server_answers(0);
+        usleep(1000);
+        loop->now_ns += (uint64_t)10 * NS_PER_MS;
+        deadlines_expire(&loop->deadlines, loop->now_ns);
+    }
+    resolve_cancel(&waiting.wait);
+    return asked;
+}
+
+static void addresses_rotate(void **state)
+{
+    static const char *const want[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3",
+                                        "192.0.2.1" };
+    struct resolving *resolving = *state;
+    struct waiting waiting = waiting_for(resolving);
+    char text[64];
+
+    if (server < 0) {
+        skip();
+    }
+    name_it(resolving, "provider.test");
+    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    serve_until_done(resolving, &waiting, 3);
+    assert_true(waiting.found);
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        assert_true(look_up(resolving, &waiting, text, sizeof text));
+        assert_string_equal(text, want[i]);
+    }
+    assert_false(asks_again(resolving, 0));
+}
+
+static void more_addresses_than_fit_are_left_out(void **state)
+{
+    struct resolving *resolving = *state;
+    struct waiting waiting = waiting_for(resolving);
+    char text[64];
+
+    if (server < 0) {
+        skip();
+    }
+    name_it(resolving, "provider.test");
+    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    serve_until_done(resolving, &waiting, RESOLVE_ADDRESSES_MAX + 4);
+    for (int i = 0; i < RESOLVE_ADDRESSES_MAX; i++) {
+        assert_true(look_up(resolving, &waiting, text, sizeof text));
+    }
+    assert_true(look_up(resolving, &waiting, text, sizeof text));
+    assert_string_equal(text, "192.0.2.1");
+}
+
+static void old_addresses_outlive_a_failing_server(void **state)
+{
+    struct resolving *resolving = *state;
+    struct waiting waiting = waiting_for(resolving);
+    char text[64];
+
+    if (server < 0) {
+        skip();
+    }
+    name_it(resolving, "provider.test");
+    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    serve_until_done(resolving, &waiting, 1);
+    assert_true(asks_again(resolving, RESOLVE_FRESH_S));
+    assert_true(resolve_failing(resolving->name));
+    assert_true(look_up(resolving, &waiting, text, sizeof text));
+    assert_string_equal(text, "192.0.2.1");
+    assert_int_equal(waiting.done, 1);
+}
+
+/* A server that failed once is asked again soon. */
+static void a_failure_is_not_kept_for_long(void **state)
+{
+    struct resolving *resolving = *state;
+    struct waiting waiting = waiting_for(resolving);
+    char text[64];
+
+    if (server < 0) {
+        skip();
+    }
+    name_it(resolving, "provider.test");
+    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    serve_until_done(resolving, &waiting, 0);
+    assert_false(waiting.found);
+    assert_true(resolve_failing(resolving->name));
+    assert_false(asks_again(resolving, 0));
+    assert_true(asks_again(resolving, RESOLVE_RETRY_S));
+}
+
+/* The name of a retired configuration goes with its question. */
+static void a_question_may_be_given_up(void **state)
+{
+    struct resolving *resolving = *state;
+    struct waiting waiting = waiting_for(resolving);
+    char text[64];
+
+    if (server < 0) {
+        skip();
+    }
+    name_it(resolving, "provider.test");
+    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    resolve_cancel(&waiting.wait);
+    resolving->name = resolve_name_free(resolving->name);
+    turn(&resolving->rig, 20);
+    assert_int_equal(waiting.done, 0);
+    /* Nothing is waited for any longer. */
+    assert_int_equal(deadlines_due(&resolving->rig.loop->deadlines),
+                     resolving->rig.guard.at_ns);
+    /* And one that is under way when the resolver goes. */
+    name_it(resolving, "other.test");
+    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    resolve_cancel(&waiting.wait);
+}
+
 int main(void)
 {
 #define TEST(name)                                                                     \
@@ -205,8 +432,13 @@ int main(void)
         TEST(a_failure_is_told_later_and_once),
         TEST(who_cancels_is_not_called),
         TEST(the_last_to_wait_may_free_the_name),
+        TEST(addresses_rotate),
+        TEST(more_addresses_than_fit_are_left_out),
+        TEST(old_addresses_outlive_a_failing_server),
+        TEST(a_failure_is_not_kept_for_long),
+        TEST(a_question_may_be_given_up),
     };
 #undef TEST
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, server_start, server_stop);
 }
