@@ -133,6 +133,18 @@ struct config_quota {
     const char *contact; /* whom a refused caller may ask; NULL: nobody named */
 };
 
+/* What becomes of automated-looking traffic. */
+enum config_detection_mode {
+    DETECTION_OFF,    /* nothing is looked at */
+    DETECTION_SHADOW, /* scores and findings for auditors; no call is flagged */
+    DETECTION_ON
+};
+
+struct config_detection {
+    enum config_detection_mode mode;
+    uint32_t threshold; /* nats; calibration may raise it further */
+};
+
 struct config_limits {
     uint64_t body_bytes;    /* of a request */
     uint64_t held_bytes;    /* of request bodies held for their facts, in all */
@@ -161,6 +173,7 @@ struct config {
     size_t team_count;
     struct config_quota *quotas; /* in the order of the file */
     size_t quota_count;
+    struct config_detection detection;
     struct config_limits limits;
     uint32_t workers;       /* 0: one per processor */
     const char *prices;     /* file; NULL: the one installed with assay */

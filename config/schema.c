@@ -40,6 +40,10 @@ static const char *const over_words[] = {
     [OVER_REFUSE] = "refuse", [OVER_WARN] = "warn", [OVER_SHADOW] = "shadow", NULL
 };
 
+static const char *const detection_words[] = {
+    [DETECTION_OFF] = "off", [DETECTION_SHADOW] = "shadow", [DETECTION_ON] = "on", NULL
+};
+
 static const struct field certificate_fields[] = {
     { .key = "chain",
       .type = FIELD_PATH,
@@ -489,6 +493,27 @@ static const struct field limit_fields[] = {
 static const struct field_group limit_group = { .title = "limits",
                                                 .fields = limit_fields };
 
+static const struct field detection_fields[] = {
+    { .key = "mode",
+      .type = FIELD_WORD,
+      .offset = IN_CONFIG(detection.mode),
+      .words = detection_words,
+      .fallback = "shadow",
+      .help = "shadow: scores and findings for auditors, but no call is flagged" },
+    { .key = "threshold",
+      .type = FIELD_COUNT,
+      .offset = IN_CONFIG(detection.threshold),
+      .fallback = "16",
+      .least = 16,
+      .most = 60,
+      .help =
+          "score from which traffic is automated-looking; calibration may raise it" },
+    { 0 }
+};
+
+static const struct field_group detection_group = { .title = "detection",
+                                                    .fields = detection_fields };
+
 static const struct field log_fields[] = {
     { .key = "file",
       .type = FIELD_PATH,
@@ -570,6 +595,10 @@ static const struct field config_fields[] = {
       .help =
           "who may spend how much; a call counts in every one that fits it, and the "
           "tightest answers" },
+    { .key = "detection",
+      .type = FIELD_MAP,
+      .group = &detection_group,
+      .help = "telling automated, repetitive traffic from people's" },
     { .key = "limits",
       .type = FIELD_MAP,
       .group = &limit_group,

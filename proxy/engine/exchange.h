@@ -17,6 +17,7 @@
 
 #include "filters/watch.h"
 #include "proxy/base/arena.h"
+#include "proxy/engine/analyst.h"
 #include "proxy/engine/flow.h"
 #include "proxy/meter/quota.h"
 #include "proxy/net/block.h"
@@ -64,8 +65,9 @@ struct exchange {
     struct facts facts;
     struct claims claims;
     struct reservation reservation;
-    struct span refusal_words; /* in the arena; empty: the fault's own */
-    uint64_t retry_after_s;    /* to tell with a refusal; 0: not told */
+    struct analyst_open looked_at; /* until it is settled */
+    struct span refusal_words;     /* in the arena; empty: the fault's own */
+    uint64_t retry_after_s;        /* to tell with a refusal; 0: not told */
     struct flow request;
     struct flow response;
     uint64_t input_text_bytes;

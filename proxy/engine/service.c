@@ -1,6 +1,7 @@
 #include "proxy/engine/service.h"
 
 #include "proxy/base/clock.h"
+#include "proxy/engine/analyst.h"
 #include "proxy/engine/worker.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ struct service {
     struct journal *journals[WORKERS_MAX];
     struct metrics_shard *shards[WORKERS_MAX];
     struct quota *quota;
+    struct analyst *analyst;
     int64_t certificate_expiry; /* atomic; Unix seconds, 0: no certificate */
     bool ready;                 /* atomic */
 };
@@ -94,10 +96,11 @@ static bool workers_new(struct service *service, struct error *error)
     for (unsigned i = 0; i < service->count; i++) {
         struct metrics_shard *shard = metrics_shard_new(config->limits.series);
 
-        const struct worker_meters meters = { service->journals[i], shard,
-                                              service->quota };
+        struct worker_meters meters = { service->journals[i], shard, service->quota,
+                                        NULL };
 
         CHECK(shard != NULL);
+        meters.analyst = analyst_ring(service->analyst, i, shard);
         service->shards[i] = shard;
         service->workers[i] =
             worker_new(i, service->count, snapshot_ref(service->snapshot),
@@ -155,7 +158,8 @@ static bool service_make(struct service *service, struct config *config,
         return false;
     }
     quota_in_force(service->quota, service->snapshot->quotas);
-    return workers_new(service, error);
+    service->analyst = analyst_new(config, service->count, error);
+    return service->analyst != NULL && workers_new(service, error);
 }
 
 struct service *service_new(struct config *config, struct error *error)
@@ -175,7 +179,8 @@ bool service_start(struct service *service,
     const struct error_place place = { .file = service->snapshot->config->file };
 
     if (!ledger_start(service->ledger, service->journals, service->count, written, self,
-                      error)) {
+                      error) ||
+        !analyst_start(service->analyst, error)) {
         return false;
     }
     for (; service->started < service->count; service->started++) {
@@ -211,6 +216,7 @@ bool service_reload(struct service *service, struct config *config, struct error
         return false;
     }
     quota_in_force(service->quota, snapshot->quotas);
+    analyst_reload(service->analyst, &snapshot->config->detection);
     for (unsigned i = 0; i < service->count; i++) {
         worker_reload(service->workers[i], snapshot_ref(snapshot));
     }
@@ -270,6 +276,7 @@ struct service *service_free(struct service *service)
         worker_join(service->workers[i]);
     }
     if (service->started > 0) {
+        analyst_stop(service->analyst);
         ledger_stop(service->ledger);
     }
     for (unsigned i = 0; i < service->count; i++) {
@@ -277,6 +284,7 @@ struct service *service_free(struct service *service)
         metrics_shard_free(service->shards[i]);
         journal_close(service->journals[i]);
     }
+    analyst_free(service->analyst);
     ledger_close(service->ledger);
     quota_free(service->quota);
     keyring_unref(service->keyring);

@@ -25,6 +25,8 @@ void settle_open(struct exchange *x, const struct caller *caller)
     STORE(entry->dialect, x->dialect->name);
     STORE(entry->operation, x->route->operation);
     entry->free = (x->route->flags & ROUTE_FREE) != 0;
+    analyst_opened(x->worker->analyst, &x->looked_at,
+                   (int64_t)(entry->started_ns / NS_PER_MS));
 }
 
 void settle_facts(struct exchange *x)
@@ -113,6 +115,7 @@ void settle(struct exchange *x)
     price(x, entry);
     reserve_settle(x, entry);
     metrics_count(worker->metrics, entry);
+    analyst_closed(worker->analyst, &x->looked_at);
     if (x->entry != NULL) {
         journal_settle(worker->journal, x->entry);
         x->entry = NULL;

@@ -342,6 +342,7 @@ struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *sn
     worker->journal = meters->journal;
     worker->metrics = meters->metrics;
     worker->quota = meters->quota;
+    worker->analyst = meters->analyst;
     worker->keyring = keyring;
     worker->loop = loop_new();
     worker->built = malloc(WORKER_BUILT_BYTES);

@@ -4,6 +4,7 @@
 #define ASSAY_ENGINE_WORKER_H
 
 #include "filters/watch.h"
+#include "proxy/engine/analyst.h"
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/snapshot.h"
 #include "proxy/engine/upstream.h"
@@ -48,6 +49,7 @@ struct worker {
     struct journal *journal;
     struct metrics_shard *metrics;
     struct quota *quota; /* all workers share it */
+    struct analyst_ring *analyst;
     struct watch_pool *watches;
     struct arena_pool arenas;
     struct view *view;    /* in force */
@@ -76,6 +78,7 @@ struct worker_meters {
     struct journal *journal;
     struct metrics_shard *metrics;
     struct quota *quota;
+    struct analyst_ring *analyst;
 };
 
 /* Makes a worker with its listeners bound, so that every mistake is known before any

@@ -1,0 +1,337 @@
+#include "proxy/engine/analyst.h"
+
+#include "filters/detect/detector.h"
+#include "proxy/base/clock.h"
+#include "proxy/base/ring.h"
+#include "proxy/engine/call_order.h"
+#include "proxy/engine/grades.h"
+#include "proxy/engine/sketch_secret.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    RING_CALLS = 2048,   /* of a worker; taken out every BUSY_MS */
+    ORDER_CALLS = 32768, /* waiting for one that began earlier */
+    GRADES_ROOM = 1 << 21,
+    SHARED_PROMPTS_LOG2 = 17,
+    SHARED_SAMPLES_LOG2 = 20,
+    BUSY_MS = 20,
+    IDLE_MS = 100
+};
+
+/* A worker's end. What it changes lies apart from what the analyst changes: in `calls`. */
+struct analyst_ring {
+    struct ring calls;         /* of struct analyst_call */
+    _Atomic int64_t oldest_ms; /* begin of the oldest call under way; INT64_MAX: none */
+    struct analyst_open *first, *last; /* calls under way, as they began */
+    const struct analyst *analyst;
+    struct metrics_shard *metrics;
+};
+
+struct analyst {
+    struct sketch_key key;
+    struct grades grades;
+    _Atomic uint32_t mode;      /* enum config_detection_mode */
+    _Atomic uint32_t threshold; /* as configured */
+    struct analyst_ring *rings;
+    unsigned ring_count;
+    struct detector *detector;
+    struct call_order *order;
+    const struct analyst_call *current; /* while the detector looks at it */
+    pthread_t thread;
+    bool started;
+    int stop_fd;
+};
+
+/* ---- workers --------------------------------------------------------------------------- */
+
+struct analyst_ring *analyst_ring(struct analyst *analyst, unsigned worker,
+                                  struct metrics_shard *metrics)
+{
+    CHECK(worker < analyst->ring_count);
+    analyst->rings[worker].metrics = metrics;
+    return &analyst->rings[worker];
+}
+
+static void publish_oldest(struct analyst_ring *ring)
+{
+    int64_t oldest = ring->first == NULL ? INT64_MAX : ring->first->begin_ms;
+
+    atomic_store_explicit(&ring->oldest_ms, oldest, memory_order_release);
+}
+
+void analyst_opened(struct analyst_ring *ring, struct analyst_open *open,
+                    int64_t begin_ms)
+{
+    /* The clock may have stepped back. */
+    if (ring->last != NULL && begin_ms < ring->last->begin_ms) {
+        begin_ms = ring->last->begin_ms;
+    }
+    *open = (struct analyst_open){ .previous = ring->last,
+                                   .begin_ms = begin_ms,
+                                   .open = true };
+    if (ring->last == NULL) {
+        ring->first = open;
+        publish_oldest(ring);
+    } else {
+        ring->last->next = open;
+    }
+    ring->last = open;
+}
+
+void analyst_closed(struct analyst_ring *ring, struct analyst_open *open)
+{
+    bool oldest = ring->first == open;
+
+    if (!open->open) {
+        return;
+    }
+    *(open->previous == NULL ? &ring->first : &open->previous->next) = open->next;
+    *(open->next == NULL ? &ring->last : &open->next->previous) = open->previous;
+    *open = (struct analyst_open){ .open = false };
+    if (oldest) {
+        publish_oldest(ring);
+    }
+}
+
+void analyst_hand_over(struct analyst_ring *ring, const struct turn *turn,
+                       const struct entry *entry)
+{
+    struct analyst_call call = { .turn = *turn };
+    bool reported = entry->response_model[0] != '\0';
+
+    memcpy(call.team, entry->team, sizeof call.team);
+    memcpy(call.caller, entry->caller, sizeof call.caller);
+    memcpy(call.model, reported ? entry->response_model : entry->request_model,
+           sizeof call.model);
+    memcpy(call.tool, entry->tool, sizeof call.tool);
+    if (!ring_put(&ring->calls, &call)) {
+        metrics_add(ring->metrics, METRIC_TURNS_DROPPED, 1);
+    }
+}
+
+uint64_t analyst_identity(const struct analyst_ring *ring, const struct entry *entry)
+{
+    return sketch_hash(&ring->analyst->key, entry->caller, strlen(entry->caller));
+}
+
+enum grade analyst_grade(const struct analyst_ring *ring, const struct entry *entry)
+{
+    return grades_of(&ring->analyst->grades, analyst_identity(ring, entry));
+}
+
+const struct sketch_key *analyst_key(const struct analyst_ring *ring)
+{
+    return &ring->analyst->key;
+}
+
+/* ---- the thread ------------------------------------------------------------------------ */
+
+static enum config_detection_mode mode_of(const struct analyst *analyst)
+{
+    return atomic_load_explicit(&analyst->mode, memory_order_relaxed);
+}
+
+static void found(void *self, const struct finding *finding)
+{
+    struct analyst *analyst = self;
+    enum grade grade = finding->grade;
+
+    if (grade == GRADE_FLAGGED && mode_of(analyst) != DETECTION_ON) {
+        grade = GRADE_WATCH;
+    }
+    grades_set(&analyst->grades, finding->identity, grade);
+}
+
+static void look_at(struct analyst *analyst, const struct analyst_call *call)
+{
+    analyst->current = call;
+    if (mode_of(analyst) != DETECTION_OFF) {
+        (void)!detector_observe(analyst->detector, &call->turn, found, analyst);
+    }
+    analyst->current = NULL;
+}
+
+static unsigned look_at_those(struct analyst *analyst, int64_t before_ms)
+{
+    const struct analyst_call *call;
+    unsigned count = 0;
+
+    while ((call = call_order_take(analyst->order, before_ms)) != NULL) {
+        look_at(analyst, call);
+        count++;
+    }
+    return count;
+}
+
+/* Calls that began before it are all handed over; those of a slow one are not waited for
+ * longer than that. */
+static int64_t settled_before(const struct analyst *analyst)
+{
+    int64_t before = INT64_MAX;
+    int64_t patience = (int64_t)(clock_unix_ns() / NS_PER_MS) - ANALYST_PATIENCE_MS;
+
+    for (unsigned i = 0; i < analyst->ring_count; i++) {
+        int64_t oldest =
+            atomic_load_explicit(&analyst->rings[i].oldest_ms, memory_order_acquire);
+
+        before = oldest < before ? oldest : before;
+    }
+    return before > patience ? before : patience;
+}
+
+static void take_ring(struct analyst *analyst, struct ring *calls)
+{
+    size_t waiting = ring_waiting(calls);
+
+    for (size_t i = 0; i < waiting; i++) {
+        if (call_order_full(analyst->order)) {
+            look_at(analyst, call_order_take(analyst->order, INT64_MAX));
+        }
+        if (!ring_take(calls, call_order_slot(analyst->order))) {
+            return;
+        }
+        call_order_put(analyst->order);
+    }
+}
+
+/* Takes what is handed over; looks at what has its turn. Returns how many calls. */
+static unsigned take_calls(struct analyst *analyst)
+{
+    int64_t before = settled_before(analyst);
+
+    for (unsigned i = 0; i < analyst->ring_count; i++) {
+        take_ring(analyst, &analyst->rings[i].calls);
+    }
+    return look_at_those(analyst, before);
+}
+
+/* Returns true once the thread shall end. */
+static bool pause_ms(const struct analyst *analyst, int ms)
+{
+    struct pollfd stop = { .fd = analyst->stop_fd, .events = POLLIN };
+
+    return poll(&stop, 1, ms) > 0;
+}
+
+static void *run(void *self)
+{
+    struct analyst *analyst = self;
+    bool stop;
+
+    do {
+        unsigned count = take_calls(analyst);
+
+        stop = pause_ms(analyst, count > 0 ? BUSY_MS : IDLE_MS);
+    } while (!stop);
+    (void)take_calls(analyst);
+    (void)look_at_those(analyst, INT64_MAX);
+    return NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+static bool make_rings(struct analyst *analyst, unsigned workers)
+{
+    analyst->rings = calloc(workers, sizeof *analyst->rings);
+    for (unsigned i = 0; analyst->rings != NULL && i < workers; i++) {
+        struct analyst_ring *ring = &analyst->rings[i];
+
+        ring->analyst = analyst;
+        atomic_init(&ring->oldest_ms, INT64_MAX);
+        if (!ring_init(&ring->calls, sizeof(struct analyst_call), RING_CALLS)) {
+            return false;
+        }
+        analyst->ring_count++;
+    }
+    return analyst->rings != NULL;
+}
+
+static bool make(struct analyst *analyst, const struct config *config, unsigned workers,
+                 struct error *error)
+{
+    const struct detector_options options = {
+        .threshold = (float)config->detection.threshold,
+        .prompts_log2 = SHARED_PROMPTS_LOG2,
+        .samples_log2 = SHARED_SAMPLES_LOG2,
+    };
+
+    if (!sketch_secret_load(config->state, &analyst->key, error)) {
+        return false;
+    }
+    analyst->detector = detector_new(&options);
+    analyst->order = call_order_new(ORDER_CALLS);
+    analyst->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (!grades_init(&analyst->grades, GRADES_ROOM) || analyst->order == NULL ||
+        analyst->stop_fd < 0 || !make_rings(analyst, workers)) {
+        error_add(error, (struct error_place){ .file = config->file },
+                  "the analyst cannot be made: out of resources");
+        return false;
+    }
+    analyst_reload(analyst, &config->detection);
+    return true;
+}
+
+struct analyst *analyst_new(const struct config *config, unsigned workers,
+                            struct error *error)
+{
+    struct analyst *analyst = calloc(1, sizeof *analyst);
+
+    CHECK(analyst != NULL);
+    analyst->stop_fd = -1;
+    return make(analyst, config, workers, error) ? analyst : analyst_free(analyst);
+}
+
+void analyst_reload(struct analyst *analyst, const struct config_detection *detection)
+{
+    atomic_store_explicit(&analyst->threshold, detection->threshold,
+                          memory_order_relaxed);
+    atomic_store_explicit(&analyst->mode, detection->mode, memory_order_relaxed);
+}
+
+bool analyst_start(struct analyst *analyst, struct error *error)
+{
+    analyst->started = pthread_create(&analyst->thread, NULL, run, analyst) == 0;
+    if (!analyst->started) {
+        error_add(error, (struct error_place){ 0 },
+                  "the analyst's thread cannot be started");
+    }
+    return analyst->started;
+}
+
+void analyst_stop(struct analyst *analyst)
+{
+    const uint64_t one = 1;
+
+    if (analyst->started) {
+        (void)!write(analyst->stop_fd, &one, sizeof one);
+        pthread_join(analyst->thread, NULL);
+        analyst->started = false;
+    }
+}
+
+struct analyst *analyst_free(struct analyst *analyst)
+{
+    if (analyst == NULL) {
+        return NULL;
+    }
+    analyst_stop(analyst);
+    for (unsigned i = 0; i < analyst->ring_count; i++) {
+        ring_done(&analyst->rings[i].calls);
+    }
+    free(analyst->rings);
+    call_order_free(analyst->order);
+    detector_free(analyst->detector);
+    grades_done(&analyst->grades);
+    if (analyst->stop_fd >= 0) {
+        close(analyst->stop_fd);
+    }
+    explicit_bzero(&analyst->key, sizeof analyst->key);
+    free(analyst);
+    return NULL;
+}
