@@ -87,10 +87,3 @@ enum grade grade_of(const struct identity_state *state, float threshold)
            : score >= SCORE_WATCH ? GRADE_WATCH
                                   : GRADE_CLEAR;
 }
-
-const char *grade_name(enum grade grade)
-{
-    static const char *const names[] = { "unrated", "clear", "watch", "flagged" };
-
-    return names[grade];
-}

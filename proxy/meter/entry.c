@@ -81,6 +81,8 @@ bool entry_id_parse(struct span text, uint64_t *id)
     return true;
 }
 
+/* --- any bytes ---------------------------------------------------------------------- */
+
 static void end_strings(struct entry *entry)
 {
 #define END(array) entry->array[sizeof entry->array - 1] = '\0'
@@ -98,13 +100,33 @@ static void end_strings(struct entry *entry)
     END(request_model);
     END(response_model);
     END(service_tier);
+    END(tags);
 #undef END
+}
+
+static void make_usage_legal(struct usage *usage)
+{
+    if (usage->source >= USAGE_SOURCES) {
+        usage->source = USAGE_NONE;
+    }
+    usage->known_tokens &= (1U << TOKEN_CLASSES) - 1;
+    usage->known_lifetimes &= (1U << CACHE_LIFETIMES) - 1;
+    usage->flags &= (1U << USAGE_FLAGS) - 1;
+}
+
+static void make_line_legal(struct line *line)
+{
+    make_usage_legal(&line->usage);
+    line->model[sizeof line->model - 1] = '\0';
+    if (line->kind >= LINE_KINDS) {
+        line->kind = LINE_SUB_MODEL;
+    }
+    line->priced = line->priced != 0;
+    line->within = line->within != 0;
 }
 
 void entry_make_legal(struct entry *entry)
 {
-    struct usage *usage = &entry->usage;
-
     end_strings(entry);
     entry->id &= INT64_MAX;
     if (entry->outcome >= OUTCOMES) {
@@ -113,267 +135,133 @@ void entry_make_legal(struct entry *entry)
     if (entry->fault >= FAULT_COUNT) {
         entry->fault = FAULT_NONE;
     }
-    if (usage->source >= USAGE_SOURCES) {
-        usage->source = USAGE_NONE;
+    if (entry->grade >= GRADES) {
+        entry->grade = GRADE_UNRATED;
+    }
+    if (entry->turn >= TURN_CLASSES) {
+        entry->turn = TURN_CLASS_NONE;
     }
     entry->stream = entry->stream != 0;
     entry->priced = entry->priced != 0;
     entry->free = entry->free != 0;
     entry->drained = entry->drained != 0;
-    usage->known_tokens &= (1U << TOKEN_CLASSES) - 1;
-    usage->known_lifetimes &= (1U << CACHE_LIFETIMES) - 1;
-    usage->flags &= (1U << USAGE_FLAGS) - 1;
-}
-
-/* A number with leading zeros, at most 4 digits wide. */
-static void put_digits(struct text *out, uint64_t value, unsigned width)
-{
-    char decimal[4];
-
-    for (unsigned i = width; i > 0; i--) {
-        decimal[i - 1] = (char)('0' + value % 10);
-        value /= 10;
+    entry->service = entry->service != 0;
+    make_usage_legal(&entry->usage);
+    if (entry->line_count > LINES_MAX) {
+        entry->line_count = LINES_MAX;
     }
-    text_put(out, span_of(decimal, width));
-}
-
-/* Days since 1970-01-01 as a date of the Gregorian calendar: years are counted from
- * March, so that a leap day is the last of its year. */
-static void put_date(struct text *out, uint64_t days)
-{
-    uint64_t shifted = days + 719468; /* days since 0000-03-01 */
-    uint64_t era = shifted / 146097;  /* of 400 years */
-    uint64_t day = shifted % 146097;
-    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    uint64_t of_year = day - (365 * year + year / 4 - year / 100);
-    uint64_t month = (5 * of_year + 2) / 153; /* from March */
-    uint64_t of_month = of_year - (153 * month + 2) / 5 + 1;
-
-    year += era * 400 + (month >= 10 ? 1 : 0);
-    month = month >= 10 ? month - 9 : month + 3;
-    put_digits(out, year, 4);
-    text_put_char(out, '-');
-    put_digits(out, month, 2);
-    text_put_char(out, '-');
-    put_digits(out, of_month, 2);
-}
-
-static void put_time(struct text *out, uint64_t unix_ns)
-{
-    uint64_t ms = unix_ns / NS_PER_MS;
-    uint64_t s = ms / 1000 % 86400;
-
-    put_date(out, ms / 86400000);
-    text_put_char(out, 'T');
-    put_digits(out, s / 3600, 2);
-    text_put_char(out, ':');
-    put_digits(out, s / 60 % 60, 2);
-    text_put_char(out, ':');
-    put_digits(out, s % 60, 2);
-    text_put_char(out, '.');
-    put_digits(out, ms % 1000, 3);
-    text_put_char(out, 'Z');
-}
-
-/* Microseconds as milliseconds with as many decimals as it takes. */
-static void put_ms(struct text *out, uint64_t us)
-{
-    uint64_t fraction = us % 1000;
-    unsigned places = 3;
-
-    text_put_u64(out, us / 1000);
-    if (fraction == 0) {
-        return;
-    }
-    while (fraction % 10 == 0) {
-        fraction /= 10;
-        places--;
-    }
-    text_put_char(out, '.');
-    put_digits(out, fraction, places);
-}
-
-static void put_name(struct text *out, const char *name)
-{
-    text_put(out, SPAN(",\""));
-    text_put(out, span_text(name));
-    text_put(out, SPAN("\":"));
-}
-
-static void put_string(struct text *out, const char *name, const char *value)
-{
-    put_name(out, name);
-    if (value[0] == '\0') {
-        text_put(out, SPAN("null"));
-    } else {
-        text_put_json(out, span_text(value));
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        make_line_legal(&entry->lines[i]);
     }
 }
 
-static void put_bool(struct text *out, const char *name, bool value)
+/* --- the whole call ----------------------------------------------------------------- */
+
+static uint64_t add(uint64_t a, uint64_t b)
 {
-    put_name(out, name);
-    text_put(out, value ? SPAN("true") : SPAN("false"));
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-static void put_number(struct text *out, const char *name, uint64_t value)
+static uint64_t whole(const struct entry *entry,
+                      uint64_t (*part)(const struct usage *usage))
 {
-    put_name(out, name);
-    text_put_u64(out, value);
-}
+    uint64_t sum = part(&entry->usage);
 
-/* A number whose 0 means that there was none. */
-static void put_number_or_null(struct text *out, const char *name, uint64_t value)
-{
-    put_name(out, name);
-    if (value == 0) {
-        text_put(out, SPAN("null"));
-    } else {
-        text_put_u64(out, value);
-    }
-}
-
-static void put_ms_or_null(struct text *out, const char *name, uint64_t us)
-{
-    put_name(out, name);
-    if (us == 0) {
-        text_put(out, SPAN("null"));
-    } else {
-        put_ms(out, us);
-    }
-}
-
-static void put_tokens(struct text *out, const struct usage *usage)
-{
-    text_put(out, SPAN(",\"tokens\":{"));
-    for (enum token_class of = 0; of < TOKEN_CLASSES; of++) {
-        text_put(out, of == 0 ? SPAN("\"") : SPAN(",\""));
-        text_put(out, span_text(token_class_name(of)));
-        text_put(out, SPAN("\":"));
-        if (usage_knows(usage, of)) {
-            text_put_u64(out, usage->tokens[of]);
-        } else {
-            text_put(out, SPAN("null"));
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        if (!entry->lines[i].within) {
+            sum = add(sum, part(&entry->lines[i].usage));
         }
     }
-    for (enum cache_lifetime life = 0; life < CACHE_LIFETIMES; life++) {
-        if ((usage->known_lifetimes >> life & 1) != 0) {
-            text_put(out, SPAN(",\"cache_write_"));
-            text_put(out, span_text(cache_lifetime_name(life)));
-            text_put(out, SPAN("\":"));
-            text_put_u64(out, usage->cache_write[life]);
+    return sum;
+}
+
+uint64_t entry_input(const struct entry *entry)
+{
+    return whole(entry, usage_input);
+}
+
+uint64_t entry_output(const struct entry *entry)
+{
+    return whole(entry, usage_output);
+}
+
+int64_t entry_cost(const struct entry *entry)
+{
+    int64_t cost = entry->priced ? entry->cost_nanousd : 0;
+
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        const struct line *line = &entry->lines[i];
+
+        if (line->priced && __builtin_add_overflow(cost, line->cost_nanousd, &cost)) {
+            cost = INT64_MAX;
         }
     }
-    text_put_char(out, '}');
+    return cost;
 }
 
-static void put_modality(struct text *out, const struct usage *usage)
+bool entry_priced(const struct entry *entry)
 {
-    const char *separator = "\"";
+    bool priced = entry->priced;
 
-    text_put(out, SPAN(",\"modality\":{"));
-    for (enum modality modality = 0; modality < MODALITIES; modality++) {
-        if ((usage->known_modalities >> modality & 1) != 0) {
-            text_put(out, span_text(separator));
-            text_put(out, span_text(modality_name(modality)));
-            text_put(out, SPAN("\":"));
-            text_put_u64(out, usage->modality[modality]);
-            separator = ",\"";
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        priced &= entry->lines[i].priced != 0;
+    }
+    return priced;
+}
+
+static void take(uint64_t *from, uint64_t part)
+{
+    *from = *from > part ? *from - part : 0;
+}
+
+struct usage entry_own_usage(const struct entry *entry)
+{
+    struct usage own = entry->usage;
+
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        const struct line *line = &entry->lines[i];
+
+        for (unsigned of = 0; line->within && of < TOKEN_CLASSES; of++) {
+            take(&own.tokens[of], line->usage.tokens[of]);
+        }
+        for (unsigned of = 0; line->within && of < CACHE_LIFETIMES; of++) {
+            take(&own.cache_write[of], line->usage.cache_write[of]);
+        }
+        for (unsigned of = 0; line->within && of < MODALITIES; of++) {
+            take(&own.modality[of], line->usage.modality[of]);
         }
     }
-    text_put_char(out, '}');
+    return own;
 }
 
-static void put_flags(struct text *out, unsigned flags)
-{
-    const char *separator = "";
+/* --- words -------------------------------------------------------------------------- */
 
-    text_put(out, SPAN(",\"flags\":["));
-    for (unsigned bit = 0; bit < USAGE_FLAGS; bit++) {
-        if ((flags >> bit & 1) != 0) {
-            text_put(out, span_text(separator));
-            text_put_json(out, span_text(usage_flag_name(bit)));
-            separator = ",";
-        }
-    }
-    text_put_char(out, ']');
+const char *line_kind_name(enum line_kind kind)
+{
+    static const char *const names[LINE_KINDS] = {
+        [LINE_IMAGE_TOOL] = "image_tool", [LINE_SVG] = "svg",
+        [LINE_COMPACTION] = "compaction", [LINE_ADVISOR] = "advisor",
+        [LINE_FALLBACK] = "fallback",     [LINE_SUB_MODEL] = "sub_model",
+    };
+
+    CHECK((unsigned)kind < LINE_KINDS);
+    return names[kind];
 }
 
-static void put_cost(struct text *out, const struct entry *entry)
+const char *turn_class_name(enum turn_class class)
 {
-    text_put(out, SPAN(",\"cost_nanousd\":"));
-    if (entry->priced) {
-        text_put_i64(out, entry->cost_nanousd);
-    } else {
-        text_put(out, SPAN("null"));
-    }
-    put_bool(out, "priced", entry->priced);
-}
+    static const char *const names[TURN_CLASSES] = {
+        [TURN_CLASS_NONE] = "none",
+        [TURN_CLASS_HUMAN] = "human",
+        [TURN_CLASS_TOOL] = "tool",
+        [TURN_CLASS_SUBAGENT] = "subagent",
+        [TURN_CLASS_RETRY] = "retry",
+        [TURN_CLASS_HARNESS] = "harness",
+        [TURN_CLASS_HOUSEKEEPING] = "housekeeping",
+    };
 
-static void put_who_and_what(struct text *out, const struct entry *entry)
-{
-    put_string(out, "team", entry->team);
-    put_string(out, "caller", entry->caller);
-    put_string(out, "key", entry->key);
-    put_string(out, "tool", entry->tool);
-    put_string(out, "mode", entry->mode);
-    put_string(out, "session", entry->session);
-    put_string(out, "provider", entry->provider);
-    put_string(out, "dialect", entry->dialect);
-    put_string(out, "operation", entry->operation);
-    put_string(out, "request_model", entry->request_model);
-    put_string(out, "response_model", entry->response_model);
-}
-
-static void put_further(struct text *out, const struct entry *entry)
-{
-    put_string(out, "tool_version", entry->tool_version);
-    put_string(out, "agent", entry->agent);
-    put_number(out, "retry", entry->retry);
-    put_string(out, "fault",
-               entry->fault == FAULT_NONE ? "" : fault_row(entry->fault)->name);
-    put_string(out, "service_tier", entry->service_tier);
-    put_number(out, "events", entry->events);
-    put_bool(out, "free", entry->free);
-    put_bool(out, "drained", entry->drained);
-    put_flags(out, entry->usage.flags);
-    put_ms_or_null(out, "ttft_ms", entry->ttft_us);
-    put_ms_or_null(out, "overhead_ms", entry->overhead_us);
-    put_number_or_null(out, "max_output", entry->max_output);
-    put_number_or_null(out, "reserved_input", entry->reserved_input);
-    put_number_or_null(out, "reserved_output", entry->reserved_output);
-    put_number(out, "web_searches", entry->usage.web_searches);
-    put_name(out, "reported_nanousd");
-    if (entry->usage.reported_nanousd < 0) {
-        text_put(out, SPAN("null"));
-    } else {
-        text_put_i64(out, entry->usage.reported_nanousd);
-    }
-}
-
-void entry_json(const struct entry *entry, struct text *out)
-{
-    char id[ENTRY_ID_SIZE];
-
-    entry_id_text(entry->id, id);
-    text_put(out, SPAN("{\"id\":\""));
-    text_put(out, span_text(id));
-    text_put(out, SPAN("\",\"time\":\""));
-    put_time(out, entry->started_ns);
-    text_put_char(out, '"');
-    put_who_and_what(out, entry);
-    put_bool(out, "stream", entry->stream);
-    put_number_or_null(out, "status", entry->status);
-    put_string(out, "outcome", outcome_name(entry->outcome));
-    put_string(out, "usage_source", usage_source_name(entry->usage.source));
-    put_tokens(out, &entry->usage);
-    put_modality(out, &entry->usage);
-    put_cost(out, entry);
-    put_name(out, "duration_ms");
-    put_ms(out, entry->duration_us);
-    put_ms_or_null(out, "ttfb_ms", entry->ttfb_us);
-    put_number(out, "request_bytes", entry->request_bytes);
-    put_number(out, "response_bytes", entry->response_bytes);
-    put_further(out, entry);
-    text_put_char(out, '}');
+    CHECK((unsigned)class < TURN_CLASSES);
+    return names[class];
 }

@@ -4,7 +4,41 @@
 #define ASSAY_METER_ENTRY_H
 
 #include "proxy/base/text.h"
+#include "proxy/meter/grade.h"
 #include "proxy/meter/usage.h"
+
+/* Why tokens of a call are billed at a model of their own. */
+enum line_kind {
+    LINE_IMAGE_TOOL, /* images that a model had made on its way */
+    LINE_SVG,
+    LINE_COMPACTION, /* the conversation was summed up to make room */
+    LINE_ADVISOR,    /* another model was asked */
+    LINE_FALLBACK,   /* an attempt that was given up after it had output */
+    LINE_SUB_MODEL   /* a model that a compound system called */
+};
+enum { LINE_KINDS = LINE_SUB_MODEL + 1, LINES_MAX = 4 };
+
+/* Tokens of a call beside, or within, its main usage. */
+struct line {
+    struct usage usage;
+    int64_t cost_nanousd; /* 0 where !priced */
+    char model[64];       /* empty: nobody said */
+    uint8_t kind;         /* enum line_kind */
+    uint8_t priced;
+    uint8_t within; /* 1: the main usage has these tokens too */
+};
+
+/* What a call means for its conversation. */
+enum turn_class {
+    TURN_CLASS_NONE, /* nobody looked */
+    TURN_CLASS_HUMAN,
+    TURN_CLASS_TOOL,     /* a tool's result */
+    TURN_CLASS_SUBAGENT, /* a call of a subagent */
+    TURN_CLASS_RETRY,
+    TURN_CLASS_HARNESS,     /* the harness's own text */
+    TURN_CLASS_HOUSEKEEPING /* a title, a summary, a check of the quota */
+};
+enum { TURN_CLASSES = TURN_CLASS_HOUSEKEEPING + 1 };
 
 struct entry {
     uint64_t id;          /* unique; increasing in time; see entry_id_text() */
@@ -15,8 +49,13 @@ struct entry {
     uint64_t overhead_us; /* time that assay itself held the request head */
     uint64_t request_bytes;
     uint64_t response_bytes;
-    uint64_t events;          /* frames of a streamed response */
-    int64_t cost_nanousd;     /* 0 where !priced */
+    uint64_t events;            /* frames of a streamed response */
+    uint64_t input_text_bytes;  /* of text that costs input tokens */
+    uint64_t output_text_bytes; /* of generated text that was seen */
+    uint64_t local_input;       /* tokens as counted here; 0: they were not */
+    uint64_t local_output;
+    uint64_t object; /* keyed by this hash, the call is billed once; 0: by itself */
+    int64_t cost_nanousd;     /* of the main usage; 0 where !priced */
     uint64_t max_output;      /* the request's output limit; 0: none given */
     uint64_t reserved_input;  /* tokens held in quotas before it was sent: estimated */
     uint64_t reserved_output; /* the same: bounded by its output limit */
@@ -26,9 +65,13 @@ struct entry {
     uint8_t outcome; /* enum outcome */
     uint8_t fault;   /* enum fault */
     uint8_t stream;  /* 1: the response was streamed */
-    uint8_t priced;  /* 1: cost_nanousd is meant; 0: unpriced */
+    uint8_t priced;  /* 1: cost_nanousd is meant; 0: unpriced. Lines have their own */
     uint8_t free;    /* 1: an operation that providers do not charge */
     uint8_t drained; /* 1: read to its end after the client had left */
+    uint8_t service; /* 1: the caller is declared automation */
+    uint8_t grade;   /* enum grade, of the identity when the call was let through */
+    uint8_t turn;    /* enum turn_class */
+    uint8_t line_count;
     /* verified */
     char team[32];
     char caller[48];
@@ -46,7 +89,23 @@ struct entry {
     char request_model[64];
     char response_model[64];
     char service_tier[16];
+    char tags[48];                /* of the caller, comma-separated */
+    struct line lines[LINES_MAX]; /* beyond line_count they mean nothing */
 };
+
+/* The whole call: the main usage and the lines beside it, each token once; saturating. */
+uint64_t entry_input(const struct entry *entry);
+uint64_t entry_output(const struct entry *entry);
+
+/* What is priced of the main usage and of the lines; is all of it priced? */
+int64_t entry_cost(const struct entry *entry);
+bool entry_priced(const struct entry *entry);
+
+/* The main usage without what lines have of it: what is billed at the call's own model. */
+struct usage entry_own_usage(const struct entry *entry);
+
+const char *line_kind_name(enum line_kind kind);
+const char *turn_class_name(enum turn_class class);
 
 /* The exchange id as text: "ax-" and 13 characters of lower-case base 32, sorting by
  * time. ENTRY_ID_SIZE includes the final NUL. */
@@ -77,6 +136,6 @@ void entry_make_legal(struct entry *entry);
 void entry_json(const struct entry *entry, struct text *out);
 
 /* Room that entry_json() needs at most. */
-enum { ENTRY_JSON_MAX = 8 * 1024 };
+enum { ENTRY_JSON_MAX = 16 * 1024 };
 
 #endif

@@ -88,9 +88,13 @@ static enum slot_state slot_state(const struct journal_slot *slot)
     return atomic_load_explicit(&slot->state, memory_order_relaxed) & SLOT_STATE_MASK;
 }
 
+/* Few calls have lines: their room is neither cleared nor read without need. */
 static uint64_t entry_checksum(const struct entry *entry)
 {
-    return XXH3_64bits(entry, sizeof *entry);
+    size_t lines = entry->line_count < LINES_MAX ? entry->line_count : LINES_MAX;
+
+    return XXH3_64bits(entry,
+                       offsetof(struct entry, lines) + lines * sizeof entry->lines[0]);
 }
 
 /* --- opening ------------------------------------------------------------------------ */
@@ -344,6 +348,7 @@ static void recover_one(struct journal *journal, const struct leftover *leftover
         entry.usage = (struct usage){ .reported_nanousd = -1 }; /* it was not final */
         entry.cost_nanousd = 0;
         entry.priced = 0;
+        entry.line_count = 0;
     }
     each(self, &entry);
 }
@@ -452,7 +457,7 @@ struct entry *journal_take(struct journal *journal, uint64_t now_unix_ns)
         return NULL;
     }
     slot = slot_at(journal, number);
-    slot->entry = (struct entry){ 0 };
+    memset(&slot->entry, 0, offsetof(struct entry, lines));
     slot->entry.id = next_id(journal, now_unix_ns);
     slot->entry.usage.reported_nanousd = -1;
     atomic_store_explicit(&slot->state, SLOT_OPEN, memory_order_release);

@@ -36,7 +36,8 @@ void journal_recover(struct journal *journal, void (*each)(void *self, struct en
                      void *self);
 void journal_recovered(struct journal *journal);
 
-/* Worker: an open slot's entry, zeroed but for its id and usage.reported_nanousd (none);
+/* Worker: an open slot's entry, zeroed but for its lines' room, its id and
+ * usage.reported_nanousd (none);
  * NULL when all slots are taken.
  * `now_unix_ns` makes the id, which is greater than every id given before, also when the
  * clock steps back. */

@@ -44,6 +44,13 @@ static const char select_entries[] =
 #undef NUMBER
 #undef KNOWN
 
+#define KNOWN(name, value, known, bit) ", " #name
+static const char select_lines[] =
+    "SELECT exchange, number, kind, model, within, cost_nanousd"
+#include "proxy/meter/ledger_column.def"
+    " FROM line WHERE exchange >= ?1 AND exchange < ?2 ORDER BY exchange, number";
+#undef KNOWN
+
 static struct span column_span(sqlite3_stmt *row, int at)
 {
     const void *text = sqlite3_column_text(row, at);
@@ -93,6 +100,83 @@ static uint8_t fault_of_word(struct span word)
     return FAULT_NONE;
 }
 
+static uint8_t grade_of_word(struct span word)
+{
+    for (uint8_t i = 0; i < GRADES; i++) {
+        if (span_equal(word, span_text(grade_name(i)))) {
+            return i;
+        }
+    }
+    return GRADE_UNRATED;
+}
+
+static uint8_t turn_class_of_word(struct span word)
+{
+    for (uint8_t i = 0; i < TURN_CLASSES; i++) {
+        if (span_equal(word, span_text(turn_class_name(i)))) {
+            return i;
+        }
+    }
+    return TURN_CLASS_NONE;
+}
+
+static uint8_t line_kind_of_word(struct span word)
+{
+    for (uint8_t i = 0; i < LINE_KINDS; i++) {
+        if (span_equal(word, span_text(line_kind_name(i)))) {
+            return i;
+        }
+    }
+    return LINE_SUB_MODEL;
+}
+
+static void read_line(sqlite3_stmt *row, struct line *line)
+{
+    int at = 6;
+
+    *line = (struct line){
+        .usage.reported_nanousd = -1,
+        .kind = line_kind_of_word(column_span(row, 2)),
+        .within = column_number(row, 4) != 0,
+        .priced = column_known(row, 5),
+        .cost_nanousd = sqlite3_column_int64(row, 5),
+    };
+    text_store(line->model, sizeof line->model, column_span(row, 3));
+#define KNOWN(name, value, known, bit)                                                 \
+    line->known |= (uint8_t)(column_known(row, at) ? 1U << (bit) : 0);                 \
+    line->value = column_number(row, at++);
+#include "proxy/meter/ledger_column.def"
+#undef KNOWN
+}
+
+/* The lines in the order of their exchanges, read along with these. */
+struct lines {
+    sqlite3_stmt *row;
+    bool more; /* the row is one that was not taken yet */
+};
+
+static bool next_line(struct lines *lines)
+{
+    int result = sqlite3_step(lines->row);
+
+    lines->more = result == SQLITE_ROW;
+    return lines->more || result == SQLITE_DONE;
+}
+
+static bool take_lines(struct lines *lines, struct entry *entry)
+{
+    bool good = true;
+
+    while (good && lines->more && column_number(lines->row, 0) <= entry->id) {
+        if (column_number(lines->row, 0) == entry->id &&
+            entry->line_count < LINES_MAX) {
+            read_line(lines->row, &entry->lines[entry->line_count++]);
+        }
+        good = next_line(lines);
+    }
+    return good;
+}
+
 static void read_entry(sqlite3_stmt *row, struct entry *entry)
 {
     int64_t lead_us = sqlite3_column_int64(row, 1);
@@ -123,32 +207,59 @@ static void read_entry(sqlite3_stmt *row, struct entry *entry)
 #undef KNOWN
 }
 
+/* SQLITE_DONE: all were read, or nobody wants more. */
+static int each_entry(sqlite3_stmt *entries, struct lines *lines,
+                      bool (*each)(void *self, const struct entry *entry), void *self)
+{
+    struct entry entry;
+    int result;
+
+    if (!next_line(lines)) {
+        return SQLITE_ERROR;
+    }
+    while ((result = sqlite3_step(entries)) == SQLITE_ROW) {
+        read_entry(entries, &entry);
+        if (!take_lines(lines, &entry)) {
+            return SQLITE_ERROR;
+        }
+        if (!each(self, &entry)) {
+            return SQLITE_DONE;
+        }
+    }
+    return result;
+}
+
+static int prepare_range(sqlite3 *sqlite, const char *sql,
+                         const struct ledger_query *query, sqlite3_stmt **statement)
+{
+    int result = sqlite3_prepare_v2(sqlite, sql, -1, statement, NULL);
+
+    if (result == SQLITE_OK) {
+        bind_range(*statement, query);
+    }
+    return result;
+}
+
 bool ledger_each(const char *directory, const struct ledger_query *query,
                  bool (*each)(void *self, const struct entry *entry), void *self,
                  struct error *error)
 {
     sqlite3 *sqlite = ledger_db_read(directory, error);
-    sqlite3_stmt *statement = NULL;
-    struct entry entry;
+    sqlite3_stmt *entries = NULL;
+    struct lines lines = { .row = NULL };
     bool good;
-    int result;
 
     if (sqlite == NULL) {
         return false;
     }
-    result = sqlite3_prepare_v2(sqlite, select_entries, -1, &statement, NULL);
-    if (result == SQLITE_OK) {
-        bind_range(statement, query);
-        while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
-            read_entry(statement, &entry);
-            if (!each(self, &entry)) {
-                result = SQLITE_DONE;
-                break;
-            }
-        }
-    }
-    good = result == SQLITE_DONE || fail(sqlite, error);
-    sqlite3_finalize(statement);
+    /* One snapshot for both. */
+    good = sqlite3_exec(sqlite, "BEGIN", NULL, NULL, NULL) == SQLITE_OK &&
+           prepare_range(sqlite, select_entries, query, &entries) == SQLITE_OK &&
+           prepare_range(sqlite, select_lines, query, &lines.row) == SQLITE_OK &&
+           each_entry(entries, &lines, each, self) == SQLITE_DONE;
+    good = good || fail(sqlite, error);
+    sqlite3_finalize(entries);
+    sqlite3_finalize(lines.row);
     sqlite3_close(sqlite);
     return good;
 }
@@ -176,26 +287,46 @@ static void saturating_value(sqlite3_context *context)
 }
 
 /* ?3 is the set of dimensions, as enum ledger_by. First by label, which needs no texts,
- * then by the texts of the labels. */
+ * then by the texts of the labels. What a line is billed at its own model, its exchange's
+ * model does not have: tokens that both have are taken from it again. */
+/* clang-format off */
+#define DAY                                                                            \
+    " CASE WHEN ?3 & 64"                                                               \
+    "  THEN (((e.id >> 22) + 1704067200000) * 1000 - e.lead_us) / 86400000000 END AS day,"
+#define TOKENS_OF(t)                                                                   \
+    " add_up(" t ".input) AS input, add_up(" t ".cache_read) AS cache_read,"           \
+    " add_up(" t ".cache_write) AS cache_write, add_up(" t ".output) AS output,"       \
+    " add_up(" t ".reasoning) AS reasoning,"
+#define ALL_OF(t)                                                                      \
+    "(ifnull(" t ".input, 0) + ifnull(" t ".cache_read, 0) + ifnull(" t                \
+    ".cache_write, 0) + ifnull(" t ".output, 0) + ifnull(" t ".reasoning, 0))"
 static const char select_sums[] =
     "WITH by_label AS ("
-    "SELECT label,"
-    " CASE WHEN ?3 & 64"
-    "  THEN (((id >> 22) + 1704067200000) * 1000 - lead_us) / 86400000000 END AS day,"
+    "SELECT e.label AS label, NULL AS model," DAY
     " count(*) AS exchanges,"
-    " count(*) - count(cost_nanousd) AS unpriced,"
-    " add_up(input) AS input, add_up(cache_read) AS cache_read,"
-    " add_up(cache_write) AS cache_write, add_up(output) AS output,"
-    " add_up(reasoning) AS reasoning,"
-    " add_up(CASE WHEN cost_nanousd IS NULL THEN"
-    "  ifnull(input, 0) + ifnull(cache_read, 0) + ifnull(cache_write, 0)"
-    "  + ifnull(output, 0) + ifnull(reasoning, 0) ELSE 0 END) AS unpriced_tokens,"
-    " add_up(cost_nanousd) AS cost"
-    " FROM exchange WHERE id >= ?1 AND id < ?2 GROUP BY 1, 2)"
+    " count(*) - count(e.cost_nanousd) AS unpriced," TOKENS_OF("e")
+    " add_up(CASE WHEN e.cost_nanousd IS NULL THEN " ALL_OF("e") " ELSE 0 END)"
+    "  AS unpriced_tokens,"
+    " add_up(e.cost_nanousd) AS cost"
+    " FROM exchange e WHERE e.id >= ?1 AND e.id < ?2 GROUP BY 1, 2, 3"
+    " UNION ALL "
+    "SELECT e.label, ifnull(n.model, '')," DAY " 0, 0," TOKENS_OF("n")
+    " add_up(CASE WHEN n.cost_nanousd IS NULL THEN " ALL_OF("n") " ELSE 0 END),"
+    " add_up(n.cost_nanousd)"
+    " FROM line n JOIN exchange e ON e.id = n.exchange"
+    " WHERE n.exchange >= ?1 AND n.exchange < ?2 GROUP BY 1, 2, 3"
+    " UNION ALL "
+    "SELECT e.label, NULL," DAY " 0, 0,"
+    " add_up(-n.input), add_up(-n.cache_read), add_up(-n.cache_write),"
+    " add_up(-n.output), add_up(-n.reasoning),"
+    " add_up(CASE WHEN e.cost_nanousd IS NULL THEN -" ALL_OF("n") " ELSE 0 END), 0"
+    " FROM line n JOIN exchange e ON e.id = n.exchange"
+    " WHERE n.exchange >= ?1 AND n.exchange < ?2 AND n.within GROUP BY 1, 2, 3)"
     "SELECT"
     " CASE WHEN ?3 & 1 THEN l.team END,"
     " CASE WHEN ?3 & 2 THEN l.caller END,"
-    " CASE WHEN ?3 & 4 THEN ifnull(l.response_model, l.request_model) END,"
+    " CASE WHEN ?3 & 4 THEN"
+    "  ifnull(s.model, ifnull(l.response_model, l.request_model)) END,"
     " CASE WHEN ?3 & 8 THEN l.tool END,"
     " CASE WHEN ?3 & 16 THEN l.provider END,"
     " CASE WHEN ?3 & 32 THEN l.dialect END,"
@@ -216,6 +347,10 @@ static const char select_sums[] =
     " FROM by_label s JOIN label l ON l.id = s.label"
     " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9"
     " ORDER BY cost DESC, tokens DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9";
+/* clang-format on */
+#undef DAY
+#undef TOKENS_OF
+#undef ALL_OF
 
 static const char *column_word(sqlite3_stmt *row, int at)
 {

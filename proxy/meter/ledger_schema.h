@@ -3,12 +3,13 @@
 #define ASSAY_METER_LEDGER_SCHEMA_H
 
 /* In the file's header: which program it is of ("assy"), and which schema it has. */
-enum { LEDGER_APPLICATION_ID = 0x61737379, LEDGER_SCHEMA = 2 };
+enum { LEDGER_APPLICATION_ID = 0x61737379, LEDGER_SCHEMA = 3 };
 
-/* One transaction that makes an empty database a ledger; NULL at the end. */
-extern const char *const ledger_schema[];
+/* What each schema lacks of a later one, by its number; NULL at the end. An empty database
+ * (0) lacks everything. */
+extern const char *const *const ledger_schema_steps[LEDGER_SCHEMA];
 
-/* One transaction that brings a ledger of schema 1 to this one. */
-extern const char *const ledger_schema_from_1[];
+/* Ends every change of schema: the views as they are now, and the number. */
+extern const char *const ledger_schema_latest[];
 
 #endif

@@ -16,24 +16,32 @@
 
 /* The texts of an entry lie side by side. */
 enum {
-    LABEL_TEXTS_END = offsetof(struct entry, service_tier) +
-                      sizeof(((struct entry *)NULL)->service_tier),
+    LABEL_TEXTS_END =
+        offsetof(struct entry, tags) + sizeof(((struct entry *)NULL)->tags),
     LABEL_TEXTS = LABEL_TEXTS_END - offsetof(struct entry, team)
 };
 
 /* --- statements --------------------------------------------------------------------- */
 
+/* By name: a ledger that began with an older schema has later columns at its end. */
+#define TEXT(name, field)           #name ", "
+#define WORD(name, value, to, from) #name ", "
+#define MARK(name, field)           #name ", "
+static const char insert_label[] = "INSERT INTO label ("
+#include "proxy/meter/ledger_column.def"
+#undef TEXT
+#undef WORD
+#undef MARK
 #define TEXT(name, field)           "?, "
 #define WORD(name, value, to, from) "?, "
 #define MARK(name, field)           "?, "
-static const char insert_label[] = "INSERT INTO label VALUES ("
+                                   "id) VALUES ("
 #include "proxy/meter/ledger_column.def"
                                    "NULL)";
 #undef TEXT
 #undef WORD
 #undef MARK
 
-/* By name: a ledger that began with an older schema has later columns at its end. */
 #define NUMBER(name, field)            #name ", "
 #define KNOWN(name, value, known, bit) #name ", "
 static const char insert_exchange[] =
@@ -49,13 +57,24 @@ static const char insert_exchange[] =
 #undef NUMBER
 #undef KNOWN
 
+#define KNOWN(name, value, known, bit) #name ", "
+static const char insert_line[] =
+    "INSERT OR IGNORE INTO line (exchange, number, kind, model, within, "
+#include "proxy/meter/ledger_column.def"
+#undef KNOWN
+#define KNOWN(name, value, known, bit) "?, "
+    "cost_nanousd) VALUES (?, ?, ?, ?, ?, "
+#include "proxy/meter/ledger_column.def"
+    "?)";
+#undef KNOWN
+
 /* --- labels ------------------------------------------------------------------------- */
 
 /* What an entry's label is made of, as it lies in the entry. */
 struct label_key {
     char texts[LABEL_TEXTS];
     uint16_t status;
-    uint8_t outcome, fault, stream, free, drained, source, flags, unused;
+    uint8_t outcome, fault, stream, free, drained, source, flags, service, grade, turn;
 };
 
 /* Which labels were written lately: a cache of limited size, WAYS places per label. One
@@ -73,7 +92,7 @@ enum { LOG_PAGES = 1000 };
 
 struct ledger_db {
     sqlite3 *sqlite;
-    sqlite3_stmt *begin, *commit, *rollback, *add_label, *add_exchange;
+    sqlite3_stmt *begin, *commit, *rollback, *add_label, *add_exchange, *add_line;
     uint64_t seed; /* a client that cannot know it cannot make labels collide */
     int log_pages; /* of the write-ahead log after the last commit */
     uint8_t turn;  /* which place of a full set is given up next */
@@ -91,6 +110,9 @@ static void label_key(struct label_key *key, const struct entry *entry)
         .drained = entry->drained,
         .source = entry->usage.source,
         .flags = entry->usage.flags,
+        .service = entry->service,
+        .grade = entry->grade,
+        .turn = entry->turn,
     };
     memcpy(key->texts, (const char *)entry + offsetof(struct entry, team), LABEL_TEXTS);
 }
@@ -120,6 +142,15 @@ static void bind_known(sqlite3_stmt *statement, int *at, uint64_t value, bool kn
     }
 }
 
+static void bind_money(sqlite3_stmt *statement, int at, int64_t nanousd, bool known)
+{
+    if (known) {
+        sqlite3_bind_int64(statement, at, nanousd);
+    } else {
+        sqlite3_bind_null(statement, at);
+    }
+}
+
 /* Runs a statement that returns no rows. */
 static bool run(sqlite3_stmt *statement)
 {
@@ -142,6 +173,16 @@ static const char *usage_source_word(unsigned value)
 static const char *fault_word(unsigned value)
 {
     return value == FAULT_NONE ? "" : fault_row(value)->name;
+}
+
+static const char *grade_word(unsigned value)
+{
+    return grade_name(value);
+}
+
+static const char *turn_class_word(unsigned value)
+{
+    return turn_class_name(value);
 }
 
 static bool label_add(struct ledger_db *db, const struct entry *entry)
@@ -238,15 +279,30 @@ static int note_log_pages(void *self, sqlite3 *sqlite, const char *name, int pag
     return SQLITE_OK;
 }
 
-bool ledger_db_add(struct ledger_db *db, const struct entry *entry)
+static bool add_line(struct ledger_db *db, const struct entry *entry, uint8_t number)
 {
-    sqlite3_stmt *statement = db->add_exchange;
-    int64_t label = label_id(db, entry);
+    const struct line *line = &entry->lines[number];
+    sqlite3_stmt *statement = db->add_line;
     int at = 1;
 
-    if (label == 0) {
-        return false;
-    }
+    sqlite3_bind_int64(statement, at++, (int64_t)entry->id);
+    bind_number(statement, &at, number);
+    bind_text(statement, &at, line_kind_name(line->kind));
+    bind_text(statement, &at, line->model);
+    bind_number(statement, &at, line->within);
+#define KNOWN(name, value, known, bit)                                                 \
+    bind_known(statement, &at, line->value, (line->known >> (bit)&1) != 0);
+#include "proxy/meter/ledger_column.def"
+#undef KNOWN
+    bind_money(statement, at, line->cost_nanousd, line->priced);
+    return run(statement);
+}
+
+static bool add_exchange(struct ledger_db *db, const struct entry *entry, int64_t label)
+{
+    sqlite3_stmt *statement = db->add_exchange;
+    int at = 1;
+
     sqlite3_bind_int64(statement, at++, (int64_t)entry->id);
     sqlite3_bind_int64(statement, at++, label);
     sqlite3_bind_int64(statement, at++,
@@ -258,17 +314,25 @@ bool ledger_db_add(struct ledger_db *db, const struct entry *entry)
 #include "proxy/meter/ledger_column.def"
 #undef NUMBER
 #undef KNOWN
-    if (entry->priced) {
-        sqlite3_bind_int64(statement, at++, entry->cost_nanousd);
-    } else {
-        sqlite3_bind_null(statement, at++);
-    }
-    if (entry->usage.reported_nanousd >= 0) {
-        sqlite3_bind_int64(statement, at, entry->usage.reported_nanousd);
-    } else {
-        sqlite3_bind_null(statement, at);
-    }
+    bind_money(statement, at++, entry->cost_nanousd, entry->priced);
+    bind_money(statement, at, entry->usage.reported_nanousd,
+               entry->usage.reported_nanousd >= 0);
     return run(statement);
+}
+
+bool ledger_db_add(struct ledger_db *db, const struct entry *entry)
+{
+    int64_t label = label_id(db, entry);
+
+    if (label == 0 || !add_exchange(db, entry, label)) {
+        return false;
+    }
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        if (!add_line(db, entry, i)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 const char *ledger_db_reason(const struct ledger_db *db)
@@ -317,6 +381,23 @@ static bool run_all(sqlite3 *sqlite, const char *const *statements)
         }
     }
     return true;
+}
+
+/* In one transaction, which ends with the connection where it fails. */
+static bool update_schema(sqlite3 *sqlite, int64_t version)
+{
+    if (version == LEDGER_SCHEMA) {
+        return true;
+    }
+    if (!run_once(sqlite, "BEGIN IMMEDIATE", NULL)) {
+        return false;
+    }
+    for (int64_t at = version; at < (version == 0 ? 1 : LEDGER_SCHEMA); at++) {
+        if (!run_all(sqlite, ledger_schema_steps[at])) {
+            return false;
+        }
+    }
+    return run_all(sqlite, ledger_schema_latest) && run_once(sqlite, "COMMIT", NULL);
 }
 
 static const char *const writer_settings[] = {
@@ -368,14 +449,13 @@ static bool open_writer(struct ledger_db *db, const char *path, struct error *er
         return false;
     }
     sqlite3_wal_hook(db->sqlite, note_log_pages, db);
-    if (!run_all(db->sqlite, writer_settings) ||
-        (version == 0 && !run_all(db->sqlite, ledger_schema)) ||
-        (version == 1 && !run_all(db->sqlite, ledger_schema_from_1)) ||
+    if (!run_all(db->sqlite, writer_settings) || !update_schema(db->sqlite, version) ||
         !prepare(db->sqlite, "BEGIN IMMEDIATE", &db->begin) ||
         !prepare(db->sqlite, "COMMIT", &db->commit) ||
         !prepare(db->sqlite, "ROLLBACK", &db->rollback) ||
         !prepare(db->sqlite, insert_label, &db->add_label) ||
-        !prepare(db->sqlite, insert_exchange, &db->add_exchange)) {
+        !prepare(db->sqlite, insert_exchange, &db->add_exchange) ||
+        !prepare(db->sqlite, insert_line, &db->add_line)) {
         return fail(error, path, sqlite3_errmsg(db->sqlite));
     }
     return true;
@@ -430,6 +510,7 @@ struct ledger_db *ledger_db_close(struct ledger_db *db)
     sqlite3_finalize(db->rollback);
     sqlite3_finalize(db->add_label);
     sqlite3_finalize(db->add_exchange);
+    sqlite3_finalize(db->add_line);
     sqlite3_close(db->sqlite);
     free(db);
     return NULL;

@@ -1,8 +1,9 @@
 /* The ledger's database, and the writer that adds entries within transactions.
  * Every SQL statement is a constant text.
  *
- * Two tables. What repeats (who, what, how it ended) is a row of `label`, written once
- * and then referred to by number; `exchange` has a row of plain integers per entry. */
+ * Three tables. What repeats (who, what, how it ended) is a row of `label`, written once
+ * and then referred to by number; `exchange` has a row of plain integers per entry, and `line` one
+ * per line of an entry. */
 #ifndef ASSAY_METER_LEDGER_SQL_H
 #define ASSAY_METER_LEDGER_SQL_H
 

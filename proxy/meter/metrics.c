@@ -240,41 +240,84 @@ static struct metrics_row *add_row(struct metrics_shard *shard,
 }
 
 static struct metrics_row *row_of(struct metrics_shard *shard,
-                                  const struct entry *entry)
+                                  struct metrics_labels *labels)
 {
-    struct metrics_labels labels;
     struct metrics_row *row;
     uint32_t place = 0;
 
-    labels_of(&labels, entry);
-    row = find_row(shard, &labels, labels_hash(shard, &labels), &place);
-    return row != NULL ? row : add_row(shard, &labels);
+    row = find_row(shard, labels, labels_hash(shard, labels), &place);
+    return row != NULL ? row : add_row(shard, labels);
 }
 
 /* --- counting ----------------------------------------------------------------------- */
 
-static void count_tokens(struct metrics_row *row, const struct usage *usage)
+static void count_sizes(struct metrics_row *row, const struct entry *entry)
 {
     const unsigned input =
         1U << TOKENS_INPUT | 1U << TOKENS_CACHE_READ | 1U << TOKENS_CACHE_WRITE;
     const unsigned output = 1U << TOKENS_OUTPUT | 1U << TOKENS_REASONING;
 
-    if ((usage->known_tokens & input) != 0) {
-        histogram_count(&row->input, usage_input(usage));
+    if ((entry->usage.known_tokens & input) != 0) {
+        histogram_count(&row->input, entry_input(entry));
     }
-    if ((usage->known_tokens & output) != 0) {
-        histogram_count(&row->output, usage_output(usage));
+    if ((entry->usage.known_tokens & output) != 0) {
+        histogram_count(&row->output, entry_output(entry));
     }
+}
+
+static void count_usage(struct metrics_row *row, const struct usage *usage,
+                        const int64_t *cost, bool free)
+{
     for (enum token_class of = 0; of < TOKEN_CLASSES; of++) {
         add(&row->tokens[of], usage->tokens[of]);
+    }
+    if (cost != NULL) {
+        add(&row->cost_nanousd, (uint64_t)*cost);
+    } else if (!free) {
+        add(&row->unpriced_tokens, usage_total(usage));
+    }
+}
+
+/* Each under its own model. */
+static void count_lines(struct metrics_shard *shard, const struct entry *entry)
+{
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        const struct line *line = &entry->lines[i];
+        struct metrics_labels labels;
+
+        labels_of(&labels, entry);
+        memset(labels.response_model, 0, sizeof labels.response_model);
+        text_store(labels.response_model, sizeof labels.response_model,
+                   line->model[0] == '\0' ? SPAN("_unknown") : span_text(line->model));
+        count_usage(row_of(shard, &labels), &line->usage,
+                    line->priced ? &line->cost_nanousd : NULL, entry->free);
+    }
+}
+
+/* What the call's own model is billed for, and the lines. */
+static void count_tokens(struct metrics_shard *shard, struct metrics_row *row,
+                         const struct entry *entry)
+{
+    const int64_t *cost = entry->priced ? &entry->cost_nanousd : NULL;
+
+    if (entry->line_count == 0) {
+        count_usage(row, &entry->usage, cost, entry->free);
+    } else {
+        struct usage own = entry_own_usage(entry);
+
+        count_usage(row, &own, cost, entry->free);
+        count_lines(shard, entry);
     }
 }
 
 void metrics_count(struct metrics_shard *shard, const struct entry *entry)
 {
-    struct metrics_row *row = row_of(shard, entry);
+    struct metrics_labels labels;
+    struct metrics_row *row;
 
     CHECK(entry->fault < FAULT_COUNT);
+    labels_of(&labels, entry);
+    row = row_of(shard, &labels);
     add(&row->requests, 1);
     add(&shard->faults[entry->fault], 1);
     if (entry->overhead_us > 0) {
@@ -287,15 +330,11 @@ void metrics_count(struct metrics_shard *shard, const struct entry *entry)
     if (entry->stream && entry->ttft_us > 0) {
         histogram_count(&row->first, entry->ttft_us);
     }
-    if (entry->usage.known_tokens == 0) {
+    if (entry->usage.known_tokens == 0 && entry->line_count == 0) {
         return;
     }
-    count_tokens(row, &entry->usage);
-    if (entry->priced) {
-        add(&row->cost_nanousd, (uint64_t)entry->cost_nanousd);
-    } else if (!entry->free) {
-        add(&row->unpriced_tokens, usage_total(&entry->usage));
-    }
+    count_sizes(row, entry);
+    count_tokens(shard, row, entry);
 }
 
 void metrics_in_flight(struct metrics_shard *shard, unsigned state, int change)

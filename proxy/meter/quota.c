@@ -91,6 +91,26 @@ static uint64_t bounded(uint64_t amount)
     return amount < LIMIT_MOST ? amount : LIMIT_MOST;
 }
 
+/* What a call has used. */
+static uint64_t whole_amount(enum config_limit_unit unit, const struct entry *call)
+{
+    uint64_t input = bounded(entry_input(call)), output = bounded(entry_output(call));
+
+    switch (unit) {
+    case LIMIT_TOKENS:
+        return bounded(input + output);
+    case LIMIT_INPUT:
+        return input;
+    case LIMIT_OUTPUT:
+        return output;
+    case LIMIT_NANOUSD:
+    case LIMIT_REQUESTS:
+    case LIMIT_CONCURRENT:
+        break;
+    }
+    return 1;
+}
+
 /* What input and output tokens come to. */
 static uint64_t amount_of(enum config_limit_unit unit, const struct price_table *prices,
                           const struct entry *call, const struct usage *usage)
@@ -150,15 +170,15 @@ uint64_t quota_charge(enum config_limit_unit unit, const struct price_table *pri
     if (call->free || call->outcome == OUTCOME_REFUSED || unit == LIMIT_CONCURRENT) {
         return 0;
     }
-    if (call->usage.known_tokens == 0) {
+    if (call->usage.known_tokens == 0 && call->line_count == 0) {
         return charge_unreported(unit, prices, call);
     }
     if (unit == LIMIT_NANOUSD) {
-        return call->priced && call->cost_nanousd > 0
-                   ? bounded((uint64_t)call->cost_nanousd)
-                   : 0;
+        int64_t cost = entry_cost(call);
+
+        return cost > 0 ? bounded((uint64_t)cost) : 0;
     }
-    return amount_of(unit, prices, call, &call->usage);
+    return whole_amount(unit, call);
 }
 
 /* ---- usual output --------------------------------------------------------------------- */

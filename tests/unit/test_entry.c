@@ -109,6 +109,12 @@ static void test_json(void **state)
     STORE(caller, "a\"b\n");
     STORE(provider, "openai");
     STORE(request_model, "gpt-4o");
+    STORE(tags, "ci,,a\"b,");
+    entry.service = 1;
+    entry.grade = GRADE_DECLARED;
+    entry.turn = TURN_CLASS_TOOL;
+    entry.input_text_bytes = 7;
+    entry.local_output = 3;
     assert_string_equal(
         json_of(&entry),
         "{\"id\":\"ax-07z9tsye40000\",\"time\":\"2026-03-04T05:06:07.088Z\","
@@ -125,7 +131,42 @@ static void test_json(void **state)
         "\"drained\":false,\"flags\":[\"anomaly\",\"truncated\"],\"ttft_ms\":null,"
         "\"overhead_ms\":null,\"max_output\":null,\"reserved_input\":null,"
         "\"reserved_output\":null,\"web_searches\":0,"
-        "\"reported_nanousd\":null}");
+        "\"reported_nanousd\":null,\"tags\":[\"ci\",\"a\\\"b\"],\"service\":true,"
+        "\"grade\":\"declared\",\"turn\":\"tool\",\"input_text_bytes\":7,"
+        "\"output_text_bytes\":null,\"local_input\":null,\"local_output\":3,"
+        "\"lines\":[]}");
+}
+
+static void test_lines(void **state)
+{
+    struct entry entry = { .priced = 1, .cost_nanousd = 40, .line_count = 2 };
+    struct usage own;
+
+    (void)state;
+    usage_set(&entry.usage, TOKENS_INPUT, 10);
+    usage_set(&entry.usage, TOKENS_OUTPUT, 100);
+    entry.lines[0] = (struct line){
+        .kind = LINE_SUB_MODEL, .within = 1, .priced = 1, .cost_nanousd = 2
+    };
+    usage_set(&entry.lines[0].usage, TOKENS_OUTPUT, 60);
+    entry.lines[1] = (struct line){ .kind = LINE_ADVISOR };
+    usage_set(&entry.lines[1].usage, TOKENS_INPUT, 5);
+    usage_set(&entry.lines[1].usage, TOKENS_REASONING, UINT64_MAX);
+    STORE(lines[1].model, "opus");
+    assert_int_equal(entry_input(&entry), 15);
+    assert_true(entry_output(&entry) == UINT64_MAX);
+    assert_int_equal(entry_cost(&entry), 42);
+    assert_false(entry_priced(&entry));
+    own = entry_own_usage(&entry);
+    assert_int_equal(own.tokens[TOKENS_INPUT], 10);
+    assert_int_equal(own.tokens[TOKENS_OUTPUT], 40);
+    assert_non_null(strstr(json_of(&entry), "\"cost_nanousd\":42,\"priced\":false,"));
+    assert_non_null(
+        strstr(json_of(&entry),
+               "\"lines\":[{\"kind\":\"sub_model\",\"model\":null,\"within\":true,"
+               "\"tokens\":{\"input\":null,\"cache_read\":null,\"cache_write\":null,"
+               "\"output\":60,\"reasoning\":null},\"modality\":{},\"cost_nanousd\":2,"
+               "\"priced\":true},{\"kind\":\"advisor\",\"model\":\"opus\","));
 }
 
 static void test_json_unpriced(void **state)
@@ -187,7 +228,7 @@ int main(void)
         cmocka_unit_test(test_id_text),       cmocka_unit_test(test_id_parse_is_strict),
         cmocka_unit_test(test_id_time),       cmocka_unit_test(test_json),
         cmocka_unit_test(test_json_unpriced), cmocka_unit_test(test_json_of_anything),
-        cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_dates),         cmocka_unit_test(test_lines),
     };
 
     return cmocka_run_group_tests_name("entry", tests, NULL, NULL);

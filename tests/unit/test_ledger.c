@@ -92,6 +92,24 @@ static void must_start(struct ledger *ledger, struct journal *journal,
 #define STORE(entry, field, text)                                                      \
     text_store((entry)->field, sizeof(entry)->field, SPAN(text))
 
+/* As many as there is room for, of every kind. */
+static void add_lines(struct entry *entry, uint64_t n)
+{
+    for (unsigned i = 0; i < LINES_MAX; i++) {
+        struct line *line = &entry->lines[entry->line_count++];
+
+        *line = (struct line){ .usage.reported_nanousd = -1 };
+        usage_set(&line->usage, TOKENS_OUTPUT, n + i);
+        line->kind = (uint8_t)((n / 10 + i) % LINE_KINDS);
+        line->within = i % 2 != 0;
+        line->priced = i != 2;
+        line->cost_nanousd = line->priced ? (int64_t)i : 0;
+        if (i != 3) {
+            text_store(line->model, sizeof line->model, SPAN("gpt-image-1"));
+        }
+    }
+}
+
 static void fill(struct entry *entry, uint64_t n)
 {
     entry->started_ns = entry_id_time(entry->id) - n * 1000 * NS_PER_US;
@@ -130,6 +148,18 @@ static void fill(struct entry *entry, uint64_t n)
         STORE(entry, response_model, "gpt-4o-2024-08-06");
     }
     STORE(entry, service_tier, "0123456789abcde");
+    STORE(entry, tags, "ci,nightly");
+    entry->service = 1;
+    entry->grade = (uint8_t)(n % GRADES);
+    entry->turn = (uint8_t)(n % TURN_CLASSES);
+    entry->input_text_bytes = 4 * n;
+    entry->output_text_bytes = 5 * n;
+    entry->local_input = 6 * n;
+    entry->local_output = 7 * n;
+    entry->object = n % 2 == 0 ? n : 0;
+    if (n % 10 == 0) {
+        add_lines(entry, n);
+    }
 }
 
 static void settle_some(struct journal *journal, uint64_t first, uint64_t count)
@@ -285,6 +315,49 @@ static void test_sums(void **state)
     assert_string_equal(sums.words[1], "||client_abort|partial|2026-03-04");
 }
 
+/* A line is billed at its own model, and what the main usage has of it only there. */
+static void test_sums_with_lines(void **state)
+{
+    struct journal *journal = must_open_journal(16);
+    struct ledger *ledger = must_open_ledger();
+    struct entry *entry = journal_take(journal, some_time);
+    struct sums sums;
+
+    (void)state;
+    must_start(ledger, journal, NULL, NULL);
+    entry->started_ns = some_time;
+    usage_set(&entry->usage, TOKENS_OUTPUT, 100);
+    STORE(entry, response_model, "compound");
+    entry->priced = 1;
+    entry->cost_nanousd = 500;
+    entry->line_count = 2;
+    entry->lines[0] = (struct line){ .priced = 1, .cost_nanousd = 30, .within = 1 };
+    usage_set(&entry->lines[0].usage, TOKENS_OUTPUT, 60);
+    STORE(&entry->lines[0], model, "llama");
+    entry->lines[1] = (struct line){ .kind = LINE_ADVISOR };
+    usage_set(&entry->lines[1].usage, TOKENS_OUTPUT, 7);
+    STORE(&entry->lines[1], model, "opus");
+    journal_settle(journal, entry);
+    ledger_close(ledger);
+    journal_close(journal);
+
+    sums = sum_by(0);
+    assert_int_equal(sums.count, 1);
+    assert_int_equal(sums.rows[0].exchanges, 1);
+    assert_int_equal(sums.rows[0].tokens[TOKENS_OUTPUT], 107);
+    assert_int_equal(sums.rows[0].unpriced_tokens, 7);
+    assert_int_equal(sums.rows[0].cost_nanousd, 530);
+    sums = sum_by(LEDGER_BY_MODEL | LEDGER_BY_DAY);
+    assert_int_equal(sums.count, 3);
+    assert_string_equal(sums.words[0], "|compound|||2026-03-04");
+    assert_int_equal(sums.rows[0].tokens[TOKENS_OUTPUT], 40);
+    assert_string_equal(sums.words[1], "|llama|||2026-03-04");
+    assert_int_equal(sums.rows[1].tokens[TOKENS_OUTPUT], 60);
+    assert_int_equal(sums.rows[1].exchanges, 0);
+    assert_string_equal(sums.words[2], "|opus|||2026-03-04");
+    assert_int_equal(sums.rows[2].unpriced_tokens, 7);
+}
+
 static void test_errors_of_the_provider_are_not_incomplete(void **state)
 {
     static const struct {
@@ -392,31 +465,69 @@ static void test_newer_schema(void **state)
 
     (void)state;
     make_ledger(1);
-    row = query_sql(&sqlite, "PRAGMA user_version = 3");
+    row = query_sql(&sqlite, "PRAGMA user_version = 4");
     end_sql(sqlite, row);
-    must_not_open("newer version of assay (schema 3");
+    must_not_open("newer version of assay (schema 4");
 }
 
-/* Turns a ledger of today into one of schema 1. */
-static void make_older(void)
+/* Turns a ledger of today into one of an older schema. */
+static void make_older(int schema)
 {
-    static const char *const statements[] = {
+    static const char *const to_2[] = {
         "DROP VIEW exchanges",
+        "DROP VIEW lines",
+        "DROP TABLE line",
+        "DROP INDEX exchange_object",
+        "ALTER TABLE label DROP COLUMN tags",
+        "ALTER TABLE label DROP COLUMN grade",
+        "ALTER TABLE label DROP COLUMN turn",
+        "ALTER TABLE label DROP COLUMN service",
+        "ALTER TABLE exchange DROP COLUMN input_text_bytes",
+        "ALTER TABLE exchange DROP COLUMN output_text_bytes",
+        "ALTER TABLE exchange DROP COLUMN local_input",
+        "ALTER TABLE exchange DROP COLUMN local_output",
+        "ALTER TABLE exchange DROP COLUMN object",
+        "CREATE VIEW exchanges AS SELECT 1",
+        "PRAGMA user_version = 2",
+        NULL,
+    };
+    static const char *const to_1[] = {
         "ALTER TABLE exchange DROP COLUMN reserved_input",
         "ALTER TABLE exchange DROP COLUMN reserved_output",
-        "CREATE VIEW exchanges AS SELECT 1",
         "PRAGMA user_version = 1",
+        NULL,
     };
+    const char *const *const steps[] = { to_2, to_1 };
 
-    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
-        sqlite3 *sqlite;
-        sqlite3_stmt *row = query_sql(&sqlite, statements[i]);
+    for (int step = 0; step < 3 - schema; step++) {
+        for (size_t i = 0; steps[step][i] != NULL; i++) {
+            sqlite3 *sqlite;
+            sqlite3_stmt *row = query_sql(&sqlite, steps[step][i]);
 
-        end_sql(sqlite, row);
+            end_sql(sqlite, row);
+        }
     }
 }
 
-static void test_older_schema(void **state)
+static bool look_at_old(void *self, const struct entry *entry)
+{
+    uint64_t *count = self;
+
+    if (++*count == 1) {
+        assert_int_equal(entry->usage.tokens[TOKENS_INPUT], 1);
+        assert_int_equal(entry->grade, GRADE_UNRATED);
+        assert_int_equal(entry->turn, TURN_CLASS_NONE);
+        assert_int_equal(entry->service, 0);
+        assert_int_equal(entry->object, 0);
+        assert_string_equal(entry->tags, "");
+    } else {
+        assert_int_equal(entry->grade, 10 % GRADES);
+        assert_int_equal(entry->line_count, LINES_MAX);
+    }
+    return true;
+}
+
+static void updates_from(int schema, int reserved_before)
 {
     const struct ledger_query all = { 0 };
     struct error error = { 0 };
@@ -424,10 +535,10 @@ static void test_older_schema(void **state)
     struct ledger *ledger;
     sqlite3 *sqlite;
     sqlite3_stmt *row;
+    uint64_t count = 0;
 
-    (void)state;
     make_ledger(1);
-    make_older();
+    make_older(schema);
     assert_false(ledger_each(folder, &all, NULL, NULL, &error));
     assert_non_null(strstr(error.entries[0].words, "older version"));
     error_done(&error);
@@ -435,18 +546,32 @@ static void test_older_schema(void **state)
     journal = must_open_journal(8);
     ledger = must_open_ledger();
     must_start(ledger, journal, NULL, NULL);
-    settle_some(journal, 2, 1);
+    settle_some(journal, 10, 1);
     ledger_close(ledger);
     journal_close(journal);
     row =
         query_sql(&sqlite, "SELECT count(*), sum(reserved_input), sum(reserved_output),"
                            " sum(request_bytes), sum(cost_nanousd) FROM exchanges");
     assert_int_equal(sqlite3_column_int(row, 0), 2);
-    assert_int_equal(sqlite3_column_int(row, 1), 0 + 20);
-    assert_int_equal(sqlite3_column_int(row, 2), 0 + 22);
-    assert_int_equal(sqlite3_column_int(row, 3), 10 + 20);
-    assert_int_equal(sqlite3_column_int(row, 4), 1000 + 2000);
+    assert_int_equal(sqlite3_column_int(row, 1), 10 * reserved_before + 100);
+    assert_int_equal(sqlite3_column_int(row, 2), 11 * reserved_before + 110);
+    assert_int_equal(sqlite3_column_int(row, 3), 10 + 100);
+    assert_int_equal(sqlite3_column_int(row, 4), 1000 + 10000 + 0 + 1 + 3);
     end_sql(sqlite, row);
+    assert_true(ledger_each(folder, &all, look_at_old, &count, &error));
+    assert_int_equal(count, 2);
+}
+
+static void test_schema_1(void **state)
+{
+    (void)state;
+    updates_from(1, 0);
+}
+
+static void test_schema_2(void **state)
+{
+    (void)state;
+    updates_from(2, 1);
 }
 
 static void test_foreign_database(void **state)
@@ -666,11 +791,13 @@ int main(void)
         IN_FOLDER(test_round_trip),
         IN_FOLDER(test_empty_and_absent),
         IN_FOLDER(test_sums),
+        IN_FOLDER(test_sums_with_lines),
         IN_FOLDER(test_errors_of_the_provider_are_not_incomplete),
         IN_FOLDER(test_absurd_counts),
         IN_FOLDER(test_view),
         IN_FOLDER(test_newer_schema),
-        IN_FOLDER(test_older_schema),
+        IN_FOLDER(test_schema_1),
+        IN_FOLDER(test_schema_2),
         IN_FOLDER(test_foreign_database),
         IN_FOLDER(test_recovery_repeated),
         IN_FOLDER(test_kill),

@@ -267,6 +267,43 @@ static void test_refused_is_no_operation(void **state)
     metrics_shard_free(shard);
 }
 
+static void assert_output(const char *text, const char *model, double wanted)
+{
+    char series[160];
+
+    snprintf(series, sizeof series,
+             "assay_tokens_total{team=\"red\",provider=\"openai\",model=\"%s\","
+             "class=\"output\"}",
+             model);
+    assert_value(text, series, wanted);
+}
+
+/* Tokens beside the main usage, and within it, count once, at their own models. */
+static void test_lines(void **state)
+{
+    struct metrics_shard *shard = metrics_shard_new(10);
+    struct entry entry = an_entry();
+    char *text;
+
+    (void)state;
+    entry.line_count = 2;
+    entry.lines[0] = (struct line){ .within = 1, .priced = 1, .cost_nanousd = 5 };
+    usage_set(&entry.lines[0].usage, TOKENS_OUTPUT, 3);
+    STORE(entry.lines[0], model, SPAN("llama"));
+    entry.lines[1] = (struct line){ .kind = LINE_IMAGE_TOOL };
+    usage_set(&entry.lines[1].usage, TOKENS_OUTPUT, 1000);
+    metrics_count(shard, &entry);
+    text = scrape(&shard, 1);
+    assert_output(text, "gpt-4o-2024-08-06", 4);
+    assert_output(text, "llama", 3);
+    assert_output(text, "_unknown", 1000);
+    assert_value(text,
+                 "gen_ai_client_token_usage_sum" OTEL ",gen_ai_token_type=\"output\"}",
+                 1007);
+    free(text);
+    metrics_shard_free(shard);
+}
+
 static void test_shards_are_summed(void **state)
 {
     struct metrics_shard *shards[3];
@@ -434,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_one_exchange),
         cmocka_unit_test(test_unknown_is_not_zero),
         cmocka_unit_test(test_refused_is_no_operation),
+        cmocka_unit_test(test_lines),
         cmocka_unit_test(test_shards_are_summed),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_made_up_models),

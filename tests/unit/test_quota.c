@@ -310,6 +310,28 @@ static void charges_follow_the_entry(void **state)
     house_done(&house);
 }
 
+static void lines_are_charged_once(void **state)
+{
+    struct house house = house_of("");
+    struct entry call = call_of(100, 400);
+
+    (void)state;
+    came_to(&call, 10, 20);
+    call.priced = 1;
+    call.cost_nanousd = 300;
+    call.line_count = 2;
+    call.lines[0] = (struct line){ .within = 1, .priced = 1, .cost_nanousd = 40 };
+    usage_set(&call.lines[0].usage, TOKENS_OUTPUT, 15);
+    call.lines[1] = (struct line){ .priced = 1, .cost_nanousd = 5 };
+    usage_set(&call.lines[1].usage, TOKENS_INPUT, 7);
+    assert_int_equal(quota_charge(LIMIT_TOKENS, house.prices, &call), 37);
+    assert_int_equal(quota_charge(LIMIT_INPUT, house.prices, &call), 17);
+    assert_int_equal(quota_charge(LIMIT_OUTPUT, house.prices, &call), 20);
+    assert_int_equal(quota_charge(LIMIT_NANOUSD, house.prices, &call), 345);
+    assert_int_equal(quota_charge(LIMIT_REQUESTS, house.prices, &call), 1);
+    house_done(&house);
+}
+
 static void usual_output_is_learned(void **state)
 {
     struct house house = house_of("");
@@ -697,6 +719,7 @@ int main(void)
         cmocka_unit_test(calls_belong_to_the_window_they_began_in),
         cmocka_unit_test(warnings_are_told),
         cmocka_unit_test(charges_follow_the_entry),
+        cmocka_unit_test(lines_are_charged_once),
         cmocka_unit_test(usual_output_is_learned),
         cmocka_unit_test(reload_keeps_what_means_the_same),
         cmocka_unit_test(every_order_of_events_is_exact),
