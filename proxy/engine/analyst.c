@@ -1,6 +1,7 @@
 #include "proxy/engine/analyst.h"
 
 #include "filters/detect/detector.h"
+#include "filters/turn/gate.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/ring.h"
 #include "proxy/engine/call_order.h"
@@ -20,6 +21,7 @@ enum {
     GRADES_ROOM = 1 << 21,
     SHARED_PROMPTS_LOG2 = 17,
     SHARED_SAMPLES_LOG2 = 20,
+    GATE_IDENTITIES_LOG2 = 14, /* whose last calls the gate remembers */
     BUSY_MS = 20,
     IDLE_MS = 100
 };
@@ -40,6 +42,7 @@ struct analyst {
     _Atomic uint32_t threshold; /* as configured */
     struct analyst_ring *rings;
     unsigned ring_count;
+    struct gate *gate;
     struct detector *detector;
     struct call_order *order;
     const struct analyst_call *current; /* while the detector looks at it */
@@ -99,10 +102,10 @@ void analyst_closed(struct analyst_ring *ring, struct analyst_open *open)
     }
 }
 
-void analyst_hand_over(struct analyst_ring *ring, const struct turn *turn,
+void analyst_hand_over(struct analyst_ring *ring, const struct call *seen,
                        const struct entry *entry)
 {
-    struct analyst_call call = { .turn = *turn };
+    struct analyst_call call = { .call = *seen };
     bool reported = entry->response_model[0] != '\0';
 
     memcpy(call.team, entry->team, sizeof call.team);
@@ -148,18 +151,19 @@ static void found(void *self, const struct finding *finding)
     grades_set(&analyst->grades, finding->identity, grade);
 }
 
-static void look_at(struct analyst *analyst, const struct analyst_call *call)
+static void look_at(struct analyst *analyst, struct analyst_call *call)
 {
     analyst->current = call;
     if (mode_of(analyst) != DETECTION_OFF) {
-        (void)!detector_observe(analyst->detector, &call->turn, found, analyst);
+        gate_judge(analyst->gate, &call->call);
+        (void)!detector_observe(analyst->detector, &call->call.turn, found, analyst);
     }
     analyst->current = NULL;
 }
 
 static unsigned look_at_those(struct analyst *analyst, int64_t before_ms)
 {
-    const struct analyst_call *call;
+    struct analyst_call *call;
     unsigned count = 0;
 
     while ((call = call_order_take(analyst->order, before_ms)) != NULL) {
@@ -264,11 +268,13 @@ static bool make(struct analyst *analyst, const struct config *config, unsigned 
     if (!sketch_secret_load(config->state, &analyst->key, error)) {
         return false;
     }
+    analyst->gate = gate_new(GATE_IDENTITIES_LOG2);
     analyst->detector = detector_new(&options);
     analyst->order = call_order_new(ORDER_CALLS);
     analyst->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (!grades_init(&analyst->grades, GRADES_ROOM) || analyst->order == NULL ||
-        analyst->stop_fd < 0 || !make_rings(analyst, workers)) {
+        analyst->gate == NULL || analyst->stop_fd < 0 ||
+        !make_rings(analyst, workers)) {
         error_add(error, (struct error_place){ .file = config->file },
                   "the analyst cannot be made: out of resources");
         return false;
@@ -327,6 +333,7 @@ struct analyst *analyst_free(struct analyst *analyst)
     free(analyst->rings);
     call_order_free(analyst->order);
     detector_free(analyst->detector);
+    gate_free(analyst->gate);
     grades_done(&analyst->grades);
     if (analyst->stop_fd >= 0) {
         close(analyst->stop_fd);

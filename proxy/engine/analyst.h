@@ -10,8 +10,8 @@
 
 #include "config/config.h"
 #include "filters/detect/score.h"
+#include "filters/turn/call.h"
 #include "filters/turn/sketch_key.h"
-#include "filters/turn/turn.h"
 #include "proxy/meter/entry.h"
 #include "proxy/meter/metrics.h"
 
@@ -58,9 +58,9 @@ void analyst_opened(struct analyst_ring *ring, struct analyst_open *open,
 void analyst_closed(struct analyst_ring *ring, struct analyst_open *open);
 
 /* Hands a call over, before analyst_closed(). `entry` is the call's: its names are copied.
- * turn->identity is analyst_identity() of the entry, turn->begin_ms what analyst_opened()
+ * Its turn's identity is analyst_identity() of the entry, begin_ms what analyst_opened()
  * was told. */
-void analyst_hand_over(struct analyst_ring *ring, const struct turn *turn,
+void analyst_hand_over(struct analyst_ring *ring, const struct call *call,
                        const struct entry *entry);
 
 /* Who the entry's caller is to the detector: a keyed hash. */

@@ -85,7 +85,7 @@ void call_order_put(struct call_order *order)
     struct waiting *heap = order->heap;
     unsigned at = order->count++;
 
-    heap[at].begin_ms = order->slots[heap[at].slot].turn.begin_ms;
+    heap[at].begin_ms = order->slots[heap[at].slot].call.turn.begin_ms;
     heap[at].number = order->number++;
     while (at > 0 && comes_first(&heap[at], &heap[(at - 1) / 2])) {
         swap(&heap[at], &heap[(at - 1) / 2]);
@@ -110,7 +110,7 @@ static void sink(struct call_order *order)
     }
 }
 
-const struct analyst_call *call_order_take(struct call_order *order, int64_t before_ms)
+struct analyst_call *call_order_take(struct call_order *order, int64_t before_ms)
 {
     if (order->count == 0 || order->heap[0].begin_ms >= before_ms) {
         return NULL;

@@ -3,16 +3,16 @@
 #ifndef ASSAY_ENGINE_CALL_ORDER_H
 #define ASSAY_ENGINE_CALL_ORDER_H
 
-#include "filters/turn/turn.h"
+#include "filters/turn/call.h"
 #include "proxy/base/check.h"
 #include "proxy/meter/entry.h"
 
 #include <stddef.h>
 
-/* A call as it is handed over: its turn, and the names that a finding or a turn record
+/* A call as it is handed over: its record, and the names that a finding or a turn record
  * needs. */
 struct analyst_call {
-    struct turn turn;
+    struct call call;
     bool service; /* of a declared service identity */
     char team[sizeof(((struct entry *)NULL)->team)];
     char caller[sizeof(((struct entry *)NULL)->caller)];
@@ -36,6 +36,6 @@ void call_order_put(struct call_order *order);
 
 /* The call that began first, if it began before `before_ms`; NULL if none did. It lives
  * until the next call of call_order_slot(). Calls of one millisecond keep their order. */
-const struct analyst_call *call_order_take(struct call_order *order, int64_t before_ms);
+struct analyst_call *call_order_take(struct call_order *order, int64_t before_ms);
 
 #endif

@@ -13,8 +13,8 @@ static void put(struct call_order *order, int64_t begin_ms, uint64_t number)
 {
     struct analyst_call *call = call_order_slot(order);
 
-    *call =
-        (struct analyst_call){ .turn.begin_ms = begin_ms, .turn.input_tokens = number };
+    *call = (struct analyst_call){ .call.turn = { .begin_ms = begin_ms,
+                                                  .input_tokens = number } };
     call_order_put(order);
 }
 
@@ -24,8 +24,8 @@ static void assert_take(struct call_order *order, int64_t before_ms, int64_t beg
     const struct analyst_call *call = call_order_take(order, before_ms);
 
     assert_non_null(call);
-    assert_int_equal(call->turn.begin_ms, begin_ms);
-    assert_int_equal(call->turn.input_tokens, number);
+    assert_int_equal(call->call.turn.begin_ms, begin_ms);
+    assert_int_equal(call->call.turn.input_tokens, number);
 }
 
 static void test_leaves_as_it_began(void **state)
@@ -70,7 +70,7 @@ static void test_random_traffic(void **state)
         if (least == begin) {
             assert_null(call_order_take(order, begin));
         } else {
-            assert_int_equal(call_order_take(order, begin)->turn.begin_ms, least);
+            assert_int_equal(call_order_take(order, begin)->call.turn.begin_ms, least);
             there[least]--;
         }
     }
