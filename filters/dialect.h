@@ -107,8 +107,19 @@ enum count {
     LIST_NAME,
     LIST_NUMBER,
     SUM_INPUT, /* numbers that add up to a count: one per element of a list */
-    SUM_OUTPUT
+    SUM_OUTPUT,
+    /* lines of the record: tokens beside the usage, or parts of it by model */
+    LINES_ANEW, /* a list of lines: it replaces what the same event had before */
+    LINE_IS_IMAGE_TOOL, /* an object that is a line: of a tool that makes images */
+    LINE_IS_SVG,
+    LINE_IS_ITERATION, /* ... of the kind that its IN_LINE(SEEN_TYPE) says */
+    LINE_IS_SUB_MODEL,
+    LINE_TOOL_MODEL, /* the model of a tool that makes images */
+    LINE_VALUES      /* above it: values within a line */
 };
+
+/* The tag of a count, of SEEN_MODEL or SEEN_TYPE within a line. */
+#define IN_LINE(tag) (LINE_VALUES + (tag))
 
 /* The counts of one response as they stand, before balance(). Where a format spells one
  * count in several ways, their rows share a tag, and the greatest number counts. */

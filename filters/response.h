@@ -10,6 +10,7 @@
 #include "filters/frame/eventstream.h"
 #include "filters/frame/lines.h"
 #include "filters/frame/sse.h"
+#include "filters/line_reader.h"
 #include "filters/registry.h"
 #include "filters/tally.h"
 #include "filters/watch_pool.h"
@@ -74,6 +75,7 @@ struct response_watch {
         struct lines lines;
     };
     struct scan scan;
+    struct line_reader line_reader;
 };
 
 /* The next bytes of the body, without its coding. */

@@ -51,7 +51,11 @@ static void value_seen(void *self, const struct scan_value *value)
         wrapped_value(watch, value);
         break;
     default:
-        tallier_value(&watch->tallier, watch->dialect->merge, value);
+        if (value->tag >= LINES_ANEW) {
+            line_reader_value(&watch->line_reader, watch->dialect, value);
+        } else {
+            tallier_value(&watch->tallier, watch->dialect->merge, value);
+        }
         break;
     }
 }
@@ -143,6 +147,7 @@ static void text_end(void *self)
         watch->said_bytes = watch->text_bytes;
     }
     tallier_event_end(&watch->tallier);
+    line_reader_event_end(&watch->line_reader);
     watch->finished |= watch->unfinished == 0 && is_reported(&watch->tallier.tally);
 }
 
@@ -184,6 +189,7 @@ static void message_void(struct response_watch *watch)
     if (watch->in_text) {
         watch->in_text = false;
         watch->tallier = watch->messages->before;
+        line_reader_event_void(&watch->line_reader);
     }
 }
 

@@ -134,6 +134,7 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
         }
     }
     memset(watch, 0, offsetof(struct response_watch, sse));
+    line_reader_init(&watch->line_reader);
     watch->pool = pool;
     watch->dialect = dialect;
     watch->unfinished = facts->choices > 1 ? facts->choices : 1;

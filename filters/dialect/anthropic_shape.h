@@ -16,7 +16,23 @@
     { at ".output_tokens_details.thinking_tokens", COUNT_REASONING, SCAN_WHOLE },           \
     { at ".output_tokens_details.reasoning_tokens", COUNT_REASONING, SCAN_WHOLE },          \
     { at ".server_tool_use.web_search_requests", COUNT_WEB_SEARCHES, SCAN_WHOLE },          \
-    { at ".service_tier", SEEN_TIER, SCAN_WHOLE }
+    { at ".service_tier", SEEN_TIER, SCAN_WHOLE },                                          \
+    { at ".iterations", LINES_ANEW, SCAN_WHOLE },                                           \
+    ANTHROPIC_ITERATION(at ".iterations[]")
+
+/* What one sampling of several used. */
+#define ANTHROPIC_ITERATION(at)                                                        \
+    { at, LINE_IS_ITERATION, SCAN_WHOLE },                                                  \
+    { at ".type", IN_LINE(SEEN_TYPE), SCAN_WHOLE },                                         \
+    { at ".model", IN_LINE(SEEN_MODEL), SCAN_WHOLE },                                       \
+    { at ".input_tokens", IN_LINE(COUNT_INPUT), SCAN_WHOLE },                               \
+    { at ".output_tokens", IN_LINE(COUNT_OUTPUT), SCAN_WHOLE },                             \
+    { at ".cache_read_input_tokens", IN_LINE(COUNT_CACHED), SCAN_WHOLE },                   \
+    { at ".cache_creation_input_tokens", IN_LINE(COUNT_CACHE_WRITE), SCAN_WHOLE },          \
+    { at ".cache_creation.ephemeral_5m_input_tokens", IN_LINE(COUNT_WRITE_5M),         \
+      SCAN_WHOLE },                                                                    \
+    { at ".cache_creation.ephemeral_1h_input_tokens", IN_LINE(COUNT_WRITE_1H),         \
+      SCAN_WHOLE }
 /* clang-format on */
 
 /* The tables of messages, for the same shape at other paths; path NULL at the end. */

@@ -30,6 +30,9 @@ const struct scan_path openai_chat_response[] = {
     OPENAI_USAGE("usage"),
     /* Groq repeats its usage here, and leaves out the other if it was not asked for */
     OPENAI_USAGE("x_groq.usage"),
+    /* ... and what the models of a compound system have of it */
+    OPENAI_SUB_MODELS("usage_breakdown.models"),
+    OPENAI_SUB_MODELS("x_groq.usage_breakdown.models"),
     /* Moonshot */
     OPENAI_USAGE("choices[].usage"),
     /* llama.cpp, where the usage was not asked for; the cache stands beside prompt_n */

@@ -24,6 +24,8 @@ static const struct scan_path request[] = {
 
 static const struct scan_path response[] = {
     OPENAI_USAGE("usage"),
+    OPENAI_SVG("svg_usage"),
+    OPENAI_SVG("data[].svg_usage"),
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "type", SEEN_TYPE, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },

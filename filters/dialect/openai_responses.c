@@ -39,6 +39,10 @@ static const struct scan_path request[] = {
 #define RESPONSE_OBJECT(at)                                                            \
     OPENAI_USAGE(at "usage"),                                                          \
     { at "tool_usage.web_search.num_requests", COUNT_WEB_SEARCHES, SCAN_WHOLE },            \
+    { at "tool_usage.image_gen", LINE_IS_IMAGE_TOOL, SCAN_WHOLE },                          \
+    OPENAI_LINE_USAGE(at "tool_usage.image_gen"),                                      \
+    { at "tools[].model", LINE_TOOL_MODEL, SCAN_WHOLE },                                    \
+    OPENAI_SVG(at "output[].svg_usage"),                                               \
     { at "model", SEEN_MODEL, SCAN_WHOLE },                                                 \
     { at "service_tier", SEEN_TIER, SCAN_WHOLE },                                           \
     { at "error", SEEN_ERROR, SCAN_WHOLE }

@@ -56,6 +56,39 @@
     { at ".rejected_prediction_tokens", COUNT_OUTPUT_REJECTED, SCAN_WHOLE }
 /* clang-format on */
 
+/* The usage object of a line. */
+/* clang-format off */
+#define OPENAI_LINE_USAGE(at)                                                          \
+    { at ".prompt_tokens", IN_LINE(COUNT_INPUT), SCAN_WHOLE },                              \
+    { at ".input_tokens", IN_LINE(COUNT_INPUT), SCAN_WHOLE },                               \
+    { at ".completion_tokens", IN_LINE(COUNT_OUTPUT), SCAN_WHOLE },                         \
+    { at ".output_tokens", IN_LINE(COUNT_OUTPUT), SCAN_WHOLE },                             \
+    { at ".total_tokens", IN_LINE(COUNT_TOTAL), SCAN_WHOLE },                               \
+    { at ".cached_tokens", IN_LINE(COUNT_CACHED), SCAN_WHOLE },                             \
+    { at ".prompt_tokens_details.cached_tokens", IN_LINE(COUNT_CACHED), SCAN_WHOLE },       \
+    { at ".input_tokens_details.cached_tokens", IN_LINE(COUNT_CACHED), SCAN_WHOLE },        \
+    { at ".input_tokens_details.text_tokens", IN_LINE(COUNT_INPUT_TEXT), SCAN_WHOLE },      \
+    { at ".input_tokens_details.image_tokens", IN_LINE(COUNT_INPUT_IMAGE), SCAN_WHOLE },    \
+    { at ".output_tokens_details.image_tokens", IN_LINE(COUNT_OUTPUT_IMAGE), SCAN_WHOLE },  \
+    { at ".output_tokens_details.reasoning_tokens", IN_LINE(COUNT_REASONING), SCAN_WHOLE }, \
+    { at ".completion_tokens_details.reasoning_tokens", IN_LINE(COUNT_REASONING),      \
+      SCAN_WHOLE },                                                                    \
+    { at ".reasoning_tokens", IN_LINE(COUNT_REASONING), SCAN_WHOLE }
+
+/* Models that a compound system called. */
+#define OPENAI_SUB_MODELS(at)                                                          \
+    { at, LINES_ANEW, SCAN_WHOLE },                                                         \
+    { at "[]", LINE_IS_SUB_MODEL, SCAN_WHOLE },                                             \
+    { at "[].model", IN_LINE(SEEN_MODEL), SCAN_WHOLE },                                     \
+    OPENAI_LINE_USAGE(at "[].usage")
+
+/* Pictures drawn as text by a model of their own. */
+#define OPENAI_SVG(at)                                                                 \
+    { at, LINE_IS_SVG, SCAN_WHOLE },                                                        \
+    { at ".model", IN_LINE(SEEN_MODEL), SCAN_WHOLE },                                       \
+    OPENAI_LINE_USAGE(at)
+/* clang-format on */
+
 /* What steers metering in a request of the older APIs. */
 /* clang-format off */
 #define OPENAI_REQUEST                                                                 \

@@ -65,29 +65,56 @@ static enum outcome outcome_of(const struct exchange *x)
     return x->refused ? OUTCOME_REFUSED : OUTCOME_UPSTREAM_CUT;
 }
 
-/* Money: the table's price, else the provider's own word. What used no tokens costs
- * nothing; what used tokens that nobody could count is unpriced, never free. */
-static void price(const struct exchange *x, struct entry *entry)
+/* The table's price of tokens that a call used at this model; false: none is known. */
+static bool price_usage(const struct exchange *x, const struct entry *entry,
+                        const char *model, const struct usage *usage, int64_t *cost)
 {
     const struct price_key key = {
         .provider = span_text(entry->provider),
-        .model = span_text(entry->response_model[0] != '\0' ? entry->response_model
-                                                            : entry->request_model),
+        .model = span_text(model),
         .service_tier = span_text(entry->service_tier),
         .at_unix_ns = entry->started_ns,
-        .input_tokens = usage_input(&entry->usage),
+        .input_tokens = usage_input(usage),
     };
     struct price_rates rates;
 
+    if (!price_find(x->view->snapshot->prices, &key, &rates)) {
+        return false;
+    }
+    *cost = price_cost(&rates, usage);
+    return true;
+}
+
+/* The provider's own word is the price of all. */
+static void price_lines(const struct exchange *x, struct entry *entry)
+{
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        struct line *line = &entry->lines[i];
+
+        line->priced =
+            entry->usage.reported_nanousd >= 0 ||
+            price_usage(x, entry, line->model, &line->usage, &line->cost_nanousd);
+    }
+}
+
+/* Money: the provider's own word, else the table's price. What used no tokens costs
+ * nothing; what used tokens that nobody could count is unpriced, never free. */
+static void price(const struct exchange *x, struct entry *entry)
+{
+    const char *model =
+        entry->response_model[0] != '\0' ? entry->response_model : entry->request_model;
+
+    price_lines(x, entry);
     if (entry->usage.reported_nanousd >= 0) {
         entry->cost_nanousd = entry->usage.reported_nanousd;
         entry->priced = 1;
     } else if (entry->free || !x->response_watched || entry->status >= 400) {
         entry->priced = 1;
-    } else if (entry->usage.source != USAGE_NONE &&
-               price_find(x->view->snapshot->prices, &key, &rates)) {
-        entry->cost_nanousd = price_cost(&rates, &entry->usage);
-        entry->priced = 1;
+    } else if (entry->usage.source != USAGE_NONE) {
+        struct usage own = entry_own_usage(entry);
+
+        entry->priced = price_usage(x, entry, model, &own, &entry->cost_nanousd) ||
+                        (entry->line_count > 0 && usage_total(&own) == 0);
     }
 }
 

@@ -626,6 +626,71 @@ static void odd_replies_are_read_as_wanted(void **state)
     assert_int_equal(count, sizeof(replies) / sizeof(replies[0]));
 }
 
+/* ---- lines -------------------------------------------------------------------------- */
+
+static void assert_line(const struct entry *entry, unsigned at, enum line_kind kind,
+                        const char *model, uint64_t input, uint64_t output)
+{
+    const struct line *line = &entry->lines[at];
+
+    assert_true(at < entry->line_count);
+    assert_int_equal(line->kind, kind);
+    assert_string_equal(line->model, model);
+    assert_int_equal(usage_input(&line->usage), input);
+    assert_int_equal(usage_output(&line->usage), output);
+}
+
+static void the_last_event_with_lines_counts(void **state)
+{
+    const struct answer answer = { .path = messages, .type = sse };
+    struct entry entry = answered(
+        state, answer,
+        "data: {\"type\":\"message_start\",\"message\":{\"model\":\"a\",\"usage\":{"
+        "\"input_tokens\":5,\"output_tokens\":1,\"iterations\":[{\"type\":"
+        "\"compaction\",\"input_tokens\":9,\"output_tokens\":1}]}}}\n\n"
+        "data: "
+        "{\"type\":\"message_delta\",\"usage\":{\"output_tokens\":3,\"iterations\""
+        ":[{\"type\":\"compaction\",\"input_tokens\":9,\"output_tokens\":2,"
+        "\"cache_creation_input_tokens\":4},{\"model\":\"b\",\"input_tokens\":7,"
+        "\"output_tokens\":1,\"type\":\"advisor_message\"},{\"type\":\"message\","
+        "\"input_tokens\":5,\"output_tokens\":3}]}}\n\n"
+        "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":4}}\n\n"
+        "data: {\"type\":\"message_stop\"}\n\n");
+
+    assert_usage(&entry, (struct want){ USAGE_REPORTED, 5, NO, NO, 4, NO });
+    assert_int_equal(entry.line_count, 2);
+    assert_line(&entry, 0, LINE_COMPACTION, "a", 13, 2);
+    assert_line(&entry, 1, LINE_ADVISOR, "b", 7, 1);
+}
+
+/* More groups than there is room for: no token is lost. */
+static void too_many_lines_are_summed(void **state)
+{
+    const struct answer answer = { .path = messages, .type = json };
+    char body[2048];
+    struct text text = text_over(body, sizeof(body) - 1);
+    struct entry entry;
+    uint64_t sum = 0;
+
+    text_put(&text, SPAN("{\"usage\":{\"input_tokens\":1,\"output_tokens\":1,"
+                         "\"iterations\":["));
+    for (unsigned i = 0; i < 8; i++) {
+        text_printf(&text,
+                    "%s{\"type\":\"advisor_message\",\"model\":\"m%u\","
+                    "\"input_tokens\":%u,\"output_tokens\":1}",
+                    i == 0 ? "" : ",", i, i);
+    }
+    text_put(&text, SPAN("]}}"));
+    body[text.len] = '\0';
+    entry = answered(state, answer, body);
+    assert_int_equal(entry.line_count, LINES_MAX);
+    for (unsigned i = 0; i < LINES_MAX; i++) {
+        sum += usage_total(&entry.lines[i].usage);
+    }
+    assert_int_equal(sum, 28 + 8);
+    assert_true((entry.usage.flags & USAGE_TRUNCATED) != 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -652,6 +717,8 @@ int main(void)
         cmocka_unit_test(damaged_and_huge_codings_are_flagged),
         cmocka_unit_test(the_regular_end_is_seen),
         cmocka_unit_test(odd_replies_are_read_as_wanted),
+        cmocka_unit_test(the_last_event_with_lines_counts),
+        cmocka_unit_test(too_many_lines_are_summed),
     };
 
     return cmocka_run_group_tests(tests, pool_open, pool_close);
