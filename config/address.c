@@ -173,10 +173,9 @@ static const char *name_copy(struct span name, struct arena *arena)
     return copy;
 }
 
-/* Cuts the host off the front of *rest; false if there is none. provider->host is NULL
- * only without memory. */
-static bool host_parse(struct span *rest, struct arena *arena,
-                       struct config_provider *provider)
+/* Cuts the host off the front of *rest; false if there is none. url->host is NULL only
+ * without memory. */
+static bool host_parse(struct span *rest, struct arena *arena, struct config_url *url)
 {
     struct numeric_host numeric = { .loopback = false };
     size_t end = 0;
@@ -193,13 +192,13 @@ static bool host_parse(struct span *rest, struct arena *arena,
         name = span_of(rest->at, end);
         *rest = span_after(*rest, end);
         if (!ipv4_parse(name, &numeric)) {
-            provider->loopback = span_equal_nocase(name, SPAN("localhost"));
-            provider->host = name_copy(name, arena);
+            url->loopback = span_equal_nocase(name, SPAN("localhost"));
+            url->host = name_copy(name, arena);
             return is_host_name(name);
         }
     }
-    provider->loopback = numeric.loopback;
-    provider->host = arena_copy(arena, span_text(numeric.text)).at;
+    url->loopback = numeric.loopback;
+    url->host = arena_copy(arena, span_text(numeric.text)).at;
     return true;
 }
 
@@ -242,30 +241,29 @@ static bool base_parse(struct span rest, struct span *base)
     return true;
 }
 
-static bool scheme_parse(struct span *rest, struct config_provider *provider)
+static bool scheme_parse(struct span *rest, struct config_url *url)
 {
     if (span_starts_nocase(*rest, SPAN("https://"))) {
         *rest = span_after(*rest, 8);
-        provider->tls = true;
-        provider->port = 443;
+        url->tls = true;
+        url->port = 443;
         return true;
     }
     if (span_starts_nocase(*rest, SPAN("http://"))) {
         *rest = span_after(*rest, 7);
-        provider->tls = false;
-        provider->port = 80;
+        url->tls = false;
+        url->port = 80;
         return true;
     }
     return false;
 }
 
-const char *url_parse(const char *text, struct arena *arena,
-                      struct config_provider *provider)
+const char *url_parse(const char *text, struct arena *arena, struct config_url *url)
 {
     struct span rest = span_of(text, strlen(text));
     struct span base;
 
-    if (!scheme_parse(&rest, provider)) {
+    if (!scheme_parse(&rest, url)) {
         return "is not a URL beginning with https:// (or http:// to loopback)";
     }
     if (span_find(rest, '@') < span_find(rest, '/')) {
@@ -274,13 +272,13 @@ const char *url_parse(const char *text, struct arena *arena,
     if (span_find(rest, '?') < rest.len || span_find(rest, '#') < rest.len) {
         return "has a query or fragment; only a path may follow the host";
     }
-    if (!host_parse(&rest, arena, provider)) {
+    if (!host_parse(&rest, arena, url)) {
         return "has no valid host";
     }
     if (span_starts(rest, SPAN(":"))) {
         size_t end = span_find(rest, '/');
 
-        if (!port_parse(span_of(rest.at + 1, end - 1), &provider->port)) {
+        if (!port_parse(span_of(rest.at + 1, end - 1), &url->port)) {
             return "has no port from 1 to 65535 after its host";
         }
         rest = span_after(rest, end);
@@ -291,9 +289,8 @@ const char *url_parse(const char *text, struct arena *arena,
     if (!base_parse(rest, &base)) {
         return "has a path that is not plain segments, as in /v1/openai";
     }
-    provider->url = arena_copy(arena, span_text(text)).at;
-    provider->base = arena_copy(arena, base).at;
-    return provider->url == NULL || provider->base == NULL || provider->host == NULL
-               ? no_memory
-               : NULL;
+    url->text = arena_copy(arena, span_text(text)).at;
+    url->base = arena_copy(arena, base).at;
+    return url->text == NULL || url->base == NULL || url->host == NULL ? no_memory
+                                                                       : NULL;
 }

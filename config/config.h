@@ -18,6 +18,16 @@ struct config_address {
     bool loopback; /* 127.0.0.0/8, ::1 or a Unix socket */
 };
 
+/* A URL in its parts. */
+struct config_url {
+    const char *text; /* as written */
+    const char *host; /* lower case; an IPv6 literal without brackets */
+    const char *base; /* path, "" or "/x/y"; no final slash */
+    uint16_t port;
+    bool tls;
+    bool loopback; /* the host is a loopback literal or "localhost" */
+};
+
 struct config_certificate {
     const char *chain;
     const char *key;
@@ -145,6 +155,23 @@ struct config_detection {
     uint32_t threshold; /* nats; calibration may raise it further */
 };
 
+/* What webhooks may tell, in the words of `events`; NULL at the end. */
+extern const char *const config_events[];
+
+/* Where messages about what happened are sent. */
+struct config_webhook {
+    const char *name;
+    struct error_place place;
+    struct config_url url;
+    struct secret *secret;     /* signs the messages; NULL: not resolved */
+    const char *const *events; /* NULL: all; NULL at the end */
+    const char *ca;            /* file; NULL: the system's store */
+    bool insecure_for_tests;
+    uint32_t timeout_ms;
+    uint32_t retry_ms;   /* the first wait; doubled each time */
+    uint32_t give_up_ms; /* after its first attempt */
+};
+
 struct config_limits {
     uint64_t body_bytes;    /* of a request */
     uint64_t held_bytes;    /* of request bodies held for their facts, in all */
@@ -174,6 +201,8 @@ struct config {
     struct config_quota *quotas; /* in the order of the file */
     size_t quota_count;
     struct config_detection detection;
+    struct config_webhook *webhooks;
+    size_t webhook_count;
     struct config_limits limits;
     uint32_t workers;       /* 0: one per processor */
     const char *prices;     /* file; NULL: the one installed with assay */

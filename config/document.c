@@ -20,6 +20,8 @@ static void put_kind(struct text *text, const struct field *field)
         [FIELD_DURATION] = "duration",
         [FIELD_ADDRESS] = "address",
         [FIELD_URL] = "URL",
+        [FIELD_LINK] = "URL",
+        [FIELD_SECRET] = "secret",
         [FIELD_CREDENTIAL] = "credential",
         [FIELD_LIMIT] = "limit",
         [FIELD_PERIOD] = "period",

@@ -20,6 +20,8 @@ enum field_type {
     FIELD_DURATION,   /* uint32_t milliseconds: "500ms", "5m" */
     FIELD_ADDRESS,    /* struct config_address */
     FIELD_URL,        /* url and its parts in a struct config_provider */
+    FIELD_LINK,       /* struct config_url */
+    FIELD_SECRET,     /* struct secret *: env:NAME or file:/path */
     FIELD_CREDENTIAL, /* credential and secret in a struct config_provider */
     FIELD_LIMIT,      /* struct config_limit */
     FIELD_PERIOD,     /* struct config_period */

@@ -413,6 +413,9 @@ struct config *config_free(struct config *config)
     for (size_t i = 0; i < config->provider_count; i++) {
         secret_free(config->providers[i].secret);
     }
+    for (size_t i = 0; i < config->webhook_count; i++) {
+        secret_free(config->webhooks[i].secret);
+    }
     arena_done(&loaded->arena);
     arena_pool_done(&loaded->pool);
     free(loaded);

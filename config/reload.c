@@ -45,8 +45,10 @@ static bool same_value(enum field_type type, const char *old, const char *wanted
     case FIELD_NAME:
     case FIELD_HEADER:
     case FIELD_URL:
+    case FIELD_LINK:
         return same_text(text_at(old), text_at(wanted));
     case FIELD_CREDENTIAL:
+    case FIELD_SECRET:
     case FIELD_TEXTS:
     case FIELD_MAP:
     case FIELD_LIST:

@@ -21,6 +21,7 @@ enum {
 #define IN_PROVIDER(member)    offsetof(struct config_provider, member)
 #define IN_TEAM(member)        offsetof(struct config_team, member)
 #define IN_QUOTA(member)       offsetof(struct config_quota, member)
+#define IN_WEBHOOK(member)     offsetof(struct config_webhook, member)
 
 static const char *const abort_words[] = {
     [ABORT_DRAIN] = "drain", [ABORT_CANCEL] = "cancel", NULL
@@ -398,6 +399,69 @@ static const struct field_group quota_group = { .title = "quotas[]",
                                                 .name_offset = NO_OFFSET,
                                                 .place_offset = IN_QUOTA(place) };
 
+const char *const config_events[] = { "quota.warning", "quota.reached", "finding.new",
+                                      NULL };
+
+static const struct field webhook_fields[] = {
+    { .key = "url",
+      .type = FIELD_LINK,
+      .required = true,
+      .offset = IN_WEBHOOK(url),
+      .help = "https://host[:port]/path; plain http only to loopback" },
+    { .key = "secret",
+      .type = FIELD_SECRET,
+      .required = true,
+      .offset = IN_WEBHOOK(secret),
+      .help = "env:NAME or file:/path: signs each message as Standard Webhooks do; "
+              "after whsec_ it is base64" },
+    { .key = "events",
+      .type = FIELD_TEXTS,
+      .element = FIELD_NAME,
+      .offset = IN_WEBHOOK(events),
+      .without = "all",
+      .least = 1,
+      .most = 16,
+      .help = "which are sent here, of quota.warning, quota.reached and finding.new" },
+    { .key = "ca",
+      .type = FIELD_PATH,
+      .offset = IN_WEBHOOK(ca),
+      .without = "the system's store",
+      .help = "PEM file of the authorities that may sign the receiver's certificate" },
+    { .key = "insecure_for_tests",
+      .type = FIELD_SWITCH,
+      .offset = IN_WEBHOOK(insecure_for_tests),
+      .fallback = "off",
+      .help = "do not verify the certificate; refused unless the host is loopback" },
+    { .key = "timeout",
+      .type = FIELD_DURATION,
+      .offset = IN_WEBHOOK(timeout_ms),
+      .fallback = "10s",
+      .least = 10,
+      .most = 5 * MINUTE,
+      .help = "for one attempt: from connecting to the end of the answer" },
+    { .key = "retry",
+      .type = FIELD_DURATION,
+      .offset = IN_WEBHOOK(retry_ms),
+      .fallback = "5s",
+      .least = 10,
+      .most = HOUR,
+      .help = "wait after a failed attempt; doubled each time, up to an hour" },
+    { .key = "give_up",
+      .type = FIELD_DURATION,
+      .offset = IN_WEBHOOK(give_up_ms),
+      .fallback = "24h",
+      .least = 10,
+      .most = 7 * DAY,
+      .help = "a message that was not taken by then is dropped, and logged" },
+    { 0 }
+};
+
+static const struct field_group webhook_group = { .title = "webhooks.NAME",
+                                                  .fields = webhook_fields,
+                                                  .size = sizeof(struct config_webhook),
+                                                  .name_offset = IN_WEBHOOK(name),
+                                                  .place_offset = IN_WEBHOOK(place) };
+
 static const struct field limit_fields[] = {
     { .key = "body",
       .type = FIELD_SIZE,
@@ -599,6 +663,14 @@ static const struct field config_fields[] = {
       .type = FIELD_MAP,
       .group = &detection_group,
       .help = "telling automated, repetitive traffic from people's" },
+    { .key = "webhooks",
+      .type = FIELD_NAMED,
+      .offset = IN_CONFIG(webhooks),
+      .count_offset = IN_CONFIG(webhook_count),
+      .without = "no webhook",
+      .most = 16,
+      .group = &webhook_group,
+      .help = "by name: services that are told what happened" },
     { .key = "limits",
       .type = FIELD_MAP,
       .group = &limit_group,

@@ -328,6 +328,60 @@ static void check_teams(const struct checker *checker)
     }
 }
 
+static void check_event(const struct checker *checker, const char *const *event)
+{
+    struct nearest nearest = nearest_to(*event);
+    struct error_place place = at(checker, event, whole_file(checker));
+
+    for (const char *const *known = config_events; *known != NULL; known++) {
+        if (strcmp(*known, *event) == 0) {
+            return;
+        }
+        nearest_offer(&nearest, *known);
+    }
+    error_add(checker->validation->error, place, "unknown event '%.60s'%s%s%s", *event,
+              nearest.word == NULL ? "" : "; did you mean '",
+              nearest.word == NULL ? "" : nearest.word,
+              nearest.word == NULL ? "" : "'?");
+}
+
+static void check_webhook(const struct checker *checker,
+                          const struct config_webhook *webhook)
+{
+    struct error *error = checker->validation->error;
+
+    if (!is_name(webhook->name)) {
+        error_add(error, webhook->place,
+                  "webhook name '%.60s' is not 1 to 31 letters, digits and . _ - @ +",
+                  webhook->name);
+    }
+    check_readable(checker, &webhook->ca, webhook->place);
+    for (size_t i = 0; webhook->events != NULL && webhook->events[i] != NULL; i++) {
+        check_event(checker, &webhook->events[i]);
+    }
+    if (webhook->url.text == NULL) {
+        return;
+    }
+    if (!webhook->url.tls && !webhook->url.loopback) {
+        error_add(error, at(checker, &webhook->url, webhook->place),
+                  "plain http only to loopback: '%s' must be reached by https",
+                  webhook->url.host);
+    }
+    if (webhook->insecure_for_tests && !webhook->url.loopback) {
+        error_add(error, at(checker, &webhook->insecure_for_tests, webhook->place),
+                  "insecure_for_tests is for loopback only, not for '%s'; name the "
+                  "authority that signs it with 'ca'",
+                  webhook->url.host);
+    }
+}
+
+static void check_webhooks(const struct checker *checker)
+{
+    for (size_t i = 0; i < checker->config->webhook_count; i++) {
+        check_webhook(checker, &checker->config->webhooks[i]);
+    }
+}
+
 static void check_limits(const struct checker *checker)
 {
     const struct config *config = checker->config;
@@ -362,6 +416,7 @@ void config_validate(const struct config *config, const struct validation *valid
     check_providers(&checker);
     check_teams(&checker);
     quota_rules_validate(config, validation);
+    check_webhooks(&checker);
     check_limits(&checker);
     check_readable(&checker, &config->prices, whole_file(&checker));
     check_readable(&checker, &config->clients, whole_file(&checker));

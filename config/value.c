@@ -243,13 +243,37 @@ static void set_address(const struct setting *setting)
 }
 
 /* The text is not shown: people write passwords into URLs. */
-static void set_url(const struct setting *setting)
+static bool read_url(const struct setting *setting, struct config_url *url)
 {
-    struct config_provider *provider = setting->target;
-    const char *wrong = url_parse(setting->text, setting->reader->arena, provider);
+    const char *wrong = url_parse(setting->text, setting->reader->arena, url);
 
     if (wrong != NULL) {
         error_add(setting->reader->error, setting->place, "the URL %s", wrong);
+    }
+    return wrong == NULL;
+}
+
+static void set_url(const struct setting *setting)
+{
+    struct config_provider *provider = setting->target;
+    struct config_url url = { 0 };
+
+    if (read_url(setting, &url)) {
+        provider->url = url.text;
+        provider->host = url.host;
+        provider->base = url.base;
+        provider->port = url.port;
+        provider->tls = url.tls;
+        provider->loopback = url.loopback;
+    }
+}
+
+static void set_link(const struct setting *setting)
+{
+    struct config_url url = { 0 };
+
+    if (read_url(setting, &url)) {
+        *(struct config_url *)member_of(setting) = url;
     }
 }
 
@@ -293,6 +317,19 @@ static void set_credential(const struct setting *setting)
                   "a credential is env:NAME, file:/path, passthrough or none, and "
                   "never "
                   "the secret itself");
+    }
+}
+
+/* The text is not shown: people write the secret itself. */
+static void set_secret(const struct setting *setting)
+{
+    struct span text = span_text(setting->text);
+
+    if (!span_starts(text, SPAN("env:")) && !span_starts(text, SPAN("file:"))) {
+        error_add(setting->reader->error, setting->place,
+                  "a secret is env:NAME or file:/path, and never the secret itself");
+    } else if (setting->reader->resolve_secrets) {
+        *(struct secret **)member_of(setting) = read_secret(setting);
     }
 }
 
@@ -365,6 +402,7 @@ void value_set(const struct value_reader *reader, const struct field *field,
         [FIELD_COUNT] = set_count,       [FIELD_SIZE] = set_size,
         [FIELD_DURATION] = set_duration, [FIELD_ADDRESS] = set_address,
         [FIELD_URL] = set_url,           [FIELD_CREDENTIAL] = set_credential,
+        [FIELD_LINK] = set_link,         [FIELD_SECRET] = set_secret,
         [FIELD_LIMIT] = set_limit,       [FIELD_PERIOD] = set_period,
         [FIELD_SHARE] = set_share,       [FIELD_TIMEZONE] = set_timezone,
     };

@@ -91,6 +91,23 @@ static void put_gauge(struct evbuffer *body, const char *name, const char *help,
                         type, name, (unsigned long long)value);
 }
 
+static void put_webhooks(struct webhook *webhook, struct evbuffer *body)
+{
+    struct webhook_counts counts = webhook_counts(webhook);
+
+    evbuffer_add_printf(body,
+                        "# HELP assay_webhook_messages_total Messages to webhooks: "
+                        "taken by their "
+                        "receiver, attempts that failed, dropped for good.\n"
+                        "# TYPE assay_webhook_messages_total counter\n"
+                        "assay_webhook_messages_total{result=\"taken\"} %llu\n"
+                        "assay_webhook_messages_total{result=\"failed\"} %llu\n"
+                        "assay_webhook_messages_total{result=\"dropped\"} %llu\n",
+                        (unsigned long long)counts.taken,
+                        (unsigned long long)counts.failed,
+                        (unsigned long long)counts.dropped);
+}
+
 static void on_metrics(struct evhttp_request *request, void *self)
 {
     struct admin *admin = self;
@@ -102,6 +119,7 @@ static void on_metrics(struct evhttp_request *request, void *self)
     metrics_write(sources->shards, sources->shard_count, sources->state_names, body_put,
                   body);
     quotas_put_metrics(sources->quota, body);
+    put_webhooks(sources->webhook, body);
     put_gauge(body, "assay_ready",
               "1 while it takes traffic and its ledger can be written, as /readyz.",
               sources->ready(sources->self) ? 1 : 0, "gauge");

@@ -10,6 +10,7 @@
 #define ASSAY_ADMIN_ADMIN_H
 
 #include "config/config.h"
+#include "proxy/alert/webhook.h"
 #include "proxy/meter/metrics.h"
 #include "proxy/meter/quota.h"
 
@@ -19,6 +20,7 @@ struct admin_sources {
     struct metrics_shard *const *shards;
     size_t shard_count;
     struct quota *quota;
+    struct webhook *webhook;
     const char *const *state_names; /* of exchanges, NULL at the end */
     bool (*ready)(void *self);
     int64_t (*certificate_expiry)(void *self); /* Unix seconds; 0: no certificate */

@@ -2,7 +2,7 @@
  * buffer to a thread that writes them, so a full disk or a stopped reader never holds up a
  * caller: what does not fit is dropped and counted, and the log says so when it can.
  *
- * For engine, admin and cli only; library layers return what went wrong instead. Never
+ * For engine, admin, alert and cli only; library layers return what went wrong instead. Never
  * pass bodies, keys, tokens, cookies or query strings. Do not include <syslog.h> beside
  * this header: it defines macros of the same names. */
 #ifndef ASSAY_BASE_LOG_H

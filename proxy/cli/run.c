@@ -1,5 +1,6 @@
 /* assay run: the service in the foreground, until a signal ends it. */
 #include "proxy/admin/admin.h"
+#include "proxy/alert/quota_alert.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/base/notify.h"
@@ -25,6 +26,7 @@ struct run {
     const struct command_line *line;
     struct service *service;
     struct admin *admin;
+    struct webhook *webhook;
     bool stopping;
 };
 
@@ -80,6 +82,26 @@ static void log_errors(enum log_level level, const char *event,
     }
 }
 
+/* On failure the old webhooks stay, as everything else does. */
+static bool reload_all(struct run *run, struct config *config, struct error *error)
+{
+    struct error unused;
+    bool good;
+
+    if (!webhook_use(run->webhook, config, error)) {
+        config_free(config);
+        return false;
+    }
+    if (service_reload(run->service, config, error)) {
+        return true;
+    }
+    error_init(&unused);
+    good = webhook_use(run->webhook, service_config(run->service), &unused);
+    CHECK(good || error_any(&unused));
+    error_done(&unused);
+    return false;
+}
+
 static void reload(struct run *run)
 {
     struct error error;
@@ -88,7 +110,7 @@ static void reload(struct run *run)
     error_init(&error);
     notify("RELOADING=1");
     config = command_config_read(run->line, true, &error);
-    if (config != NULL && service_reload(run->service, config, &error)) {
+    if (config != NULL && reload_all(run, config, &error)) {
         log_line(LOG_INFO, "reloaded", "%s is in force", run->line->config);
     } else {
         log_line(LOG_ERROR, "reload_failed", "the old configuration stays in force");
@@ -137,6 +159,8 @@ static void serve_signal(struct run *run, int number)
     default:
         watch_keys(run);
         service_sweep(run->service);
+        quota_alert(run->webhook, service_quota(run->service), clock_unix_ns(),
+                    clock_monotonic_ns());
         break;
     }
 }
@@ -183,6 +207,7 @@ static struct admin *start_admin(struct run *run, struct error *error)
     struct admin_sources sources = {
         .address = service_config(run->service)->admin,
         .quota = service_quota(run->service),
+        .webhook = run->webhook,
         .state_names = exchange_state_names,
         .ready = is_ready,
         .certificate_expiry = certificate_expiry,
@@ -198,6 +223,10 @@ static bool start(struct run *run, struct error *error)
     const struct config *config = service_config(run->service);
 
     if (!log_open(config->log_file, LOG_JSON, LOG_INFO, error)) {
+        return false;
+    }
+    run->webhook = webhook_new(config->state);
+    if (!webhook_use(run->webhook, config, error)) {
         return false;
     }
     if (config->admin_on) {
@@ -248,6 +277,7 @@ int command_run(const struct command_line *line)
         service_stop(run.service, true);
         service_free(run.service);
         admin_free(run.admin);
+        webhook_free(run.webhook);
         log_line(LOG_INFO, "stopped", "every exchange is settled");
         log_close();
     }

@@ -19,7 +19,8 @@ enum {
 struct quota {
     struct quota_cells *cells;
     int64_t steady_ahead_s; /* of the monotonic clock */
-    uint64_t last_number;   /* of policies */
+    uint32_t last_number;   /* of policies */
+    atomic_bool reached;    /* a share that somebody is to be told of */
     pthread_mutex_t lock;   /* of in_force; not for the data path */
     struct quota_policies *in_force;
     atomic_uint_least32_t usual[USUAL_MODELS]; /* output tokens; 0: not seen yet */
@@ -217,6 +218,14 @@ static void learn_output(struct quota *quota, const struct entry *call)
 
 /* ---- reserving ------------------------------------------------------------------------ */
 
+static int64_t window_of(const struct quota_policy *policy,
+                         const struct quota_cell *cell, int64_t steady_s)
+{
+    uint32_t rolling_s = policy->rule.period.rolling_s;
+
+    return rolling_s == 0 ? cell->begins : steady_s - steady_s % rolling_s;
+}
+
 static struct quota_state state_of(struct quota_policy *policy,
                                    const struct quota_cell *cell)
 {
@@ -239,6 +248,27 @@ static void note_refusal(struct quota_state *refusal, struct quota_policy *polic
 
     if (refusal->policy == NULL || state.resets_s > refusal->resets_s) {
         *refusal = state;
+    }
+}
+
+/* A call was refused: the first one is told. */
+static void note_reached(struct quota *quota, const struct quota_policy *policy,
+                         struct quota_cell *cell)
+{
+    if (policy->telling_count > 0 && cell->told < 100 &&
+        !atomic_exchange_explicit(&cell->refused, true, memory_order_relaxed)) {
+        atomic_store_explicit(&quota->reached, true, memory_order_release);
+    }
+}
+
+/* What is used went from `before` to `after`. */
+static void note_used(struct quota *quota, const struct quota_policy *policy,
+                      uint64_t before, uint64_t after)
+{
+    for (size_t i = 0; i < policy->telling_count && policy->telling[i] <= after; i++) {
+        if (before < policy->telling[i]) {
+            atomic_store_explicit(&quota->reached, true, memory_order_release);
+        }
     }
 }
 
@@ -309,6 +339,7 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
         if (reserve_one(reservation, policy, cell, amount) == QUOTA_REFUSED) {
             verdict = QUOTA_REFUSED;
             note_refusal(refusal, policy, cell);
+            note_reached(quota, policy, cell);
             quota_cell_back(cell);
         }
     }
@@ -326,11 +357,13 @@ void quota_settle(struct quota *quota, const struct price_table *prices,
                   struct reservation *reservation)
 {
     for (uint32_t i = 0; i < reservation->count; i++) {
-        uint64_t used =
-            quota_charge(reservation->holds[i].policy->rule.limit.unit, prices, call);
+        const struct quota_policy *policy = reservation->holds[i].policy;
+        uint64_t used = quota_charge(policy->rule.limit.unit, prices, call);
+        uint64_t after =
+            quota_cell_settle(reservation->holds[i].cell, reservation->holds[i].amount,
+                              used, reservation->steady_s, steady(quota, monotonic_ns));
 
-        quota_cell_settle(reservation->holds[i].cell, reservation->holds[i].amount,
-                          used, reservation->steady_s, steady(quota, monotonic_ns));
+        note_used(quota, policy, after > used ? after - used : 0, after);
         quota_cell_back(reservation->holds[i].cell);
     }
     reservation->count = 0;
@@ -478,6 +511,8 @@ static void count_again(const struct rebuild *rebuild, struct quota_policy *poli
     if (cell != NULL) {
         quota_cell_settle(cell, 0, used, seconds(call->started_ns), rebuild->now_s);
         quota_cell_back(cell);
+        /* An earlier process may not have told. */
+        atomic_store_explicit(&rebuild->quota->reached, true, memory_order_relaxed);
     }
 }
 
@@ -545,12 +580,13 @@ void quota_look(struct quota *quota, struct quota_policies *policies,
 struct looking {
     struct quota_policies *policies;
     int64_t unix_s, steady_s;
+    void (*reached)(void *self, const struct quota_state *state, uint32_t percent);
     void (*each)(void *self, const struct quota_state *state);
     void *self;
 };
 
 static struct quota_policy *policy_numbered(struct quota_policies *policies,
-                                            uint64_t number)
+                                            uint32_t number)
 {
     for (size_t i = 0; i < quota_policies_count(policies); i++) {
         struct quota_policy *policy = quota_policy_at(policies, i);
@@ -562,19 +598,38 @@ static struct quota_policy *policy_numbered(struct quota_policies *policies,
     return NULL;
 }
 
+/* The policy in force of a counter whose window is open; else NULL. */
+static struct quota_policy *policy_of(const struct looking *looking,
+                                      struct quota_cell *cell)
+{
+    if (cell->ends != 0 &&
+        (cell->ends <= looking->unix_s || cell->begins > looking->unix_s)) {
+        return NULL;
+    }
+    return policy_numbered(looking->policies, cell->policy);
+}
+
 static void look_at_cell(void *self, struct quota_cell *cell)
 {
     const struct looking *looking = self;
-    struct quota_policy *policy = policy_numbered(looking->policies, cell->policy);
+    struct quota_policy *policy = policy_of(looking, cell);
     struct quota_state state;
 
-    if (policy == NULL || (cell->ends != 0 && (cell->ends <= looking->unix_s ||
-                                               cell->begins > looking->unix_s))) {
-        return;
+    if (policy != NULL) {
+        quota_cell_expire(cell, looking->steady_s);
+        state = state_of(policy, cell);
+        looking->each(looking->self, &state);
     }
-    quota_cell_expire(cell, looking->steady_s);
-    state = state_of(policy, cell);
-    looking->each(looking->self, &state);
+}
+
+static struct quota_policies *policies_in_force(struct quota *quota)
+{
+    struct quota_policies *policies;
+
+    pthread_mutex_lock(&quota->lock);
+    policies = quota->in_force == NULL ? NULL : quota_policies_ref(quota->in_force);
+    pthread_mutex_unlock(&quota->lock);
+    return policies;
 }
 
 void quota_each(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
@@ -585,10 +640,7 @@ void quota_each(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
                                .each = each,
                                .self = self };
 
-    pthread_mutex_lock(&quota->lock);
-    looking.policies =
-        quota->in_force == NULL ? NULL : quota_policies_ref(quota->in_force);
-    pthread_mutex_unlock(&quota->lock);
+    looking.policies = policies_in_force(quota);
     if (looking.policies == NULL) {
         return;
     }
@@ -600,4 +652,61 @@ void quota_each(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
     }
     quota_cells_each(quota->cells, look_at_cell, &looking);
     quota_policies_unref(looking.policies);
+}
+
+/* ---- telling -------------------------------------------------------------------------- */
+
+static void tell_of(const struct looking *looking, struct quota_cell *cell,
+                    const struct quota_state *state)
+{
+    const struct quota_policy *policy = state->policy;
+    uint32_t percent = quota_percent(state->used, policy->rule.limit.amount);
+
+    if (atomic_exchange_explicit(&cell->refused, false, memory_order_relaxed)) {
+        percent = 100;
+    }
+    for (size_t i = 0; i < QUOTA_WARNINGS_MAX && policy->warn[i] != 0; i++) {
+        if (policy->warn[i] > cell->told && policy->warn[i] <= percent &&
+            policy->warn[i] < 100) {
+            looking->reached(looking->self, state, policy->warn[i]);
+        }
+    }
+    if (cell->told < 100 && percent >= 100) {
+        looking->reached(looking->self, state, 100);
+    }
+    cell->told = (uint8_t)(percent < 100 ? percent : 100);
+}
+
+static void look_for_reached(void *self, struct quota_cell *cell)
+{
+    const struct looking *looking = self;
+    struct quota_policy *policy = policy_of(looking, cell);
+    struct quota_state state;
+
+    if (policy != NULL && policy->telling_count > 0) {
+        quota_cell_expire(cell, looking->steady_s);
+        state = state_of(policy, cell);
+        state.window_s = window_of(policy, cell, looking->steady_s);
+        tell_of(looking, cell, &state);
+    }
+}
+
+void quota_each_reached(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
+                        void (*each)(void *self, const struct quota_state *state,
+                                     uint32_t percent),
+                        void *self)
+{
+    struct looking looking = { .unix_s = seconds(unix_ns),
+                               .steady_s = steady(quota, monotonic_ns),
+                               .reached = each,
+                               .self = self };
+
+    if (!atomic_exchange_explicit(&quota->reached, false, memory_order_acquire)) {
+        return;
+    }
+    looking.policies = policies_in_force(quota);
+    if (looking.policies != NULL) {
+        quota_cells_each(quota->cells, look_for_reached, &looking);
+        quota_policies_unref(looking.policies);
+    }
 }

@@ -67,6 +67,8 @@ struct quota_state {
     uint64_t used;
     uint64_t reserved;
     int64_t resets_s; /* Unix time at which it has room again; 0: when calls end */
+    int64_t
+        window_s; /* when its window began; of a rolling period, a whole number of it */
 };
 
 /* Before the call goes upstream. `call` says whose it is, what for, when it began, and in
@@ -99,6 +101,17 @@ uint32_t quota_warning(const struct reservation *reservation,
 /* Output tokens that a call to this model may come to when it does not limit them: what
  * such calls lately came to. A guess, never a bound. */
 uint64_t quota_usual_output(const struct quota *quota, const char *model);
+
+/* ---- telling -------------------------------------------------------------------------- */
+
+/* Control thread, several times a second. Calls back for every share at which a policy in
+ * force warns, and for 100 percent, that a counter reached since it was told of last: once
+ * per share and window, or period length of a rolling one. A call that was refused has
+ * reached 100. Costs nothing while nothing is reached. */
+void quota_each_reached(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
+                        void (*each)(void *self, const struct quota_state *state,
+                                     uint32_t percent),
+                        void *self);
 
 /* ---- looking -------------------------------------------------------------------------- */
 

@@ -214,6 +214,8 @@ static uint32_t cell_new(struct quota_cells *cells, const struct wanted *wanted)
     atomic_store_explicit(&cell->uses, 1, memory_order_relaxed);
     cell->key = wanted->key;
     cell->policy = wanted->policy->number;
+    atomic_store_explicit(&cell->refused, false, memory_order_relaxed);
+    cell->told = 0;
     cell->begins = wanted->window->begins;
     cell->ends = wanted->window->ends;
     cell->over_since_s = 0;
@@ -386,7 +388,8 @@ bool quota_cell_hold(struct quota_cell *cell, uint64_t amount, uint64_t limit)
     return true;
 }
 
-static void change(atomic_uint_least64_t *sum, uint64_t plus, uint64_t minus)
+/* Returns what it is now. */
+static uint64_t change(atomic_uint_least64_t *sum, uint64_t plus, uint64_t minus)
 {
     uint64_t old = atomic_load_explicit(sum, memory_order_relaxed), changed;
 
@@ -396,6 +399,7 @@ static void change(atomic_uint_least64_t *sum, uint64_t plus, uint64_t minus)
     } while (!atomic_compare_exchange_weak_explicit(sum, &old, changed,
                                                     memory_order_relaxed,
                                                     memory_order_relaxed));
+    return changed;
 }
 
 /* From 1. */
@@ -463,19 +467,23 @@ static void add_to_step(struct quota_cell *cell, uint32_t epoch, uint64_t amount
     atomic_fetch_add_explicit(&steps->amounts[step], amount, memory_order_release);
 }
 
-void quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t used,
-                       int64_t began_s, int64_t now_s)
+uint64_t quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t used,
+                           int64_t began_s, int64_t now_s)
 {
+    uint64_t now_used;
+
     if (cell->steps != NULL && epoch_of(cell, began_s) <= gone_by(cell, now_s)) {
         used = 0; /* it began so long ago that it has left the period */
     }
     change(&cell->held, used, reserved);
-    if (used > 0) {
-        change(&cell->used, used, 0);
-        if (cell->steps != NULL) {
-            add_to_step(cell, epoch_of(cell, began_s), used);
-        }
+    if (used == 0) {
+        return quota_cell_used(cell);
     }
+    now_used = change(&cell->used, used, 0);
+    if (cell->steps != NULL) {
+        add_to_step(cell, epoch_of(cell, began_s), used);
+    }
+    return now_used;
 }
 
 int64_t quota_cell_frees_at(const struct quota_cell *cell)

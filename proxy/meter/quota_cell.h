@@ -24,8 +24,10 @@ struct quota_steps {
 struct quota_cell {
     atomic_uint_least64_t held;
     atomic_uint_least64_t used;
-    uint64_t key;    /* hash of policy, window and subject */
-    uint64_t policy; /* its number */
+    uint64_t key;        /* hash of policy, window and subject */
+    uint32_t policy;     /* its number */
+    atomic_bool refused; /* a call was, since somebody was told */
+    atomic_uchar told;   /* the share of its limit that somebody was told of, percent */
     int64_t begins, ends;
     struct quota_steps *steps;  /* of a rolling period; else NULL */
     uint32_t step_s;            /* length of one */
@@ -56,9 +58,10 @@ bool quota_cell_hold(struct quota_cell *cell, uint64_t amount,
                      uint64_t limit) MUST_CHECK;
 
 /* What was reserved is known now to have come to `used`, by a call that began at
- * `began_s`. Times are those of rolling periods; windows have theirs in the cell. */
-void quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t used,
-                       int64_t began_s, int64_t now_s);
+ * `began_s`. Times are those of rolling periods; windows have theirs in the cell. Returns
+ * what is used now. */
+uint64_t quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t used,
+                           int64_t began_s, int64_t now_s);
 
 /* Takes what has left a rolling period out of the sums. */
 void quota_cell_expire(struct quota_cell *cell, int64_t now_s);

@@ -88,6 +88,29 @@ static void read_warnings(struct quota_policy *policy)
     policy->rule.warn = NULL;
 }
 
+/* The least amount that is this share of the limit. */
+static uint64_t share_of(uint64_t limit, uint32_t percent)
+{
+    return limit / 100 * percent + (limit % 100 * percent + 99) / 100;
+}
+
+/* Of what only counts, and of what has no window, nobody is told. */
+static void find_tellings(struct quota_policy *policy)
+{
+    const struct config_quota *rule = &policy->rule;
+
+    if (rule->over == OVER_SHADOW || rule->period.unit == PERIOD_NONE) {
+        return;
+    }
+    for (size_t i = 0; i < QUOTA_WARNINGS_MAX && policy->warn[i] != 0; i++) {
+        if (policy->warn[i] < 100) {
+            policy->telling[policy->telling_count++] =
+                share_of(rule->limit.amount, policy->warn[i]);
+        }
+    }
+    policy->telling[policy->telling_count++] = rule->limit.amount;
+}
+
 static bool compile(struct quota_policies *policies, const struct config_quota *rule,
                     struct error *error)
 {
@@ -98,6 +121,7 @@ static bool compile(struct quota_policies *policies, const struct config_quota *
     policy->meaning = meaning_of(rule);
     policy->step_s = (rule->period.rolling_s + ROLLING_STEPS - 1) / ROLLING_STEPS;
     read_warnings(policy);
+    find_tellings(policy);
     keep_rule(policies, &policy->rule);
     policy->zone = zone_load(zone);
     if (policy->zone == NULL) {

@@ -20,12 +20,15 @@ struct quota_policy {
     struct zone *zone;
     uint64_t meaning; /* hash of all but the amount and what follows from crossing it:
                          policies of the same meaning share their counters */
-    uint64_t number;  /* of its counters, from 1; see quota_adopt() */
+    uint32_t number;  /* of its counters, from 1; see quota_adopt() */
     bool fresh; /* its counters are new, and the ledger was not read for them yet */
     uint32_t warn[QUOTA_WARNINGS_MAX]; /* percent, ascending; 0 behind the last */
-    uint32_t step_s;                   /* of a rolling period: what expires together */
-    atomic_uint_least64_t refused;     /* calls */
-    atomic_uint_least64_t exceeded;    /* calls that crossed it and were let through */
+    /* The amounts at which somebody is told, ascending: those of `warn`, and the limit. */
+    uint64_t telling[QUOTA_WARNINGS_MAX + 1];
+    size_t telling_count;
+    uint32_t step_s;                /* of a rolling period: what expires together */
+    atomic_uint_least64_t refused;  /* calls */
+    atomic_uint_least64_t exceeded; /* calls that crossed it and were let through */
 };
 
 struct quota_policies;

@@ -35,8 +35,12 @@ class House:
         self.assay = Assay({'openai': {**common, 'dialects': ['openai']},
                             'anthropic': {**common, 'dialects': ['anthropic']}},
                            {'quotas': self.quotas, **self.settings})
+        self.prepare()
         self.assay.start()
         return self
+
+    def prepare(self):
+        """What a case does between configuring and starting."""
 
     def __exit__(self, *failure):
         self.assay.__exit__(*failure)

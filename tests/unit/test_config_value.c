@@ -256,21 +256,21 @@ static void test_urls(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(good); i++) {
-        struct config_provider provider = { 0 };
+        struct config_url url = { 0 };
 
-        assert_null(url_parse(good[i].text, arena, &provider));
-        assert_string_equal(provider.url, good[i].text);
-        assert_string_equal(provider.host, good[i].host);
-        assert_string_equal(provider.base, good[i].base);
-        assert_int_equal(provider.port, good[i].port);
-        assert_int_equal(provider.tls, good[i].tls);
-        assert_int_equal(provider.loopback, good[i].loopback);
+        assert_null(url_parse(good[i].text, arena, &url));
+        assert_string_equal(url.text, good[i].text);
+        assert_string_equal(url.host, good[i].host);
+        assert_string_equal(url.base, good[i].base);
+        assert_int_equal(url.port, good[i].port);
+        assert_int_equal(url.tls, good[i].tls);
+        assert_int_equal(url.loopback, good[i].loopback);
     }
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
-        struct config_provider provider = { 0 };
+        struct config_url url = { 0 };
 
-        assert_non_null(url_parse(bad[i], arena, &provider));
-        assert_null(provider.url); /* later rules see that there is none */
+        assert_non_null(url_parse(bad[i], arena, &url));
+        assert_null(url.text); /* later rules see that there is none */
     }
     arena_end(&memory);
 }

@@ -14,7 +14,7 @@ enum { HOUR = 60 * 60 };
 static const struct quota_window some_window = { 1000, 2000 };
 static const struct quota_window no_window = { 0, 0 };
 
-static struct quota_policy policy_of(uint64_t number, uint32_t step_s)
+static struct quota_policy policy_of(uint32_t number, uint32_t step_s)
 {
     return (struct quota_policy){ .number = number, .step_s = step_s };
 }
