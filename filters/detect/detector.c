@@ -3,18 +3,21 @@
 #include "filters/detect/company.h"
 #include "filters/detect/context.h"
 #include "filters/detect/reference.h"
+#include "filters/detect/state_table.h"
 
 #include <stdlib.h>
 
-enum { SLOTS_MIN = 256, TELL_AGAIN = 24 * 3600 * STATE_TICKS /* a day */ };
+enum {
+    TELL_AGAIN = 24 * 3600 * STATE_TICKS, /* a day */
+    SAVE_SLOTS = 1024                     /* places looked at in one go */
+};
 
-/* Identities by hash: open addressing, at most half full, NULL where free. */
 struct detector {
     struct detector_options options;
     struct company_table *company;
-    struct identity_state **slots;
-    size_t count;
-    size_t size; /* a power of two */
+    struct state_table *states;
+    uint64_t number; /* of the last call */
+    struct open_state open;
 };
 
 struct detector *detector_new(const struct detector_options *options)
@@ -23,83 +26,63 @@ struct detector *detector_new(const struct detector_options *options)
 
     CHECK(detector != NULL);
     detector->options = *options;
-    detector->size = SLOTS_MIN;
-    detector->slots = calloc(detector->size, sizeof(*detector->slots));
+    detector->states = state_table_new(options->memory, &options->keeper);
     detector->company = company_table_new(options->prompts_log2, options->samples_log2);
-    CHECK(detector->slots != NULL && detector->company != NULL);
+    CHECK(detector->states != NULL && detector->company != NULL);
     return detector;
 }
 
 struct detector *detector_free(struct detector *detector)
 {
     if (detector != NULL) {
-        for (size_t i = 0; i < detector->size; i++) {
-            free(detector->slots[i]);
-        }
+        state_table_free(detector->states);
         company_table_free(detector->company);
-        free(detector->slots);
         free(detector);
     }
     return NULL;
 }
 
-/* Where the identity is, or would be. */
-static struct identity_state **slot_of(struct identity_state **slots, size_t size,
-                                       uint64_t identity)
+void detector_threshold(struct detector *detector, float threshold)
 {
-    size_t at = (size_t)identity & (size - 1);
-
-    while (slots[at] != NULL && slots[at]->identity != identity) {
-        at = (at + 1) & (size - 1);
-    }
-    return &slots[at];
+    detector->options.threshold = threshold;
 }
 
-static bool make_room(struct detector *detector)
-{
-    size_t size = detector->size * 2;
-    struct identity_state **slots;
-
-    if (detector->count < detector->size / 2) {
-        return true;
-    }
-    slots = calloc(size, sizeof(struct identity_state *));
-    if (slots == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < detector->size; i++) {
-        if (detector->slots[i] != NULL) {
-            *slot_of(slots, size, detector->slots[i]->identity) = detector->slots[i];
-        }
-    }
-    free(detector->slots);
-    detector->slots = slots;
-    detector->size = size;
-    return true;
-}
-
-static struct identity_state *state_for(struct detector *detector, uint64_t identity)
-{
-    struct identity_state **slot;
-
-    if (!make_room(detector)) {
-        return NULL;
-    }
-    slot = slot_of(detector->slots, detector->size, identity);
-    if (*slot == NULL) {
-        *slot = malloc(sizeof(**slot));
-        if (*slot != NULL) {
-            identity_state_init(*slot, identity);
-            detector->count++;
-        }
-    }
-    return *slot;
-}
-
-const struct identity_state *detector_state(const struct detector *detector,
+const struct identity_state *detector_state(struct detector *detector,
                                             uint64_t identity)
 {
-    return *slot_of(detector->slots, detector->size, identity);
+    return state_table_open(detector->states, identity, false, &detector->open)
+               ? detector->open.state
+               : NULL;
+}
+
+uint64_t detector_number(const struct detector *detector)
+{
+    return detector->number;
+}
+
+void detector_begin_after(struct detector *detector, uint64_t number)
+{
+    detector->number = number;
+}
+
+bool detector_save_some(struct detector *detector)
+{
+    return state_table_save(detector->states, SAVE_SLOTS);
+}
+
+struct company_table *detector_company(struct detector *detector)
+{
+    return detector->company;
+}
+
+size_t detector_identities(const struct detector *detector)
+{
+    return state_table_count(detector->states);
+}
+
+uint64_t detector_memory(const struct detector *detector)
+{
+    return state_table_memory(detector->states);
 }
 
 /* ---- findings ----------------------------------------------------------------------- */
@@ -111,51 +94,54 @@ struct teller {
 
 /* Does the circle implicate this member? It must have sent such prompts more than once, and
  * not many others: whoever copies a person's prompts does not implicate him. */
-static bool implicates(const struct detector *detector, const struct circle *circle,
+static bool implicates(struct detector *detector, const struct circle *circle,
                        unsigned member)
 {
     const struct identity_state *state =
-        member < circle->count ? detector_state(detector, circle->members[member])
-                               : NULL;
+        member < circle->count && circle->turns[member] > 1
+            ? detector_state(detector, circle->members[member])
+            : NULL;
 
-    return state != NULL && circle->turns[member] > 1 &&
-           (state->bets[BET_shared].nats >= RING_OWN ||
-            RING_SHARE * circle->turns[member] >= state->turns);
+    return state != NULL && (state->bets[BET_shared].nats >= RING_OWN ||
+                             RING_SHARE * circle->turns[member] >= state->turns);
 }
 
 /* What a circle's identities have together, if enough of them are implicated: weak signs on
  * several keys are worth more than on one. */
-static float ring_nats(const struct detector *detector, const struct circle *circle)
+static float ring_nats(struct detector *detector, const struct circle *circle)
 {
     unsigned implicated = 0;
 
-    for (unsigned i = 0; circle != NULL && i < circle->count; i++) {
+    if (circle == NULL || circle->count < RING_MIN) {
+        return 0;
+    }
+    for (unsigned i = 0; i < circle->count; i++) {
         implicated += implicates(detector, circle, i);
     }
     return implicated >= RING_MIN ? circle->nats : 0;
 }
 
-/* `circle` if it implicates the identity, else NULL. */
-static void tell(const struct detector *detector, const struct identity_state *state,
-                 int64_t at_ms, const struct circle *circle,
-                 const struct teller *teller)
+/* `ring`: what a circle that implicates the identity has; its row comes first. */
+static void tell(struct detector *detector, uint64_t identity, int64_t at_ms,
+                 const struct circle *circle, float ring, const struct teller *teller)
 {
-    struct finding finding = {
-        .identity = state->identity,
-        .at_ms = at_ms,
-        .score = score_of(state),
-    };
-    float ring = ring_nats(detector, circle);
+    const struct identity_state *state = detector_state(detector, identity);
+    float threshold = detector->options.threshold;
+    struct finding finding = { .identity = identity, .at_ms = at_ms };
 
-    if (ring >= detector->options.threshold && ring > finding.score) {
+    if (state == NULL) {
+        return; /* for want of memory */
+    }
+    finding.turns = state->turns;
+    finding.score = score_of(state);
+    if (ring >= threshold && ring > finding.score) {
         finding.score = ring < SCORE_MAX ? ring : SCORE_MAX;
     }
-    finding.alarm = finding.score >= detector->options.threshold;
-    finding.grade =
-        finding.alarm ? GRADE_FLAGGED : grade_of(state, detector->options.threshold);
+    finding.alarm = finding.score >= threshold;
+    finding.grade = finding.alarm ? GRADE_FLAGGED : grade_of(state, threshold);
     if (finding.alarm) {
         evidence_collect(state, &finding.evidence);
-        if (ring >= detector->options.threshold) {
+        if (ring >= threshold) {
             evidence_put_circle(&finding.evidence, circle);
         }
         context_collect(state, &finding.evidence);
@@ -163,53 +149,103 @@ static void tell(const struct detector *detector, const struct identity_state *s
     teller->found(teller->self, &finding);
 }
 
-/* A ring implicates members that may have gone quiet: each is told once a day. */
-static void tell_others(const struct detector *detector, const struct turn *turn,
-                        const struct circle *circle, const struct teller *teller)
+/* Is it to be told of now? Once a day. */
+static bool tell_again(struct detector *detector, uint64_t identity, uint32_t now)
+{
+    struct open_state *open = &detector->open;
+    bool again;
+
+    if (!state_table_open(detector->states, identity, false, open)) {
+        return false;
+    }
+    again = open->state->told == 0 || now - open->state->told >= TELL_AGAIN;
+    if (again) {
+        open->state->told = now;
+        state_table_close(detector->states, open,
+                          state_table_number(detector->states, open));
+    }
+    return again;
+}
+
+/* A ring implicates members that may have gone quiet. */
+static void tell_others(struct detector *detector, const struct turn *turn,
+                        const struct circle *circle, float ring,
+                        const struct teller *teller)
 {
     uint32_t now = state_time(turn->begin_ms);
 
     for (unsigned i = 0; i < circle->count; i++) {
-        struct identity_state *state =
-            *slot_of(detector->slots, detector->size, circle->members[i]);
+        uint64_t member = circle->members[i];
 
-        if (state != NULL && i != circle->current && implicates(detector, circle, i) &&
-            (state->told == 0 || now - state->told >= TELL_AGAIN)) {
-            state->told = now;
-            tell(detector, state, turn->begin_ms, circle, teller);
+        if (i != circle->current && implicates(detector, circle, i) &&
+            tell_again(detector, member, now)) {
+            tell(detector, member, turn->begin_ms, circle, ring, teller);
         }
     }
 }
 
-static void tell_turn(const struct detector *detector,
-                      const struct identity_state *state, const struct turn *turn,
+static void tell_turn(struct detector *detector, const struct turn *turn,
                       const struct circle *circle, const struct teller *teller)
 {
-    bool implicated = circle != NULL && implicates(detector, circle, circle->current);
+    float ring = ring_nats(detector, circle);
+    bool implicated = ring > 0 && implicates(detector, circle, circle->current);
 
-    tell(detector, state, turn->begin_ms, implicated ? circle : NULL, teller);
-    if (ring_nats(detector, circle) >= detector->options.threshold) {
-        tell_others(detector, turn, circle, teller);
+    tell(detector, turn->identity, turn->begin_ms, circle, implicated ? ring : 0,
+         teller);
+    if (ring >= detector->options.threshold) {
+        tell_others(detector, turn, circle, ring, teller);
     }
+}
+
+/* ---- calls -------------------------------------------------------------------------- */
+
+static struct company company_for(struct detector *detector, const struct turn *turn)
+{
+    if (turn->kind == TURN_PROMPT && !turn->retry && !detector->options.alone) {
+        return company_of(detector->company, turn);
+    }
+    return (struct company){ .circle = NULL };
+}
+
+/* Into the state of its identity, if that does not have call `number` yet. */
+static bool take_in(struct detector *detector, const struct turn *turn,
+                    const struct company *company, uint64_t number)
+{
+    struct open_state *open = &detector->open;
+
+    if (!state_table_open(detector->states, turn->identity, true, open)) {
+        return false;
+    }
+    if (state_table_number(detector->states, open) < number) {
+        identity_observe(open->state, turn, company, detector->options.without);
+        state_table_close(detector->states, open, number);
+    }
+    return true;
 }
 
 bool detector_observe(struct detector *detector, const struct turn *turn,
                       detector_found *found, void *self)
 {
-    struct identity_state *state = state_for(detector, turn->identity);
-    struct company company = { .circle = NULL };
+    struct company company = company_for(detector, turn);
     struct teller teller = { found, self };
 
-    if (state == NULL) {
+    if (!take_in(detector, turn, &company, ++detector->number)) {
         return false;
     }
-    if (turn->kind == TURN_PROMPT && !turn->retry && !detector->options.alone) {
-        company = company_of(detector->company, turn);
-    }
-    identity_observe(state, turn, &company, detector->options.without);
     company_respond(detector->company, turn);
     if (turn->kind == TURN_PROMPT) {
-        tell_turn(detector, state, turn, company.circle, &teller);
+        tell_turn(detector, turn, company.circle, &teller);
     }
     return true;
+}
+
+bool detector_recover(struct detector *detector, const struct turn *turn,
+                      uint64_t number)
+{
+    struct company company = company_for(detector, turn);
+    bool good = take_in(detector, turn, &company, number);
+
+    company_respond(detector->company, turn);
+    detector->number = number;
+    return good;
 }
