@@ -42,7 +42,36 @@ struct config_listener {
 
 enum config_abort { ABORT_DRAIN, ABORT_CANCEL };
 enum config_unknown_paths { UNKNOWN_DENY, UNKNOWN_RELAY };
-enum config_credential { CREDENTIAL_NONE, CREDENTIAL_SECRET, CREDENTIAL_PASSTHROUGH };
+enum config_credential {
+    CREDENTIAL_NONE,
+    CREDENTIAL_SECRET,
+    CREDENTIAL_PASSTHROUGH,
+    CREDENTIAL_AWS,   /* requests are signed with a key that may change */
+    CREDENTIAL_GOOGLE /* an access token that is fetched anew before it expires */
+};
+
+/* Where a key of AWS comes from; AWS_CHAIN asks the others in this order. */
+enum config_aws_source {
+    AWS_CHAIN,
+    AWS_ENV,
+    AWS_FILE,
+    AWS_CONTAINER,
+    AWS_INSTANCE,
+    AWS_SOURCES
+};
+
+struct config_aws {
+    enum config_aws_source source;
+    const char *file;    /* of profiles; NULL: as AWS's own tools find it */
+    const char *profile; /* NULL: as AWS's own tools choose it */
+    const char *region;  /* NULL: the one in the provider's host name */
+    const char *service; /* that signatures are for; NULL: by the host name */
+};
+
+struct config_google {
+    const char *file; /* a service account's key; NULL: the machine's own account */
+    const char *scope;
+};
 
 struct config_provider {
     const char *name;
@@ -57,7 +86,9 @@ struct config_provider {
     enum config_credential credential;
     struct secret *secret;        /* with CREDENTIAL_SECRET */
     const char *credential_field; /* header it is sent in; NULL: the dialect's own */
-    bool is_default;              /* bare native paths of its dialects come here */
+    struct config_aws aws;
+    struct config_google google;
+    bool is_default; /* bare native paths of its dialects come here */
     enum config_abort on_client_abort;
     enum config_unknown_paths unknown_paths;
     bool inject_usage;

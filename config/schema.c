@@ -197,6 +197,63 @@ static const struct field drain_fields[] = {
     { 0 }
 };
 
+static const char *const aws_source_words[] = {
+    [AWS_CHAIN] = "chain",         [AWS_ENV] = "env",           [AWS_FILE] = "file",
+    [AWS_CONTAINER] = "container", [AWS_INSTANCE] = "instance", NULL
+};
+
+static const struct field aws_fields[] = {
+    { .key = "source",
+      .type = FIELD_WORD,
+      .offset = IN_PROVIDER(aws.source),
+      .fallback = "chain",
+      .words = aws_source_words,
+      .help = "where the key comes from: AWS_ACCESS_KEY_ID and the like, a credentials "
+              "file, the container's or the instance's role; chain is the first of "
+              "these that has one" },
+    { .key = "file",
+      .type = FIELD_PATH,
+      .offset = IN_PROVIDER(aws.file),
+      .without = "AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/credentials",
+      .help = "credentials file with profiles; read again when it changes" },
+    { .key = "profile",
+      .type = FIELD_TEXT,
+      .offset = IN_PROVIDER(aws.profile),
+      .without = "AWS_PROFILE, else default",
+      .help = "which profile of the credentials file" },
+    { .key = "region",
+      .type = FIELD_NAME,
+      .offset = IN_PROVIDER(aws.region),
+      .without = "the one in the url",
+      .help = "region that requests are signed for" },
+    { .key = "service",
+      .type = FIELD_NAME,
+      .offset = IN_PROVIDER(aws.service),
+      .without = "bedrock, or bedrock-mantle by the url",
+      .help = "service that requests are signed for" },
+    { 0 }
+};
+
+static const struct field_group aws_group = { .title = "providers.NAME.aws",
+                                              .fields = aws_fields };
+
+static const struct field google_fields[] = {
+    { .key = "file",
+      .type = FIELD_PATH,
+      .offset = IN_PROVIDER(google.file),
+      .without = "GOOGLE_APPLICATION_CREDENTIALS, else the machine's own account",
+      .help = "JSON key of a service account; closed to group and others" },
+    { .key = "scope",
+      .type = FIELD_TEXT,
+      .offset = IN_PROVIDER(google.scope),
+      .fallback = "https://www.googleapis.com/auth/cloud-platform",
+      .help = "what the access token is asked for" },
+    { 0 }
+};
+
+static const struct field_group google_group = { .title = "providers.NAME.google",
+                                                 .fields = google_fields };
+
 static const struct field_group drain_group = { .title = "providers.NAME.drain",
                                                 .fields = drain_fields };
 
@@ -219,13 +276,22 @@ static const struct field provider_fields[] = {
       .offset = IN_PROVIDER(credential),
       .fallback = "none",
       .help =
-          "env:NAME or file:/path replaces the caller's key; passthrough relays the "
+          "env:NAME or file:/path replaces the caller's key; aws signs each request "
+          "(Signature Version 4); google sends an access token; passthrough relays the "
           "caller's own (the key then comes as x-assay-key); none sends nothing" },
     { .key = "credential_header",
       .type = FIELD_HEADER,
       .offset = IN_PROVIDER(credential_field),
       .without = "the dialect's own",
       .help = "header field the credential is sent in" },
+    { .key = "aws",
+      .type = FIELD_MAP,
+      .group = &aws_group,
+      .help = "which key signs, with 'credential: aws'" },
+    { .key = "google",
+      .type = FIELD_MAP,
+      .group = &google_group,
+      .help = "whose access token is sent, with 'credential: google'" },
     { .key = "default",
       .type = FIELD_SWITCH,
       .offset = IN_PROVIDER(is_default),

@@ -1,5 +1,6 @@
 #include "config/validate.h"
 
+#include "config/aws_host.h"
 #include "config/load.h"
 #include "config/nearest.h"
 #include "config/quota_rule.h"
@@ -179,6 +180,58 @@ static void check_credential(const struct checker *checker,
     }
 }
 
+static bool is_written(const struct checker *checker, const void *member)
+{
+    return at(checker, member, (struct error_place){ 0 }).file != NULL;
+}
+
+/* Keys that say something about a credential of another kind. */
+static void check_unused(const struct checker *checker, const void *const *members,
+                         size_t count, const char *kind)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_written(checker, members[i])) {
+            error_add(checker->validation->error,
+                      at(checker, members[i], whole_file(checker)),
+                      "this has a meaning only with 'credential: %s'", kind);
+        }
+    }
+}
+
+static void check_aws(const struct checker *checker,
+                      const struct config_provider *provider)
+{
+    const struct config_aws *aws = &provider->aws;
+    const void *const members[] = { &aws->source, &aws->file, &aws->profile,
+                                    &aws->region, &aws->service };
+
+    if (provider->credential != CREDENTIAL_AWS) {
+        check_unused(checker, members, sizeof members / sizeof members[0], "aws");
+        return;
+    }
+    if (aws->region == NULL && provider->host != NULL &&
+        aws_host_region(provider->host).len == 0) {
+        error_add(checker->validation->error,
+                  at(checker, &provider->url, provider->place),
+                  "'%s' names no region to sign for: add 'aws: {region: us-east-1}'",
+                  provider->host);
+    }
+    check_readable(checker, &aws->file, provider->place);
+}
+
+static void check_google(const struct checker *checker,
+                         const struct config_provider *provider)
+{
+    const struct config_google *google = &provider->google;
+    const void *const members[] = { &google->file, &google->scope };
+
+    if (provider->credential != CREDENTIAL_GOOGLE) {
+        check_unused(checker, members, sizeof members / sizeof members[0], "google");
+        return;
+    }
+    check_readable(checker, &google->file, provider->place);
+}
+
 static void check_family(const struct checker *checker, const char *const *dialect)
 {
     const char *const *families = checker->validation->families;
@@ -261,6 +314,8 @@ static void check_providers(const struct checker *checker)
         check_provider_name(checker, provider);
         check_url(checker, provider);
         check_credential(checker, provider);
+        check_aws(checker, provider);
+        check_google(checker, provider);
         check_dialects(checker, provider);
         check_default(checker, i);
         check_readable(checker, &provider->ca, provider->place);

@@ -307,6 +307,10 @@ static void set_credential(const struct setting *setting)
         provider->credential = CREDENTIAL_NONE;
     } else if (span_equal(text, SPAN("passthrough"))) {
         provider->credential = CREDENTIAL_PASSTHROUGH;
+    } else if (span_equal(text, SPAN("aws"))) {
+        provider->credential = CREDENTIAL_AWS;
+    } else if (span_equal(text, SPAN("google"))) {
+        provider->credential = CREDENTIAL_GOOGLE;
     } else if (span_starts(text, SPAN("env:")) || span_starts(text, SPAN("file:"))) {
         provider->credential = CREDENTIAL_SECRET;
         if (reader->resolve_secrets) {
@@ -314,9 +318,8 @@ static void set_credential(const struct setting *setting)
         }
     } else {
         error_add(reader->error, setting->place,
-                  "a credential is env:NAME, file:/path, passthrough or none, and "
-                  "never "
-                  "the secret itself");
+                  "a credential is env:NAME, file:/path, aws, google, passthrough or "
+                  "none, and never the secret itself");
     }
 }
 

@@ -44,6 +44,10 @@ static const char *credential_words(enum config_credential credential)
     switch (credential) {
     case CREDENTIAL_SECRET:
         return "own credential";
+    case CREDENTIAL_AWS:
+        return "signed for AWS";
+    case CREDENTIAL_GOOGLE:
+        return "access token of Google";
     case CREDENTIAL_PASSTHROUGH:
         return "the caller's credential";
     case CREDENTIAL_NONE:

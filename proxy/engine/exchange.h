@@ -59,6 +59,7 @@ struct exchange {
     struct arena arena;
     struct span head;           /* the upstream head, without framing and final CRLF */
     struct span accept;         /* Accept-Encoding to send, unless usage is injected */
+    struct span signature;      /* lines of the upstream head that sign it */
     struct span encoding;       /* Content-Encoding of the request body */
     struct block_queue held;    /* request body that did not leave yet */
     struct block_queue decoded; /* its decoded copy, kept while a splice may need it */

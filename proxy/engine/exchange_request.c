@@ -6,6 +6,7 @@
 #include "proxy/engine/hold.h"
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/settle.h"
+#include "proxy/engine/sign.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/engine/worker.h"
 
@@ -50,6 +51,11 @@ static void exchange_go(struct exchange *x)
     }
     hold_clear_decoded(x);
     choose_framing(x);
+    fault = sign_waits(x) ? sign_request(x) : FAULT_NONE;
+    if (fault != FAULT_NONE) {
+        exchange_fail(x, fault);
+        return;
+    }
     x->entry->overhead_us = (clock_monotonic_ns() - x->began_ns) / NS_PER_US;
     exchange_move(x, EXCHANGE_CONNECT);
     if (upstream_lease(x)) {
@@ -91,6 +97,7 @@ static void send_head(struct exchange *x)
     put_framing(x, &framing);
     CHECK(!framing.full);
     stream_send_copy(stream, x->head);
+    stream_send_copy(stream, x->signature);
     stream_send_copy(stream, text_span(&framing));
 }
 
@@ -173,6 +180,7 @@ void exchange_upstream_ready(struct exchange *x)
     }
     hold_clear(x);
     x->head = span_of(NULL, 0);
+    x->signature = span_of(NULL, 0);
     x->head_borrowed = false;
     arena_done(&x->arena);
     request_resumes(x);
@@ -267,7 +275,7 @@ void exchange_request_ended(struct exchange *x)
 /* May the body go before its end? */
 static bool goes_early(const struct exchange *x)
 {
-    return !x->quota_waits && request_watch_decided(x->asked) &&
+    return !x->quota_waits && !sign_waits(x) && request_watch_decided(x->asked) &&
            !(admit_may_inject(x) && request_watch_encoded(x->asked));
 }
 

@@ -104,6 +104,20 @@ static void put_fields(struct text *out, const struct exchange *exchange,
     }
 }
 
+/* false: there is none to be had. */
+static bool put_token(struct text *out, const struct exchange *exchange)
+{
+    const struct credential *token =
+        wallet_find(exchange->worker->wallet, exchange->origin->provider);
+
+    if (token != NULL) {
+        text_put(out, SPAN("authorization: Bearer "));
+        text_put(out, secret_reveal(token->secret));
+        text_put(out, SPAN("\r\n"));
+    }
+    return token != NULL;
+}
+
 static void put_credential(struct text *out, const struct exchange *exchange)
 {
     const struct config_provider *provider = exchange->origin->provider;
@@ -175,6 +189,9 @@ enum fault forward_head(struct exchange *exchange, const struct head *head,
     text_put(&out, route->target);
     text_put(&out, SPAN(" HTTP/1.1\r\n"));
     put_host(&out, provider);
+    if (provider->credential == CREDENTIAL_GOOGLE && !put_token(&out, exchange)) {
+        return FAULT_NO_PROVIDER_CREDENTIAL;
+    }
     put_credential(&out, exchange);
     put_fields(&out, exchange, head);
     exchange->head = text_span(&out);

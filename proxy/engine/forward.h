@@ -8,7 +8,8 @@
 /* Writes the upstream head into the worker's buffer, without framing, Accept-Encoding,
  * Content-Encoding and the final blank line, and notes those of its own accord in the
  * exchange: exchange->head, ->accept and ->encoding, borrowed until exchange_keep().
- * FAULT_HEAD_TOO_LARGE if it does not fit. */
+ * FAULT_HEAD_TOO_LARGE if it does not fit, FAULT_NO_PROVIDER_CREDENTIAL without an access token that
+ * the provider wants. */
 enum fault forward_head(struct exchange *exchange, const struct head *head,
                         const struct route *route) MUST_CHECK;
 

@@ -1,6 +1,8 @@
 #include "proxy/engine/service.h"
 
 #include "proxy/base/clock.h"
+#include "proxy/base/log.h"
+#include "proxy/credential/keeper.h"
 #include "proxy/engine/analyst.h"
 #include "proxy/engine/worker.h"
 
@@ -16,6 +18,7 @@ struct service {
     struct snapshot *snapshot; /* in force; the newest */
     struct keyring *keyring;
     struct key_watch *keys;
+    struct keeper *keeper; /* of assay's own credentials */
     struct ledger *ledger;
     unsigned count;
     unsigned started;
@@ -129,6 +132,37 @@ static void note_expiry(struct service *service)
     __atomic_store_n(&service->certificate_expiry, earliest, __ATOMIC_RELAXED);
 }
 
+/* On the keeper's thread. */
+static void refill(void *self, struct wallet *wallet)
+{
+    struct service *service = self;
+
+    for (unsigned i = 0; i < service->count; i++) {
+        worker_refill(service->workers[i], wallet_ref(wallet));
+    }
+    wallet_unref(wallet);
+}
+
+static void credential_failed(void *self, const char *words)
+{
+    (void)self;
+    log_line(LOG_ERROR, "credential_failed", "%s", words);
+}
+
+static void credential_renewed(void *self, const char *words)
+{
+    (void)self;
+    log_line(LOG_INFO, "credential_renewed", "%s", words);
+}
+
+static struct keeper *keep_credentials(struct service *service)
+{
+    const struct keeper_owner owner = { service, refill, credential_failed,
+                                        credential_renewed };
+
+    return keeper_new(service->snapshot->config, &owner);
+}
+
 /* Quotas go on where the ledger says they were. */
 static bool count_quotas(struct service *service, const struct snapshot *snapshot,
                          struct error *error)
@@ -183,6 +217,7 @@ bool service_start(struct service *service,
         !analyst_start(service->analyst, error)) {
         return false;
     }
+    service->keeper = keep_credentials(service);
     for (; service->started < service->count; service->started++) {
         if (!worker_start(service->workers[service->started])) {
             error_add(error, place, "a thread cannot be started");
@@ -217,6 +252,7 @@ bool service_reload(struct service *service, struct config *config, struct error
     }
     quota_in_force(service->quota, snapshot->quotas);
     analyst_reload(service->analyst, &snapshot->config->detection);
+    keeper_adopt(service->keeper, snapshot->config);
     for (unsigned i = 0; i < service->count; i++) {
         worker_reload(service->workers[i], snapshot_ref(snapshot));
     }
@@ -272,6 +308,7 @@ bool service_stopped(const struct service *service)
 
 struct service *service_free(struct service *service)
 {
+    service->keeper = keeper_free(service->keeper);
     for (unsigned i = 0; i < service->started; i++) {
         worker_join(service->workers[i]);
     }

@@ -163,12 +163,18 @@ static void on_mail(void *self, uint32_t events)
     struct mailbox *mailbox = &worker->mailbox;
     struct snapshot *snapshot;
     struct keyring *keyring;
+    struct wallet *wallet;
     uint64_t count;
 
     (void)events;
     (void)!read(mailbox->event_fd, &count, sizeof count);
     snapshot = __atomic_exchange_n(&mailbox->snapshot, NULL, __ATOMIC_ACQ_REL);
     keyring = __atomic_exchange_n(&mailbox->keyring, NULL, __ATOMIC_ACQ_REL);
+    wallet = __atomic_exchange_n(&mailbox->wallet, NULL, __ATOMIC_ACQ_REL);
+    if (wallet != NULL) {
+        wallet_unref(worker->wallet);
+        worker->wallet = wallet;
+    }
     if (snapshot != NULL) {
         take_snapshot(worker, snapshot);
     }
@@ -190,6 +196,13 @@ void worker_reload(struct worker *worker, struct snapshot *snapshot)
 {
     snapshot_unref(
         __atomic_exchange_n(&worker->mailbox.snapshot, snapshot, __ATOMIC_ACQ_REL));
+    mailbox_ring(&worker->mailbox);
+}
+
+void worker_refill(struct worker *worker, struct wallet *wallet)
+{
+    wallet_unref(
+        __atomic_exchange_n(&worker->mailbox.wallet, wallet, __ATOMIC_ACQ_REL));
     mailbox_ring(&worker->mailbox);
 }
 
@@ -454,6 +467,8 @@ struct worker *worker_free(struct worker *worker)
     }
     snapshot_unref(worker->mailbox.snapshot);
     keyring_unref(worker->mailbox.keyring);
+    wallet_unref(worker->mailbox.wallet);
+    wallet_unref(worker->wallet);
     keyring_unref(worker->keyring);
     loop_free(worker->loop);
     watch_pool_free(worker->watches);

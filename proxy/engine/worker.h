@@ -4,6 +4,7 @@
 #define ASSAY_ENGINE_WORKER_H
 
 #include "filters/watch.h"
+#include "proxy/credential/wallet.h"
 #include "proxy/engine/analyst.h"
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/snapshot.h"
@@ -34,6 +35,7 @@ struct view {
 struct mailbox {
     struct snapshot *snapshot; /* atomic */
     struct keyring *keyring;   /* atomic */
+    struct wallet *wallet;     /* atomic */
     enum worker_stop stop;     /* atomic */
     int event_fd;
 };
@@ -55,6 +57,7 @@ struct worker {
     struct view *view;    /* in force */
     struct view *retired; /* with exchanges still under way */
     struct keyring *keyring;
+    struct wallet *wallet;       /* NULL: no provider's credential changes */
     struct listener **listeners; /* one per configured listener */
     struct listening *listening; /* what their callbacks know */
     size_t listener_count;
@@ -97,6 +100,7 @@ struct worker *worker_free(struct worker *worker);
 /* From any thread. The references are taken over. */
 void worker_reload(struct worker *worker, struct snapshot *snapshot);
 void worker_rekey(struct worker *worker, struct keyring *keyring);
+void worker_refill(struct worker *worker, struct wallet *wallet);
 
 /* WORKER_DRAINS: no new connections, open exchanges finish, the thread ends by itself or
  * at the configured deadline. WORKER_STOPS: everything is cut and settled now. */

@@ -19,6 +19,9 @@ struct caller {
  * caller. None: FAULT_NO_CREDENTIAL; two or more: FAULT_MANY_CREDENTIALS; unknown,
  * expired or revoked: FAULT_BAD_CREDENTIAL.
  *
+ * An Authorization of AWS's signature scheme counts with its access key id as the key, and
+ * beside x-assay-key not at all: SDKs of AWS always send one.
+ *
  * With `passthrough` the provider's own credential stays in its field and the virtual key
  * must come as x-assay-key: then x-assay-key and at most one other field may be present. */
 enum fault identity_verify(const struct head *head, const struct key_table *keys,

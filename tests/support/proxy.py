@@ -62,6 +62,7 @@ class Assay:
         self.file = os.path.join(self.folder, 'assay.yaml')
         self.log = os.path.join(self.folder, 'assay.log')
         self.process = None
+        self.variables = {}
         listener = {'address': '127.0.0.1:%d' % self.port, **(listen or {})}
         self.config = {'listen': [listener],
                        'admin': {'address': '127.0.0.1:%d' % self.admin_port},
@@ -90,9 +91,8 @@ class Assay:
                 arguments[0], done.returncode, done.stderr.decode(errors='replace')))
         return done.stdout.decode()
 
-    @staticmethod
-    def environment():
-        return {'PATH': os.environ['PATH'], 'UPSTREAM_KEY': 'sk-upstream', **{
+    def environment(self):
+        return {'PATH': os.environ['PATH'], 'UPSTREAM_KEY': 'sk-upstream', **self.variables, **{
             name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')}}
 
     def add_key(self, caller='tester'):

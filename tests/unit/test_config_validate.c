@@ -43,6 +43,14 @@ static const struct broken {
       "2:74: a credential cannot be sent as 'host'\n" },
     { PROVIDER("https://h", ", credential_header: x-key"),
       "2:74: credential_header needs a credential of env: or file: to send\n" },
+    { PROVIDER("https://bedrock-runtime.example.org", ", credential: aws"),
+      "2:22: 'bedrock-runtime.example.org' names no region to sign for: add 'aws: "
+      "{region: us-east-1}'\n" },
+    { PROVIDER("https://h", ", aws: {profile: p, region: r}"),
+      "2:70: this has a meaning only with 'credential: aws'\n"
+      "2:81: this has a meaning only with 'credential: aws'\n" },
+    { PROVIDER("https://h", ", google: {scope: s}"),
+      "2:71: this has a meaning only with 'credential: google'\n" },
     { LISTEN "providers: {p: {url: 'https://h', dialects: [opnai, openai, openai]}}\n",
       "2:46: unknown dialect 'opnai'; did you mean 'openai'?\n"
       "2:61: dialect 'openai' stands here twice\n" },

@@ -299,9 +299,8 @@ static void test_refused_values(void **state)
         { "providers", "{p: {url: 'http://u:hunter2@h'}}",
           "the URL holds a user name; credentials go into the key 'credential'" },
         { "providers", "{p: {credential: hunter2}}",
-          "a credential is env:NAME, file:/path, passthrough or none, and never the "
-          "secret "
-          "itself" },
+          "a credential is env:NAME, file:/path, aws, google, passthrough or none, and "
+          "never the secret itself" },
     };
 
     (void)state;

@@ -168,6 +168,48 @@ static void an_empty_field_is_a_bad_credential_and_counts(void **state)
     }
 }
 
+/* What an SDK of AWS sends whose access key id is `id`. */
+static const char *signature(const char *id)
+{
+    static char value[512];
+
+    (void)snprintf(value, sizeof value,
+                   "AWS4-HMAC-SHA256 Credential=%s/20261121/us-east-1/bedrock/"
+                   "aws4_request, SignedHeaders=host;x-amz-date, Signature=0f",
+                   id);
+    return value;
+}
+
+static enum fault verify_signature(const char *id, enum field_name beside)
+{
+    struct head head = { 0 };
+    struct caller caller;
+
+    head_add(&head, FIELD_AUTHORIZATION, signature(id));
+    if (beside != FIELD_OTHER) {
+        head_add(&head, beside, key);
+    }
+    return verify(&head, false, &caller);
+}
+
+static void a_signature_names_a_key(void **state)
+{
+    struct head head = { 0 };
+    struct caller caller;
+
+    (void)state;
+    assert_int_equal(verify_signature(key, FIELD_OTHER), FAULT_NONE);
+    assert_int_equal(verify_signature("AKIDEXAMPLE", FIELD_OTHER),
+                     FAULT_BAD_CREDENTIAL);
+    assert_int_equal(verify_signature("AKIDEXAMPLE", FIELD_X_ASSAY_KEY), FAULT_NONE);
+    assert_int_equal(verify_signature(key, FIELD_X_ASSAY_KEY), FAULT_NONE);
+    assert_int_equal(verify_signature(key, FIELD_X_API_KEY), FAULT_MANY_CREDENTIALS);
+    assert_int_equal(verify_signature(key, FIELD_AUTHORIZATION),
+                     FAULT_MANY_CREDENTIALS);
+    head_add(&head, FIELD_AUTHORIZATION, "AWS4-HMAC-SHA256 Credentials");
+    assert_int_equal(verify(&head, false, &caller), FAULT_BAD_CREDENTIAL);
+}
+
 static void authorization_is_bearer_only(void **state)
 {
     static const struct {
@@ -290,6 +332,7 @@ int main(void)
         cmocka_unit_test(the_same_field_twice_is_two),
         cmocka_unit_test(an_empty_field_is_a_bad_credential_and_counts),
         cmocka_unit_test(authorization_is_bearer_only),
+        cmocka_unit_test(a_signature_names_a_key),
         cmocka_unit_test(only_the_exact_key_is_good),
         cmocka_unit_test(no_header_that_claims_a_person_names_a_caller),
     };
