@@ -156,10 +156,12 @@ struct count_field {
 /* A refusal in the dialect's own shape, so that an SDK raises its right exception. */
 struct refusal {
     enum fault fault;
-    int status;        /* may differ from the fault's, see refuse() */
+    int status;        /* the fault's, or what refusal_status() says */
     struct span words; /* for a person */
     struct span id;    /* exchange id */
-    bool stream;       /* the request asked for a stream */
+    bool stream;       /* the request asked for a stream ... */
+    bool events;       /* ... by alt=sse: of events (Gemini's other ones are arrays) */
+    uint64_t retry_after_s; /* 0: not known */
 };
 
 struct dialect {
@@ -183,6 +185,8 @@ struct dialect {
     /* Makes counts disjoint: fills tokens, lifetimes, modality, known bits and flags of a
      * usage that is zero but for reported_nanousd. NULL: nothing is ever counted. */
     void (*balance)(const struct tally *tally, struct usage *usage);
+    /* The status of a refusal where this API has another for it; NULL: the fault's own. */
+    int (*refusal_status)(enum fault fault);
     /* Writes further header lines ("name: value\r\n") and the JSON body of a refusal. */
     void (*refuse)(const struct refusal *refusal, struct text *lines,
                    struct text *body);

@@ -56,5 +56,6 @@ const struct dialect dialect_bedrock_converse = {
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
     .balance = bedrock_balance,
+    .refusal_status = bedrock_refusal_status,
     .refuse = bedrock_refuse,
 };

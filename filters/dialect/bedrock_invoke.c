@@ -141,5 +141,6 @@ const struct dialect dialect_bedrock_invoke = {
     .credential_prefix = "Bearer ",
     .terminal = anthropic_terminal,
     .balance = balance,
+    .refusal_status = bedrock_refusal_status,
     .refuse = bedrock_refuse,
 };

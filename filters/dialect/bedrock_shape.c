@@ -39,26 +39,50 @@ void bedrock_balance(const struct tally *tally, struct usage *usage)
 
 /* ---- refusals ----------------------------------------------------------------------- */
 
-static struct span exception_of(int status)
+/* docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
+int bedrock_refusal_status(enum fault fault)
 {
-    switch (status) {
+    const struct fault_row *row = fault_row(fault);
+
+    if (fault == FAULT_QUOTA_EXCEEDED) {
+        return 400;
+    }
+    if (row->status >= 500) {
+        return row->retry ? 503 : (row->status == 504 ? 408 : 424);
+    }
+    switch (row->status) {
     case 401:
-        return SPAN("UnrecognizedClientException");
     case 403:
-        return SPAN("AccessDeniedException");
+        return 403;
+    case 404:
+        return 404;
+    case 408:
+        return 503; /* the client's own time-outs: 408 is the model's */
+    default:
+        return 400;
+    }
+}
+
+static struct span exception_of(const struct refusal *refusal)
+{
+    if (refusal->fault == FAULT_QUOTA_EXCEEDED) {
+        return SPAN("ServiceQuotaExceededException");
+    }
+    switch (refusal->status) {
+    case 403:
+        return fault_row(refusal->fault)->status == 401
+                   ? SPAN("UnrecognizedClientException")
+                   : SPAN("AccessDeniedException");
     case 404:
         return SPAN("ResourceNotFoundException");
-    case 429:
-        return SPAN("ThrottlingException");
     case 408:
-    case 504:
         return SPAN("ModelTimeoutException");
-    case 502:
+    case 424:
+        return SPAN("ModelErrorException");
     case 503:
         return SPAN("ServiceUnavailableException");
     default:
-        return status >= 500 ? SPAN("InternalServerException")
-                             : SPAN("ValidationException");
+        return SPAN("ValidationException");
     }
 }
 
@@ -66,7 +90,7 @@ void bedrock_refuse(const struct refusal *refusal, struct text *lines,
                     struct text *body)
 {
     text_put(lines, SPAN("x-amzn-errortype: "));
-    text_put(lines, exception_of(refusal->status));
+    text_put(lines, exception_of(refusal));
     text_put(lines, SPAN("\r\nx-amzn-requestid: "));
     text_put(lines, refusal->id);
     text_put(lines, SPAN("\r\n"));

@@ -23,6 +23,10 @@
  * seen inside; the total cannot tell. */
 void bedrock_balance(const struct tally *tally, struct usage *usage);
 
+/* SDKs of AWS know by the status what to try again, and heed nothing else: what must not be
+ * tried again has a status of its own. */
+int bedrock_refusal_status(enum fault fault);
+
 /* {"message"} and lines that name the exception. */
 void bedrock_refuse(const struct refusal *refusal, struct text *lines,
                     struct text *body);

@@ -68,5 +68,6 @@ const struct dialect dialect_cohere_chat = {
     .credential_prefix = "Bearer ",
     .terminal = terminal,
     .balance = openai_balance_backed,
+    .refusal_status = cohere_refusal_status,
     .refuse = cohere_refuse,
 };

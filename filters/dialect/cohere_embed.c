@@ -46,5 +46,6 @@ const struct dialect dialect_cohere_embed = {
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
     .balance = balance,
+    .refusal_status = cohere_refusal_status,
     .refuse = cohere_refuse,
 };

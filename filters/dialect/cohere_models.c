@@ -17,5 +17,6 @@ const struct dialect dialect_cohere_models = {
     .routes = routes,
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
+    .refusal_status = cohere_refusal_status,
     .refuse = cohere_refuse,
 };

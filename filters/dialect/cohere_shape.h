@@ -17,6 +17,10 @@
     { at ".billed_units.output_tokens", COUNT_BACKUP_OUTPUT, SCAN_WHOLE }
 /* clang-format on */
 
+/* Its SDKs try 429 again, however long the wait: a quota is 402, as for a used up budget
+ * of Cohere's own. */
+int cohere_refusal_status(enum fault fault);
+
 /* {"id","message"} */
 void cohere_refuse(const struct refusal *refusal, struct text *lines,
                    struct text *body);

@@ -58,6 +58,16 @@ static const struct scan_path response[] = {
     { .path = NULL },
 };
 
+/* An array where the answer would have been one. */
+static void refuse(const struct refusal *refusal, struct text *lines, struct text *body)
+{
+    bool array = refusal->stream && !refusal->events;
+
+    text_put(body, array ? SPAN("[") : SPAN(""));
+    gemini_refuse(refusal, lines, body);
+    text_put(body, array ? SPAN("]") : SPAN(""));
+}
+
 const struct dialect dialect_gemini_generate = {
     .name = "gemini.generate",
     .family = "gemini",
@@ -69,5 +79,5 @@ const struct dialect dialect_gemini_generate = {
     .credential_field = "x-goog-api-key",
     .credential_prefix = "",
     .balance = gemini_balance,
-    .refuse = gemini_refuse,
+    .refuse = refuse,
 };

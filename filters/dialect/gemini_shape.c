@@ -65,6 +65,22 @@ static struct span status_of(int status)
     }
 }
 
+/* What Google's own clients decide by: to wait, or to give up where that is long. */
+static void put_details(const struct refusal *refusal, struct text *body)
+{
+    text_put(body, SPAN(",\"details\":[{\"@type\":\"type.googleapis.com/"
+                        "google.rpc.QuotaFailure\",\"violations\":[{\"description\":"));
+    text_put_json(body, refusal->words);
+    text_put(body, SPAN("}]}"));
+    if (refusal->retry_after_s > 0) {
+        text_put(body, SPAN(",{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","
+                            "\"retryDelay\":\""));
+        text_put_u64(body, refusal->retry_after_s);
+        text_put(body, SPAN("s\"}"));
+    }
+    text_put(body, SPAN("]"));
+}
+
 void gemini_refuse(const struct refusal *refusal, struct text *lines, struct text *body)
 {
     (void)lines;
@@ -74,5 +90,8 @@ void gemini_refuse(const struct refusal *refusal, struct text *lines, struct tex
     text_put_json(body, refusal->words);
     text_put(body, SPAN(",\"status\":"));
     text_put_json(body, status_of(refusal->status));
+    if (refusal->fault == FAULT_QUOTA_EXCEEDED) {
+        put_details(refusal, body);
+    }
     text_put(body, SPAN("}}"));
 }

@@ -74,6 +74,7 @@ enum fault admit(struct exchange *x, const struct head *head)
     x->origin = route.origin;
     x->dialect = route.dialect;
     x->route = route.row;
+    x->asks_for_events = route.events;
     fault = identity_verify(head, x->worker->keyring->table, passthrough,
                             clock_unix_ns(), &caller);
     if (fault == FAULT_NONE) {

@@ -84,6 +84,7 @@ struct exchange {
     uint8_t connects;   /* addresses that refused */
     bool head_borrowed; /* head and accept lie in the worker's buffer */
     bool http10;
+    bool asks_for_events;  /* by alt=sse in the query */
     bool keep_alive;       /* the client's connection may live on */
     bool upstream_keeps;   /* the provider's connection may live on */
     bool surplus;          /* bytes came behind the response's end */

@@ -45,6 +45,10 @@ static struct span reason_of(int status)
         return SPAN("Bad Request");
     case 401:
         return SPAN("Unauthorized");
+    case 402:
+        return SPAN("Payment Required");
+    case 403:
+        return SPAN("Forbidden");
     case 404:
         return SPAN("Not Found");
     case 405:
@@ -59,6 +63,8 @@ static struct span reason_of(int status)
         return SPAN("Unsupported Media Type");
     case 417:
         return SPAN("Expectation Failed");
+    case 424:
+        return SPAN("Failed Dependency");
     case 426:
         return SPAN("Upgrade Required");
     case 429:
@@ -78,6 +84,12 @@ static struct span reason_of(int status)
     }
 }
 
+/* As far as it is known: a body may say so that was not read. */
+static bool asks_for_stream(const struct exchange *x)
+{
+    return x->facts.stream || (x->route->flags & ROUTE_STREAM) != 0;
+}
+
 static int refuse(struct client *client, const struct exchange *x,
                   const struct dialect *dialect, enum fault fault, bool close)
 {
@@ -89,10 +101,13 @@ static int refuse(struct client *client, const struct exchange *x,
     struct text head = text_over(head_memory, sizeof head_memory);
     struct refusal refusal = {
         .fault = fault,
-        .status = row->status,
+        .status = dialect->refusal_status == NULL ? row->status
+                                                  : dialect->refusal_status(fault),
         .words = x != NULL && x->refusal_words.len > 0 ? x->refusal_words
                                                        : span_text(row->words),
-        .stream = x != NULL && x->facts.stream,
+        .stream = x != NULL && asks_for_stream(x),
+        .events = x != NULL && x->asks_for_events,
+        .retry_after_s = x == NULL ? 0 : x->retry_after_s,
     };
 
     if (x != NULL && x->entry != NULL) {

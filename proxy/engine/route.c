@@ -80,6 +80,18 @@ static unsigned target_flags(struct span raw)
     return span_starts(raw, SPAN("/model/")) ? TARGET_ALLOW_ENCODED_SLASH : 0;
 }
 
+static bool asks_for_events(struct span query)
+{
+    struct span parameter;
+
+    while (span_next(&query, '&', &parameter)) {
+        if (span_equal(parameter, SPAN("alt=sse"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum fault route_find(struct view *view, const struct head *head, struct route *route)
 {
     SCRATCH char buffer[HEAD_TARGET_MAX];
@@ -101,6 +113,7 @@ enum fault route_find(struct view *view, const struct head *head, struct route *
     if (fault != FAULT_NONE) {
         return fault;
     }
+    route->events = asks_for_events(target.query);
     if (origin != NULL) {
         return route_within(origin, head->method, target.path, rest, route);
     }

@@ -12,7 +12,8 @@ struct route {
     const struct dialect *dialect; /* never NULL: shapes the refusal also without one */
     const struct dialect_route *row;
     struct span
-        target; /* what goes upstream behind the provider's base path: raw bytes */
+        target;  /* what goes upstream behind the provider's base path: raw bytes */
+    bool events; /* alt=sse stands in the query */
 };
 
 /* Finds the route of a request:

@@ -265,6 +265,21 @@ def without_a_key(results):
             results.ok(not cloud.requests, 'nothing reaches the provider')
 
 
+def refused(results):
+    with Cloud() as cloud, House(cloud, {}) as assay:
+        stranger = ('authorization', 'Bearer assay_' + '0' * 32)
+        stream = '/bedrock/v1beta/models/gemini-2.5-pro:streamGenerateContent'
+        answer = call(assay, credential=stranger)
+        results.ok(answer.status == 403 and
+                   answer.field('x-amzn-errortype') == 'UnrecognizedClientException',
+                   'a stranger at Bedrock: 403, which is not tried again', answer.fields)
+        answers = [json.loads(call(assay, stream + query, credential=stranger).body)
+                   for query in ('', '?alt=sse')]
+        results.ok(answers[0][0] == answers[1] and
+                   answers[1]['error']['status'] == 'UNAUTHENTICATED',
+                   'a stream of Gemini that is an array is refused by an array', answers)
+
+
 def write_account(folder, token_uri):
     """A service account's key file; (path, public key's path)."""
     key, public = os.path.join(folder, 'account.key'), os.path.join(folder, 'account.pub')
@@ -347,5 +362,5 @@ def token_of_the_machine(results):
 
 def run(results):
     for case in (signed_by_env, signed_by_file, renewed_for_a_container, signed_by_instance,
-                 without_a_key, token_for_a_service_account, token_of_the_machine):
+                 without_a_key, refused, token_for_a_service_account, token_of_the_machine):
         case(results)

@@ -795,10 +795,9 @@ static void refusals_have_their_familys_shape(void **state)
           "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\","
           "\"message\":\"no\"},\"request_id\":\"ax-1\"}" },
     };
-    const struct refusal refusal = { .fault = FAULT_BAD_CREDENTIAL,
-                                     .status = 401,
-                                     .words = SPAN("no"),
-                                     .id = SPAN("ax-1") };
+    struct refusal refusal = { .fault = FAULT_BAD_CREDENTIAL,
+                               .words = SPAN("no"),
+                               .id = SPAN("ax-1") };
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -806,12 +805,92 @@ static void refusals_have_their_familys_shape(void **state)
         struct text lines = text_over(line_memory, sizeof(line_memory));
         struct text body = text_over(body_memory, sizeof(body_memory));
 
+        refusal.status = rows[i].dialect->refusal_status == NULL
+                             ? 401
+                             : rows[i].dialect->refusal_status(refusal.fault);
         rows[i].dialect->refuse(&refusal, &lines, &body);
         text_put_char(&lines, '\0');
         text_put_char(&body, '\0');
         assert_string_equal(lines.at, rows[i].lines);
         assert_string_equal(body.at, rows[i].body);
     }
+}
+
+/* The body of a refusal, with its status in front. */
+static const char *refused(const struct dialect *dialect, struct refusal refusal)
+{
+    static char memory[1024];
+    char line_memory[256];
+    struct text lines = text_over(line_memory, sizeof line_memory - 1);
+    struct text text = text_over(memory, sizeof memory - 1);
+    const char *kind;
+
+    refusal.words = SPAN("no");
+    refusal.status = dialect->refusal_status == NULL
+                         ? fault_row(refusal.fault)->status
+                         : dialect->refusal_status(refusal.fault);
+    text_put_u64(&text, (uint64_t)refusal.status);
+    text_put_char(&text, ' ');
+    dialect->refuse(&refusal, &lines, &text);
+    line_memory[lines.len] = '\0';
+    kind = strstr(line_memory, "x-amzn-errortype: ");
+    if (kind != NULL) {
+        text.len = strcspn(memory, " ") + 1;
+        kind += strlen("x-amzn-errortype: ");
+        text_put(&text, span_of(kind, strcspn(kind, "\r")));
+    }
+    memory[text.len] = '\0';
+    return memory;
+}
+
+static void what_aws_may_not_retry_is_told_by_the_status(void **state)
+{
+    static const struct {
+        enum fault fault;
+        const char *wanted;
+    } rows[] = {
+        { FAULT_QUOTA_EXCEEDED, "400 ServiceQuotaExceededException" },
+        { FAULT_BAD_CREDENTIAL, "403 UnrecognizedClientException" },
+        { FAULT_UNKNOWN_PATH, "404 ResourceNotFoundException" },
+        { FAULT_BODY_TOO_LARGE, "400 ValidationException" },
+        { FAULT_CODING, "400 ValidationException" },
+        { FAULT_BODY_TIMEOUT, "503 ServiceUnavailableException" },
+        { FAULT_UPSTREAM_CONNECT, "503 ServiceUnavailableException" },
+        { FAULT_NO_PROVIDER_CREDENTIAL, "503 ServiceUnavailableException" },
+        { FAULT_CONNECT_TIMEOUT, "503 ServiceUnavailableException" },
+        { FAULT_UPSTREAM_CLOSED, "424 ModelErrorException" },
+        { FAULT_FIRST_BYTE_TIMEOUT, "408 ModelTimeoutException" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct refusal refusal = { .fault = rows[i].fault };
+
+        assert_string_equal(refused(&dialect_bedrock_converse, refusal),
+                            rows[i].wanted);
+        assert_string_equal(refused(&dialect_bedrock_invoke, refusal), rows[i].wanted);
+    }
+}
+
+static void a_used_up_quota_is_told_as_google_tells_it(void **state)
+{
+    struct refusal refusal = { .fault = FAULT_QUOTA_EXCEEDED, .retry_after_s = 34 };
+    const char *details =
+        "\"status\":\"RESOURCE_EXHAUSTED\",\"details\":[{\"@type\":"
+        "\"type.googleapis.com/google.rpc.QuotaFailure\",\"violations\":"
+        "[{\"description\":\"no\"}]},{\"@type\":"
+        "\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"34s\"}]}}";
+
+    (void)state;
+    assert_non_null(strstr(refused(&dialect_gemini_generate, refusal), details));
+    assert_int_equal(refused(&dialect_gemini_generate, refusal)[4], '{');
+    refusal.stream = true;
+    assert_int_equal(refused(&dialect_gemini_generate, refusal)[4], '[');
+    assert_non_null(strstr(refused(&dialect_gemini_generate, refusal), "}}]"));
+    assert_int_equal(refused(&dialect_gemini_interactions, refusal)[4], '{');
+    refusal.events = true;
+    assert_int_equal(refused(&dialect_gemini_generate, refusal)[4], '{');
+    assert_memory_equal(refused(&dialect_cohere_chat, refusal), "402 ", 4);
 }
 
 int main(void)
@@ -824,6 +903,8 @@ int main(void)
         cmocka_unit_test(heads_count_where_bodies_do_not),
         cmocka_unit_test(a_cut_behind_a_report_adds_to_it),
         cmocka_unit_test(refusals_have_their_familys_shape),
+        cmocka_unit_test(what_aws_may_not_retry_is_told_by_the_status),
+        cmocka_unit_test(a_used_up_quota_is_told_as_google_tells_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
