@@ -66,7 +66,7 @@ static const char *open_container(const struct feed *feed, const char *at, bool 
     if (level == SCAN_DEPTH_MAX) {
         return NULL;
     }
-    if (scan->current != NODE_NONE) {
+    if (scan->current != NODE_NONE && scan->matched <= SCAN_MATCH_MAX) {
         match_container(feed, object ? SCAN_OBJECT : SCAN_ARRAY);
     }
     *word = object ? *word | bit : *word & ~bit;
@@ -140,16 +140,19 @@ static const char *read_wanted_string(const struct feed *feed, const char *from,
         [SCAN_WHOLE] = CAPTURE_TEXT,
         [SCAN_PIECES] = CAPTURE_PIECES,
         [SCAN_MEASURED] = CAPTURE_EXTENT,
+        [SCAN_RAW] = CAPTURE_EXTENT,
     };
     struct scan *scan = feed->scan;
     struct span text = span_of(from, (size_t)(end - from));
     unsigned strings = feed->plan->nodes[scan->current].strings;
+    bool raw = strings == SCAN_RAW && scan->raw;
 
     if (end == feed->end || *end != '"') {
-        return scan_gather_string(feed, from, false, captures[strings]);
+        return scan_gather_string(feed, from, false,
+                                  raw ? CAPTURE_RAW : captures[strings]);
     }
     scan->cut = false;
-    if (strings == SCAN_PIECES && text.len > 0) {
+    if ((strings == SCAN_PIECES || raw) && text.len > 0) {
         scan_call_seen(feed, SCAN_PIECE, text, 0);
     }
     if (strings != SCAN_WHOLE) {
@@ -332,6 +335,7 @@ void scan_init(struct scan *scan, const struct scan_plan *plan, enum scan_mode m
     scan->mode = (uint8_t)mode;
     scan->in_object = false;
     scan->duplicate = false;
+    scan->raw = false;
 }
 
 static enum scan_verdict verdict(const struct scan *scan)

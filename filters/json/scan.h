@@ -4,7 +4,8 @@
  * A plan is a set of paths, compiled once: "usage.prompt_tokens", "choices[].delta.content",
  * "[].usageMetadata.totalTokenCount" ("[]" is every element of an array). Keys compare
  * after decoding: "us\u0061ge" is "usage". Case matters. The path "" is the text's own
- * outermost value. Lone surrogate escapes are legal and become U+FFFD. */
+ * outermost value. A last step "**" is every value below, as deep as SCAN_MATCH_MAX steps go.
+ * Lone surrogate escapes are legal and become U+FFFD. */
 #ifndef ASSAY_FILTERS_JSON_SCAN_H
 #define ASSAY_FILTERS_JSON_SCAN_H
 
@@ -23,7 +24,7 @@ enum scan_type {
     SCAN_TRUE,
     SCAN_NUMBER, /* text: the token as it stands */
     SCAN_STRING, /* text: decoded; empty for a path that takes no whole strings */
-    SCAN_PIECE,  /* text: the next decoded piece of a string, before its SCAN_STRING */
+    SCAN_PIECE,  /* text: the next piece of a string, before its SCAN_STRING */
     SCAN_OBJECT, /* an object begins */
     SCAN_ARRAY,  /* an array begins */
     SCAN_END     /* the object or array ends */
@@ -41,9 +42,11 @@ struct scan_value {
 
 /* How the strings on a path are delivered. */
 enum scan_strings {
-    SCAN_WHOLE,   /* decoded, as far as SCAN_TEXT_MAX goes */
-    SCAN_PIECES,  /* decoded, in pieces of any length */
-    SCAN_MEASURED /* only where they begin and end: without decoding, so much cheaper */
+    SCAN_WHOLE,    /* decoded, as far as SCAN_TEXT_MAX goes */
+    SCAN_PIECES,   /* decoded, in pieces of any length */
+    SCAN_MEASURED, /* only where they begin and end: without decoding, so much cheaper */
+    SCAN_RAW /* the same, with pieces as they stand, escapes and all, of strings that
+                      begin while scan.raw is set */
 };
 
 /* A row of a plan. */
@@ -109,6 +112,7 @@ struct scan {
     bool in_key;
     bool duplicate;
     bool cut;
+    bool raw; /* are strings of SCAN_RAW wanted? For the user to set, any time */
     char text[SCAN_TEXT_MAX];
 };
 

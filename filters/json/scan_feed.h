@@ -25,7 +25,13 @@ enum scan_state {
     FAILED
 };
 
-enum scan_capture { CAPTURE_NOTHING, CAPTURE_TEXT, CAPTURE_PIECES, CAPTURE_EXTENT };
+enum scan_capture {
+    CAPTURE_NOTHING,
+    CAPTURE_TEXT,
+    CAPTURE_PIECES,
+    CAPTURE_EXTENT,
+    CAPTURE_RAW
+};
 
 /* One piece on its way through. Read-only, so that the compiler keeps it in registers. */
 struct feed {
@@ -67,7 +73,8 @@ static inline void match_key(const struct feed *feed, const char *key, size_t le
         scan_plan_find(feed->plan, scan->node[level], key, len);
 
     if (slot == NULL) {
-        scan->current = NODE_NONE;
+        scan->current = feed->plan->nodes[scan->node[level]].any;
+        scan->duplicate = false;
     } else {
         uint64_t bit = UINT64_C(1) << slot->ordinal;
 

@@ -80,6 +80,20 @@ static uint16_t element_step(struct builder *builder, uint16_t parent)
     return node->element;
 }
 
+/* Everything below the parent and below itself. */
+static uint16_t any_step(struct builder *builder, uint16_t parent)
+{
+    uint16_t any = add_node(builder);
+
+    CHECK(builder->nodes[parent].any == NODE_NONE &&
+          builder->nodes[parent].element == NODE_NONE);
+    builder->nodes[parent].any = any;
+    builder->nodes[parent].element = any;
+    builder->nodes[any].any = any;
+    builder->nodes[any].element = any;
+    return any;
+}
+
 static void add_path(struct builder *builder, const struct scan_path *path)
 {
     const char *at = path->path;
@@ -96,7 +110,9 @@ static void add_path(struct builder *builder, const struct scan_path *path)
 
             at += *at == '.' && at != path->path;
             len = strcspn(at, ".[");
-            node = key_step(builder, node, span_of(at, len));
+            node = len == 2 && memcmp(at, "**", 2) == 0
+                       ? any_step(builder, node)
+                       : key_step(builder, node, span_of(at, len));
             at += len;
         }
         steps++;

@@ -14,6 +14,7 @@ struct scan_node {
     uint32_t slots; /* where its key table begins */
     uint16_t tag;
     uint16_t element; /* the node of "[]", or NODE_NONE */
+    uint16_t any;     /* the node of keys that its table is without, or NODE_NONE */
     uint8_t mask;     /* size of the table, a power of two, less one */
     bool wanted;      /* a path ends here */
     uint8_t strings;  /* enum scan_strings */

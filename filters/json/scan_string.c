@@ -51,6 +51,14 @@ void scan_flush_piece(const struct feed *feed)
     }
 }
 
+/* What came of a raw string in this piece. */
+static void deliver_raw(const struct feed *feed, const char *from, const char *to)
+{
+    if (feed->scan->capture == CAPTURE_RAW && to > from) {
+        scan_call_seen(feed, SCAN_PIECE, span_of(from, (size_t)(to - from)), 0);
+    }
+}
+
 static void capture_piece(const struct feed *feed, struct span bytes)
 {
     struct scan *scan = feed->scan;
@@ -113,7 +121,7 @@ static void capture_unit(const struct feed *feed, uint32_t unit)
     struct scan *scan = feed->scan;
     bool second_half = unit >= 0xdc00 && unit <= 0xdfff;
 
-    if (scan->capture == CAPTURE_NOTHING || scan->capture == CAPTURE_EXTENT) {
+    if (scan->capture != CAPTURE_TEXT && scan->capture != CAPTURE_PIECES) {
         return;
     }
     if (second_half && scan->surrogate != 0) {
@@ -296,6 +304,7 @@ static inline const char *string_byte(const struct feed *feed, const char *at)
 const char *scan_resume_string(const struct feed *feed, const char *at)
 {
     struct scan *scan = feed->scan;
+    const char *raw = at;
 
     while (at != NULL && at < feed->end) {
         const char *from = at;
@@ -311,12 +320,16 @@ const char *scan_resume_string(const struct feed *feed, const char *at)
         }
         if (at < feed->end) {
             if (*at == '"') {
+                deliver_raw(feed, raw, at);
                 return end_string(feed, at);
             }
             at = string_byte(feed, at);
         }
     }
     scan_flush_piece(feed);
+    if (at != NULL) {
+        deliver_raw(feed, raw, at);
+    }
     return at;
 }
 

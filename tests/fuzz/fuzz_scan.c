@@ -14,6 +14,7 @@ static const struct scan_path paths[] = {
     { "list[]", 5, SCAN_PIECES },   { "deep[][].x", 6, SCAN_WHOLE },
     { "a.b.c.d.e", 7, SCAN_WHOLE }, { "text", 8, SCAN_PIECES },
     { "[].a", 9, SCAN_WHOLE },      { "usage.input", 10, SCAN_WHOLE },
+    { "raw[]", 11, SCAN_RAW },      { "any.**", 12, SCAN_PIECES },
 };
 
 /* A digest of what came; pieces of one string count as their bytes. */
@@ -60,6 +61,7 @@ static enum scan_verdict scan_text(const struct scan_plan *plan, enum scan_mode 
 
     *digest = (struct digest){ .size = text.len };
     scan_init(&scan, plan, mode);
+    scan.raw = true;
     while (text.len > 0) {
         size_t len = text.len < step ? text.len : step;
 

@@ -108,6 +108,7 @@ static enum scan_verdict scan_in_three(const struct scan_plan *plan,
     record->text[0] = '\0';
     record->in_pieces = false;
     scan_init(&scan, plan, mode);
+    scan.raw = true;
     (void)feed_copy(&scan, text.at, first, record);
     (void)feed_copy(&scan, text.at + first, second - first, record);
     (void)feed_copy(&scan, text.at + second, text.len - second, record);
@@ -123,6 +124,7 @@ static enum scan_verdict scan_by_bytes(const struct scan_plan *plan,
     memset(&scan, 0x5a, sizeof(scan));
     memset(record, 0, sizeof(*record));
     scan_init(&scan, plan, mode);
+    scan.raw = true;
     for (size_t i = 0; i < text.len; i++) {
         (void)feed_copy(&scan, text.at + i, 1, record);
     }
@@ -163,6 +165,8 @@ static const struct scan_path paths[] = {
     { "stream", 8, SCAN_WHOLE },
     { "", 9, SCAN_WHOLE },
     { "us\xc3\xa9r", 10, SCAN_WHOLE },
+    { "raw[]", 11, SCAN_RAW },
+    { "any.**", 12, SCAN_WHOLE },
 };
 
 static struct scan_plan *plan_of_test(void)
@@ -291,6 +295,51 @@ static void escapes_are_decoded(void **state)
     BAD("\"\\x\"", "");
     BAD("\"\\u12g4\"", "");
     BAD("\"\\", "");
+}
+
+static void raw_strings_stay_as_they_stand(void **state)
+{
+    struct scan_plan *plan = plan_of_test();
+    struct record record = { .len = 0 };
+    struct scan scan;
+
+    GOOD("{\"raw\":[\"a\\n\\u00e9\\ud800\xc3\xa9\",\"\",\"plain\",7]}",
+         "object 9 0-0\n"
+         "pieces 11 8 a\\n\\u00e9\\ud800\xc3\xa9\n"
+         "string 11 8-27\n"
+         "string 11 28-30\n"
+         "pieces 11 31 plain\n"
+         "string 11 31-38\n"
+         "number 11 39-40 7\n"
+         "end 9 0-42\n");
+
+    (void)state;
+    scan_init(&scan, plan, SCAN_STRICT);
+    (void)scan_feed(&scan, SPAN("{\"raw\":[\"a\\n\"]}"), note, &record);
+    assert_string_equal(record.text, "object 9 0-0\nstring 11 8-13\nend 9 0-15\n");
+    (void)scan_plan_free(plan);
+}
+
+static void any_value_below(void **state)
+{
+    (void)state;
+    GOOD("{\"any\":{\"a\":1,\"b\":{\"c\":[\"d\"]}}}", "object 9 0-0\n"
+                                                      "number 12 12-13 1\n"
+                                                      "object 12 18-0\n"
+                                                      "array 12 23-0\n"
+                                                      "string 12 24-27 d\n"
+                                                      "end 12 23-28\n"
+                                                      "end 12 18-29\n"
+                                                      "end 9 0-31\n");
+    GOOD("{\"any\":3}", "object 9 0-0\nend 9 0-9\n");
+    /* seven more containers are as deep as values are followed */
+    GOOD("{\"any\":{\"a\":[[[[[[[[1]]]]]]]]}}",
+         "object 9 0-0\n"
+         "array 12 12-0\narray 12 13-0\narray 12 14-0\narray 12 15-0\n"
+         "array 12 16-0\narray 12 17-0\narray 12 18-0\n"
+         "end 12 18-23\nend 12 17-24\nend 12 16-25\nend 12 15-26\n"
+         "end 12 14-27\nend 12 13-28\nend 12 12-29\n"
+         "end 9 0-31\n");
 }
 
 static void lone_surrogates_become_the_replacement(void **state)
@@ -700,6 +749,8 @@ int main(void)
         cmocka_unit_test(duplicates_are_flagged_per_object),
         cmocka_unit_test(elements_match),
         cmocka_unit_test(escapes_are_decoded),
+        cmocka_unit_test(raw_strings_stay_as_they_stand),
+        cmocka_unit_test(any_value_below),
         cmocka_unit_test(lone_surrogates_become_the_replacement),
         cmocka_unit_test(utf8_is_held_to_rfc_3629),
         cmocka_unit_test(responses_are_read_with_tolerance),
