@@ -238,6 +238,7 @@ struct config {
     uint32_t workers;       /* 0: one per processor */
     const char *prices;     /* file; NULL: the one installed with assay */
     const char *clients;    /* file; NULL: the one installed with assay */
+    const char *harness;    /* likewise */
     const char *log_file;   /* "-": standard error */
     bool log_exchanges;     /* a line per exchange */
     uint32_t journal_slots; /* per worker */

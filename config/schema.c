@@ -766,6 +766,11 @@ static const struct field config_fields[] = {
       .offset = IN_CONFIG(clients),
       .without = "the one installed with assay",
       .help = "how tools are recognised, as config/clients.yaml" },
+    { .key = "harness",
+      .type = FIELD_PATH,
+      .offset = IN_CONFIG(harness),
+      .without = "the one installed with assay",
+      .help = "what client programs say by themselves, as config/harness.yaml" },
     { 0 }
 };
 

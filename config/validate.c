@@ -475,4 +475,5 @@ void config_validate(const struct config *config, const struct validation *valid
     check_limits(&checker);
     check_readable(&checker, &config->prices, whole_file(&checker));
     check_readable(&checker, &config->clients, whole_file(&checker));
+    check_readable(&checker, &config->harness, whole_file(&checker));
 }

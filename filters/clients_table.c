@@ -2,9 +2,8 @@
 
 #include "config/nearest.h"
 #include "config/tree.h"
+#include "filters/table_file.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { TABLE_BUDGET = 32 << 20, CLIENTS_MAX = 512 };
@@ -276,32 +275,6 @@ static void read_table(struct reader *reader, const struct tree *tree)
     read_map(reader, tree->root, "the file", keys, reader->clients);
 }
 
-/* The file's bytes, which the caller frees; at is NULL if it cannot be read. */
-static struct span read_file(struct reader *reader, const char *path)
-{
-    FILE *file = fopen(path, "re");
-    char *bytes;
-    size_t len;
-
-    if (file == NULL) {
-        error_add(reader->error, (struct error_place){ .file = path }, "%s",
-                  strerror(errno));
-        return span_of(NULL, 0);
-    }
-    bytes = malloc(TREE_SIZE_LIMIT);
-    CHECK(bytes != NULL);
-    len = fread(bytes, 1, TREE_SIZE_LIMIT, file);
-    if (ferror(file) != 0 || len == TREE_SIZE_LIMIT) {
-        error_add(reader->error, (struct error_place){ .file = path },
-                  "cannot be read, or is larger than %d bytes", (int)TREE_SIZE_LIMIT);
-        free(bytes);
-        bytes = NULL;
-        len = 0;
-    }
-    (void)fclose(file);
-    return span_of(bytes, len);
-}
-
 struct clients *clients_load(const char *path, struct error *error)
 {
     struct clients *clients = calloc(1, sizeof(*clients));
@@ -317,11 +290,11 @@ struct clients *clients_load(const char *path, struct error *error)
     if (path == NULL) {
         return clients;
     }
-    text = read_file(&reader, path);
+    text = table_file_read(path, error);
     if (text.at != NULL && tree_read(path, text, &clients->arena, &tree, error)) {
         read_table(&reader, &tree);
     }
-    free((char *)(uintptr_t)text.at);
+    table_file_free(text);
     return error->count == mistakes ? clients : clients_free(clients);
 }
 

@@ -49,8 +49,25 @@ enum fact {
     FACT_USER,       /* a claim: the value may hold a session's name (pieces) */
     FACT_INPUT_TEXT, /* text that costs input tokens: measured, for estimates */
     FACT_INPUT_JSON, /* an object or array that costs input tokens as it stands: tools */
-    FACT_ROOT        /* the body itself; the registry adds its row to every table */
+    FACT_ROOT,       /* the body itself; the registry adds its row to every table */
+    /* what the turn gate reads, in the order of enum fresh_tag; the first three are text
+       that costs input tokens, the others are scanned for the gate only */
+    FACT_SAID,   /* text of a message, or of a block of it (raw) */
+    FACT_SYSTEM, /* text of the system prompt (raw) */
+    FACT_PROMPT, /* a prompt without a role (raw) */
+    FACT_MESSAGE,
+    FACT_ROLE,
+    FACT_TYPE, /* of a message or a block */
+    FACT_RESULT,
+    FACT_IMAGE,
+    FACT_PREDECESSOR
 };
+
+/* Is a row scanned for the turn gate only? */
+static inline bool fact_is_turns(unsigned fact)
+{
+    return fact >= FACT_MESSAGE;
+}
 
 /* A key of this meaning may stand only once: providers take the last, others the first. */
 static inline bool fact_decides(enum fact fact)
@@ -100,6 +117,13 @@ enum count {
     SEEN_ERROR,  /* an error object in the body or stream */
     SEEN_BYTES,  /* base64 of a further JSON text of the same dialect (pieces) */
     SEEN_VECTOR, /* an embedding: nothing is generated */
+    /* generated too, measured for estimates; the turn gate reads it (pieces, the name
+       whole), in the order of enum answer_tag */
+    SEEN_SAID,      /* visible text */
+    SEEN_ARGUMENTS, /* a tool's arguments: the text of a JSON text */
+    SEEN_ARGUMENT,  /* a value within a tool's arguments, for the gate only */
+    SEEN_TOOL,      /* a tool's name */
+    SEEN_ID,        /* the response's own, for the gate only */
     /* counts that come in lists of {name, number}: the object of a list, and within it */
     LIST_INPUT,    /* ... parts of the input by modality: "TEXT", "audio" ... */
     LIST_OUTPUT,   /* ... parts of the output by modality */
@@ -120,6 +144,12 @@ enum count {
 
 /* The tag of a count, of SEEN_MODEL or SEEN_TYPE within a line. */
 #define IN_LINE(tag) (LINE_VALUES + (tag))
+
+/* Is a row scanned for the turn gate only? */
+static inline bool seen_is_turns(unsigned seen)
+{
+    return seen == SEEN_ARGUMENT || seen == SEEN_ID;
+}
 
 /* The counts of one response as they stand, before balance(). Where a format spells one
  * count in several ways, their rows share a tag, and the greatest number counts. */

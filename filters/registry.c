@@ -178,9 +178,24 @@ static size_t row_count(const struct scan_path *paths)
     return count;
 }
 
-static const struct scan_plan *compile_request(const struct scan_path *paths)
+/* Without the turn gate its rows are left out, or only measured. */
+static size_t put_request(struct scan_path *rows, const struct scan_path *path,
+                          bool turns)
 {
-    size_t count = row_count(paths);
+    if (!turns && fact_is_turns(path->tag)) {
+        return 0;
+    }
+    *rows = *path;
+    if (!turns && path->tag >= FACT_SAID) {
+        rows->strings = SCAN_MEASURED;
+    }
+    return 1;
+}
+
+static const struct scan_plan *compile_request(const struct scan_path *paths,
+                                               bool turns)
+{
+    size_t count = row_count(paths), kept = 0;
     struct scan_path *rows;
     const struct scan_plan *plan;
 
@@ -189,24 +204,74 @@ static const struct scan_plan *compile_request(const struct scan_path *paths)
     }
     rows = calloc(count + 1, sizeof(*rows));
     CHECK(rows != NULL);
-    memcpy(rows, paths, count * sizeof(*rows));
-    rows[count] = (struct scan_path){ "", FACT_ROOT, SCAN_WHOLE };
-    plan = scan_plan_new(rows, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        kept += put_request(&rows[kept], &paths[i], turns);
+    }
+    rows[kept++] = (struct scan_path){ "", FACT_ROOT, SCAN_WHOLE };
+    plan = scan_plan_new(rows, kept);
     free(rows);
     return plan;
 }
 
-static const struct scan_plan *compile_response(const struct scan_path *paths)
+static size_t put_response(struct scan_path *rows, const struct scan_path *path,
+                           bool turns)
 {
-    return paths == NULL ? NULL : scan_plan_new(paths, row_count(paths));
+    if (!turns && seen_is_turns(path->tag)) {
+        return 0;
+    }
+    *rows = *path;
+    if (!turns && path->tag >= SEEN_SAID && path->tag <= SEEN_TOOL) {
+        rows->strings = SCAN_MEASURED;
+    }
+    return 1;
+}
+
+static const struct scan_plan *compile_response(const struct scan_path *paths,
+                                                bool turns)
+{
+    size_t count = row_count(paths), kept = 0;
+    struct scan_path *rows;
+    const struct scan_plan *plan;
+
+    if (paths == NULL) {
+        return NULL;
+    }
+    rows = calloc(count + 1, sizeof(*rows));
+    CHECK(rows != NULL);
+    for (size_t i = 0; i < count; i++) {
+        kept += put_response(&rows[kept], &paths[i], turns);
+    }
+    plan = scan_plan_new(rows, kept);
+    free(rows);
+    return plan;
+}
+
+/* Can a person speak in a request of this dialect? */
+static bool has_turns(const struct scan_path *paths)
+{
+    for (size_t i = 0; i < row_count(paths); i++) {
+        if (paths[i].tag == FACT_SAID || paths[i].tag == FACT_PROMPT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void make_plans(const struct dialect *dialect, struct dialect_plans *made)
+{
+    made->request = compile_request(dialect->request, false);
+    made->response = compile_response(dialect->response, false);
+    if (has_turns(dialect->request)) {
+        made->request_turns = compile_request(dialect->request, true);
+        made->response_turns = compile_response(dialect->response, true);
+    }
 }
 
 static void make_all(void)
 {
     list_families();
     for (size_t i = 0; i < DIALECT_COUNT; i++) {
-        plans[i].request = compile_request(dialects[i]->request);
-        plans[i].response = compile_response(dialects[i]->response);
+        make_plans(dialects[i], &plans[i]);
     }
 }
 

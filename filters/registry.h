@@ -37,6 +37,9 @@ const struct dialect *registry_unclaimed(enum method method, struct span path,
 struct dialect_plans {
     const struct scan_plan *request;
     const struct scan_plan *response;
+    /* the same with what the turn gate reads; NULL where no turn can be in a call */
+    const struct scan_plan *request_turns;
+    const struct scan_plan *response_turns;
 };
 const struct dialect_plans *registry_plans(const struct dialect *dialect);
 

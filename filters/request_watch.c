@@ -20,8 +20,10 @@ struct request_watch {
     struct request_watch *next; /* in the pool */
     struct watch_pool *pool;
     const struct dialect *dialect;
+    const struct dialect_route *route;
     struct facts *facts;
     struct claims *claims;
+    struct fresh *fresh;   /* NULL: the turn gate does not read along */
     struct decode *decode; /* NULL: nothing to undo */
     void (*out)(void *self, struct span piece);
     void *out_self;
@@ -145,6 +147,14 @@ static enum fault root_seen(struct request_watch *watch, const struct scan_value
     return FAULT_NONE;
 }
 
+static void turn_seen(struct request_watch *watch, const struct scan_value *value)
+{
+    if (watch->fresh != NULL) {
+        fresh_value(watch->fresh, (enum fresh_tag)(value->tag - FACT_SAID), value,
+                    &watch->scan.raw);
+    }
+}
+
 static enum fault fact_seen(struct request_watch *watch, const struct scan_value *value)
 {
     struct facts *facts = watch->facts;
@@ -191,6 +201,20 @@ static enum fault fact_seen(struct request_watch *watch, const struct scan_value
         break;
     case FACT_INPUT_JSON:
         watch->text_bytes += value->type == SCAN_END ? value->end - value->begin : 0;
+        break;
+    case FACT_SAID:
+    case FACT_SYSTEM:
+    case FACT_PROMPT:
+        watch->text_bytes += scan_string_bytes(value);
+        turn_seen(watch, value);
+        break;
+    case FACT_MESSAGE:
+    case FACT_ROLE:
+    case FACT_TYPE:
+    case FACT_RESULT:
+    case FACT_IMAGE:
+    case FACT_PREDECESSOR:
+        turn_seen(watch, value);
         break;
     }
     return FAULT_NONE;
@@ -452,6 +476,7 @@ struct request_watch *request_watch_open(struct watch_pool *pool,
     memset(facts, 0, sizeof(*facts));
     watch->pool = pool;
     watch->dialect = dialect;
+    watch->route = route;
     watch->facts = facts;
     watch->claims = claims;
     read_path(watch, route, head->target);
@@ -467,6 +492,9 @@ struct request_watch *request_watch_close(struct request_watch *watch)
         return NULL;
     }
     watch->decode = decode_free(watch->decode);
+    if (watch->fresh != NULL) {
+        watch_pool_fresh_back(watch->pool, watch->fresh);
+    }
     if (watch->pool->request_count == WATCH_POOL_IDLE_MAX) {
         free(watch);
         return NULL;
@@ -485,6 +513,66 @@ void request_watch_drop(struct request_watch *watch)
         free(watch);
         watch = next;
     }
+}
+
+/* ---- turns -------------------------------------------------------------------------- */
+
+/* Does the call generate something, for a request that can say something? */
+static bool has_turns(const struct request_watch *watch)
+{
+    const unsigned none =
+        ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE | ROUTE_INPUT_ONLY | ROUTE_NO_TEXT;
+
+    return watch->scanned && (watch->route->flags & none) == 0 &&
+           registry_plans(watch->dialect)->request_turns != NULL;
+}
+
+bool request_watch_turns(struct request_watch *watch, const struct sketch_key *key,
+                         const struct harness *harness)
+{
+    if (!has_turns(watch)) {
+        return true;
+    }
+    watch->fresh = watch_pool_fresh(watch->pool);
+    if (watch->fresh == NULL) {
+        return false;
+    }
+    fresh_begin(watch->fresh, key, harness);
+    scan_init(&watch->scan, registry_plans(watch->dialect)->request_turns, SCAN_STRICT);
+    watch->scan.raw = true;
+    return true;
+}
+
+/* Nobody asks for an answer of one token, or for a summary at its own address: clients do,
+ * to see whether there is quota left and to shorten a conversation. */
+static bool is_housekeeping(const struct request_watch *watch)
+{
+    return watch->facts->max_output == 1 ||
+           strcmp(watch->route->operation, "compact") == 0;
+}
+
+struct call *request_watch_call(struct request_watch *watch)
+{
+    struct span session = span_text(watch->claims->session);
+    struct call *call;
+
+    if (watch->fresh == NULL || !watch->ended || watch->fault != FAULT_NONE) {
+        return NULL;
+    }
+    call = watch_pool_call(watch->pool);
+    if (call == NULL) {
+        return NULL;
+    }
+    fresh_end(watch->fresh, call);
+    if (is_housekeeping(watch)) {
+        call->turn.harness |= call->turn.kind == TURN_PROMPT;
+        call->turn.kind = TURN_CONTINUATION;
+        call->turn.has_prompt = false;
+    }
+    if (session.len > 0) {
+        call->claimed = sketch_hash(watch->fresh->key, session.at, session.len);
+    }
+    return call;
 }
 
 /* ---- questions ---------------------------------------------------------------------- */

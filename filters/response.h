@@ -46,6 +46,7 @@ struct response_watch {
     const struct scan_plan *plan;
     struct decode *decode;     /* NULL: nothing to undo */
     struct messages *messages; /* NULL: the body is no AWS event stream */
+    struct answer *answer;     /* NULL: the turn gate does not read along */
     uint64_t text_bytes;       /* of generated text */
     uint64_t said_bytes;       /* ... before the provider's last count of output */
     uint64_t unfinished;       /* choices that have not said why they end */

@@ -12,6 +12,14 @@ enum { DONE_LEN = sizeof(done_mark) - 1, DONE_NOT = UINT8_MAX };
 
 static void wrapped_value(struct response_watch *watch, const struct scan_value *value);
 
+static void turn_seen(struct response_watch *watch, unsigned tag,
+                      const struct scan_value *value)
+{
+    if (watch->answer != NULL) {
+        answer_value(watch->answer, (enum answer_tag)tag, value);
+    }
+}
+
 static void value_seen(void *self, const struct scan_value *value)
 {
     struct response_watch *watch = self;
@@ -31,7 +39,18 @@ static void value_seen(void *self, const struct scan_value *value)
             text_store(watch->service_tier, sizeof(watch->service_tier), value->text);
         }
         break;
+    case SEEN_SAID:
+    case SEEN_ARGUMENTS:
+    case SEEN_TOOL:
+        watch->text_bytes += scan_string_bytes(value);
+        turn_seen(watch, value->tag - SEEN_SAID, value);
+        break;
+    case SEEN_ARGUMENT:
+    case SEEN_ID:
+        turn_seen(watch, value->tag - SEEN_SAID, value);
+        break;
     case SEEN_TYPE:
+        turn_seen(watch, ANSWER_TYPE, value);
         watch->terminal |= is_text && watch->dialect->terminal != NULL &&
                            watch->dialect->terminal(value->text);
         break;

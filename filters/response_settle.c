@@ -108,6 +108,9 @@ void response_watch_settle(struct response_watch *watch, bool whole,
         response_end(watch, whole);
         settle_usage(watch, whole, facts, input_text_bytes, &entry->usage);
     }
+    if (watch->answer != NULL) {
+        answer_end(watch->answer);
+    }
     line_reader_settle(&watch->line_reader,
                        watch->model[0] != '\0' ? watch->model : facts->model, entry);
     text_store(entry->response_model, sizeof(entry->response_model),

@@ -106,6 +106,10 @@ static void free_parts(struct response_watch *watch)
     watch->decode = decode_free(watch->decode);
     free(watch->messages);
     watch->messages = NULL;
+    if (watch->answer != NULL) {
+        watch_pool_answer_back(watch->pool, watch->answer);
+        watch->answer = NULL;
+    }
 }
 
 static bool is_counted(const struct dialect_route *route, const struct head *head)
@@ -156,6 +160,23 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
         watch->may_be_gzip = true;
     }
     return watch;
+}
+
+bool response_watch_turns(struct response_watch *watch, const struct sketch_key *key,
+                          struct call *call)
+{
+    const struct scan_plan *plan = registry_plans(watch->dialect)->response_turns;
+
+    if (!watch->counted || plan == NULL) {
+        return true;
+    }
+    watch->answer = watch_pool_answer(watch->pool);
+    if (watch->answer == NULL) {
+        return false;
+    }
+    answer_begin(watch->answer, key, call);
+    watch->plan = plan;
+    return true;
 }
 
 struct response_watch *response_watch_close(struct response_watch *watch)

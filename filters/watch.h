@@ -11,6 +11,9 @@
 #include "filters/content/decode.h"
 #include "filters/dialect.h"
 #include "filters/facts.h"
+#include "filters/turn/call.h"
+#include "filters/turn/harness.h"
+#include "filters/turn/sketch_key.h"
 #include "proxy/meter/entry.h"
 
 /* Watches kept for reuse, so that a busy worker allocates nothing. One per worker. */
@@ -56,6 +59,17 @@ void request_watch_on_decoded(struct request_watch *watch,
 /* Bytes of text that cost input tokens, so far. */
 uint64_t request_watch_text_bytes(const struct request_watch *watch);
 
+/* Lets the turn gate read along, to be called before the first data: a call that generates
+ * nothing, or in which nobody can speak, has no turn. False without memory: the call is not
+ * seen. Key and table are borrowed until the watch is closed. */
+bool request_watch_turns(struct request_watch *watch, const struct sketch_key *key,
+                         const struct harness *harness) MUST_CHECK;
+
+/* What the request tells of the call: taken over, once the request has ended without a
+ * fault; to be given back to the pool. NULL if it is none. */
+struct call *request_watch_call(struct request_watch *watch);
+void watch_pool_call_back(struct watch_pool *pool, struct call *call);
+
 /* Takes NULL; returns NULL. */
 struct request_watch *request_watch_close(struct request_watch *watch);
 
@@ -68,6 +82,11 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
                                            const struct dialect_route *route,
                                            const struct head *head,
                                            const struct facts *facts);
+
+/* Lets the turn gate read along, to be called before the first data: `call` is completed by
+ * response_watch_settle(). False without memory. */
+bool response_watch_turns(struct response_watch *watch, const struct sketch_key *key,
+                          struct call *call) MUST_CHECK;
 
 /* The next bytes of the body, without transfer framing. Never fails: what cannot be read
  * becomes a flag of the usage. */

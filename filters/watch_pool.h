@@ -2,6 +2,8 @@
 #ifndef ASSAY_FILTERS_WATCH_POOL_H
 #define ASSAY_FILTERS_WATCH_POOL_H
 
+#include "filters/turn/answer.h"
+#include "filters/turn/fresh.h"
 #include "filters/watch.h"
 
 enum { WATCH_POOL_IDLE_MAX = 256 }; /* of each kind; further ones are freed */
@@ -12,7 +14,20 @@ struct watch_pool {
     struct response_watch *responses;
     size_t request_count;
     size_t response_count;
+    struct fresh *fresh; /* idle ones, as are the following */
+    struct answer *answers;
+    struct pooled_call *calls;
+    size_t fresh_count;
+    size_t answer_count;
+    size_t call_count;
 };
+
+/* NULL without memory. Given back, they are wiped. */
+struct fresh *watch_pool_fresh(struct watch_pool *pool);
+void watch_pool_fresh_back(struct watch_pool *pool, struct fresh *fresh);
+struct answer *watch_pool_answer(struct watch_pool *pool);
+void watch_pool_answer_back(struct watch_pool *pool, struct answer *answer);
+struct call *watch_pool_call(struct watch_pool *pool);
 
 /* Free the whole list of idle ones. */
 void request_watch_drop(struct request_watch *watch);

@@ -12,14 +12,14 @@ static const struct scan_path request[] = {
     { "stream", FACT_STREAM, SCAN_WHOLE },
     { "max_tokens_to_sample", FACT_MAX_OUTPUT, SCAN_WHOLE },
     { "metadata.user_id", FACT_USER, SCAN_PIECES },
-    { "prompt", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "prompt", FACT_PROMPT, SCAN_RAW },
     { .path = NULL },
 };
 
 static const struct scan_path response[] = {
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
-    { "completion", SEEN_TEXT, SCAN_MEASURED },
+    { "completion", SEEN_SAID, SCAN_PIECES },
     { .path = NULL },
 };
 

@@ -15,8 +15,8 @@ static const struct dialect_route routes[] = {
 };
 
 static const struct scan_path request[] = {
-    GEMINI_CONTENT("content"),
-    GEMINI_CONTENT("requests[].content"),
+    GEMINI_CONTENT("content", FACT_INPUT_TEXT),
+    GEMINI_CONTENT("requests[].content", FACT_INPUT_TEXT),
     { "instances[].content", FACT_INPUT_TEXT, SCAN_MEASURED },
     { .path = NULL },
 };

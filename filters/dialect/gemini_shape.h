@@ -29,11 +29,20 @@
     { at "[]" number, LIST_NUMBER, SCAN_WHOLE }
 
 /* Text of a content object in a request. */
-#define GEMINI_CONTENT(at)                                                             \
-    { at ".parts[].text", FACT_INPUT_TEXT, SCAN_MEASURED },                                 \
-    { at ".parts.text", FACT_INPUT_TEXT, SCAN_MEASURED },                                   \
+#define GEMINI_CONTENT(at, text)                                                       \
+    { at ".parts[].text", text, SCAN_RAW },                                                 \
+    { at ".parts.text", text, SCAN_RAW },                                                   \
     { at ".parts[].functionCall.args", FACT_INPUT_JSON, SCAN_WHOLE },                       \
     { at ".parts[].functionResponse.response", FACT_INPUT_JSON, SCAN_WHOLE }
+
+/* What else of it tells whose words it has. */
+#define GEMINI_CONTENT_TURN(at)                                                        \
+    { at ".parts[].functionResponse", FACT_RESULT, SCAN_WHOLE },                            \
+    { at ".parts[].function_response", FACT_RESULT, SCAN_WHOLE },                           \
+    { at ".parts[].inlineData", FACT_IMAGE, SCAN_WHOLE },                                   \
+    { at ".parts[].inline_data", FACT_IMAGE, SCAN_WHOLE },                                  \
+    { at ".parts[].fileData", FACT_IMAGE, SCAN_WHOLE },                                     \
+    { at ".parts[].file_data", FACT_IMAGE, SCAN_WHOLE }
 /* clang-format on */
 
 enum {

@@ -16,7 +16,7 @@ static const struct scan_path request[] = {
     { "model", FACT_MODEL, SCAN_WHOLE },
     { "stream", FACT_STREAM, SCAN_WHOLE },
     { "n_predict", FACT_MAX_OUTPUT, SCAN_WHOLE },
-    { "prompt", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "prompt", FACT_PROMPT, SCAN_RAW },
     { "input_prefix", FACT_INPUT_TEXT, SCAN_MEASURED },
     { "input_suffix", FACT_INPUT_TEXT, SCAN_MEASURED },
     { .path = NULL },
@@ -29,7 +29,7 @@ static const struct scan_path response[] = {
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "stop", SEEN_END, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
-    { "content", SEEN_TEXT, SCAN_MEASURED },
+    { "content", SEEN_SAID, SCAN_PIECES },
     { .path = NULL },
 };
 

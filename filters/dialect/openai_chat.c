@@ -16,8 +16,11 @@ static const struct dialect_route routes[] = {
 
 const struct scan_path openai_chat_request[] = {
     OPENAI_REQUEST,
-    { "messages[].content", FACT_INPUT_TEXT, SCAN_MEASURED },
-    { "messages[].content[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "messages[]", FACT_MESSAGE, SCAN_WHOLE },
+    { "messages[].role", FACT_ROLE, SCAN_WHOLE },
+    { "messages[].content[].type", FACT_TYPE, SCAN_WHOLE },
+    { "messages[].content", FACT_SAID, SCAN_RAW },
+    { "messages[].content[].text", FACT_SAID, SCAN_RAW },
     { "messages[].reasoning_content", FACT_INPUT_TEXT, SCAN_MEASURED },
     { "messages[].tool_calls", FACT_INPUT_JSON, SCAN_WHOLE },
     { "tools", FACT_INPUT_JSON, SCAN_WHOLE },

@@ -11,8 +11,8 @@ static const struct scan_path request[] = {
     OPENAI_REQUEST,
     /* candidates beyond n are generated and billed, but not shown */
     { "best_of", FACT_CHOICES, SCAN_WHOLE },
-    { "prompt", FACT_INPUT_TEXT, SCAN_MEASURED },
-    { "prompt[]", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "prompt", FACT_PROMPT, SCAN_RAW },
+    { "prompt[]", FACT_PROMPT, SCAN_RAW },
     { "suffix", FACT_INPUT_TEXT, SCAN_MEASURED },
     { .path = NULL },
 };
@@ -23,7 +23,7 @@ static const struct scan_path response[] = {
     { "service_tier", SEEN_TIER, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
     { "choices[].finish_reason", SEEN_FINISH, SCAN_WHOLE },
-    { "choices[].text", SEEN_TEXT, SCAN_MEASURED },
+    { "choices[].text", SEEN_SAID, SCAN_PIECES },
     /* fill-in-the-middle of Mistral answers as a chat does */
     OPENAI_CHAT_TEXT("choices[].delta"),
     OPENAI_CHAT_TEXT("choices[].message"),

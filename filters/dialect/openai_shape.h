@@ -106,15 +106,15 @@
 /* Text that a choice of a chat answers with, whole or as deltas. */
 /* clang-format off */
 #define OPENAI_CHAT_TEXT(at)                                                           \
-    { at ".content", SEEN_TEXT, SCAN_MEASURED },                                                \
-    { at ".content[].text", SEEN_TEXT, SCAN_MEASURED },                                         \
-    { at ".refusal", SEEN_TEXT, SCAN_MEASURED },                                                \
+    { at ".content", SEEN_SAID, SCAN_PIECES },                                                \
+    { at ".content[].text", SEEN_SAID, SCAN_PIECES },                                         \
+    { at ".refusal", SEEN_SAID, SCAN_PIECES },                                                \
     { at ".reasoning_content", SEEN_TEXT, SCAN_MEASURED },                                      \
     { at ".reasoning", SEEN_TEXT, SCAN_MEASURED },                                              \
-    { at ".function_call.name", SEEN_TEXT, SCAN_MEASURED },                                     \
-    { at ".function_call.arguments", SEEN_TEXT, SCAN_MEASURED },                                \
-    { at ".tool_calls[].function.name", SEEN_TEXT, SCAN_MEASURED },                             \
-    { at ".tool_calls[].function.arguments", SEEN_TEXT, SCAN_MEASURED }
+    { at ".function_call.name", SEEN_TOOL, SCAN_WHOLE },                                     \
+    { at ".function_call.arguments", SEEN_ARGUMENTS, SCAN_PIECES },                                \
+    { at ".tool_calls[].function.name", SEEN_TOOL, SCAN_WHOLE },                             \
+    { at ".tool_calls[].function.arguments", SEEN_ARGUMENTS, SCAN_PIECES }
 /* clang-format on */
 
 /* The tables of the chat, for the same shape at other paths; path NULL at the end. */

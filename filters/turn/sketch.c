@@ -169,25 +169,39 @@ static void put_normalised(struct prompt_sketcher *sketcher, uint32_t code)
     template_put(&sketcher->template, code);
 }
 
+/* What is to be put before a code point: nothing, a space, or not even itself. */
+enum before { BEFORE_NOTHING, BEFORE_SPACE, BEFORE_SKIP };
+
+static enum before normalise(struct normaliser *normaliser, uint32_t code)
+{
+    bool space = normaliser->spaced && normaliser->begun;
+
+    if (character_is_space(code)) {
+        normaliser->spaced = true;
+        return BEFORE_SKIP;
+    }
+    normaliser->spaced = false;
+    normaliser->begun = true;
+    return space ? BEFORE_SPACE : BEFORE_NOTHING;
+}
+
 static void put_prompt_code(void *self, uint32_t code)
 {
     struct prompt_sketcher *sketcher = self;
+    enum before before;
 
     code = character_lower(code);
     if (sketcher->characters < SKETCH_CHARACTERS) {
         words_put(&sketcher->words, code);
     }
     sketcher->characters += sketcher->characters < UINT32_MAX;
-    if (character_is_space(code)) {
-        sketcher->spaced = true;
-        return;
-    }
-    if (sketcher->spaced && sketcher->begun) {
+    before = normalise(&sketcher->normaliser, code);
+    if (before == BEFORE_SPACE) {
         put_normalised(sketcher, ' ');
     }
-    sketcher->spaced = false;
-    sketcher->begun = true;
-    put_normalised(sketcher, code);
+    if (before != BEFORE_SKIP) {
+        put_normalised(sketcher, code);
+    }
 }
 
 void sketch_prompt_begin(struct prompt_sketcher *sketcher, const struct sketch_key *key)
@@ -202,8 +216,7 @@ void sketch_prompt_begin(struct prompt_sketcher *sketcher, const struct sketch_k
     sketcher->pairs = 0;
     sketcher->bag_count = 0;
     sketcher->bottom_count = 0;
-    sketcher->spaced = false;
-    sketcher->begun = false;
+    sketcher->normaliser = (struct normaliser){ .begun = false };
     sketcher->characters = 0;
 }
 
@@ -340,6 +353,65 @@ void sketch_response_end(struct response_sketcher *sketcher,
     words_end(&sketcher->words);
     sample_short(&sketcher->shingles);
     *sketch = (struct response_sketch){ .count = sketcher->shingles.sample_count };
+    memcpy(sketch->samples, sketcher->shingles.samples,
+           sketch->count * sizeof(*sketch->samples));
+    explicit_bzero(sketcher, sizeof(*sketcher));
+}
+
+/* ---- tool arguments ----------------------------------------------------------------- */
+
+static void put_argument_word(void *self, const struct word *word)
+{
+    struct argument_sketcher *sketcher = self;
+
+    shingles_put(&sketcher->shingles, word->hash);
+    sample_latest(&sketcher->shingles);
+}
+
+static void put_argument_code(void *self, uint32_t code)
+{
+    struct argument_sketcher *sketcher = self;
+    enum before before;
+
+    code = character_lower(code);
+    if (sketcher->characters < SKETCH_CHARACTERS) {
+        words_put(&sketcher->words, code);
+    }
+    sketcher->characters += sketcher->characters < UINT32_MAX;
+    before = normalise(&sketcher->normaliser, code);
+    if (before == BEFORE_SPACE) {
+        hash_code(&sketcher->whole, ' ');
+    }
+    if (before != BEFORE_SKIP) {
+        hash_code(&sketcher->whole, code);
+    }
+}
+
+void sketch_argument_begin(struct argument_sketcher *sketcher,
+                           const struct sketch_key *key)
+{
+    hash_begin(&sketcher->whole, key);
+    sketcher->utf8 = (struct utf8){ .left = 0 };
+    words_init(&sketcher->words, key, put_argument_word, sketcher);
+    shingles_init(&sketcher->shingles, SKETCH_PROMPT);
+    sketcher->normaliser = (struct normaliser){ .begun = false };
+    sketcher->characters = 0;
+}
+
+void sketch_argument_feed(struct argument_sketcher *sketcher, struct span text)
+{
+    utf8_feed(&sketcher->utf8, text, put_argument_code, sketcher);
+}
+
+void sketch_argument_end(struct argument_sketcher *sketcher,
+                         struct argument_sketch *sketch)
+{
+    utf8_end(&sketcher->utf8, put_argument_code, sketcher);
+    words_end(&sketcher->words);
+    sample_short(&sketcher->shingles);
+    *sketch = (struct argument_sketch){ .whole = hash_end(&sketcher->whole),
+                                        .characters = sketcher->characters,
+                                        .count = sketcher->shingles.sample_count };
     memcpy(sketch->samples, sketcher->shingles.samples,
            sketch->count * sizeof(*sketch->samples));
     explicit_bzero(sketcher, sizeof(*sketcher));

@@ -38,6 +38,12 @@ struct shingles {
     uint8_t sample_most;
 };
 
+/* White space trimmed, and every run of it one space. */
+struct normaliser {
+    bool begun;  /* a character that is not white space came */
+    bool spaced; /* white space waits for a character to stand before */
+};
+
 struct prompt_sketcher {
     struct hash_stream whole;
     struct hash_stream shape;
@@ -51,8 +57,24 @@ struct prompt_sketcher {
     uint32_t bag[SKETCH_BAG];       /* hashes of content words */
     uint16_t bag_count;
     uint8_t bottom_count;
-    bool begun;  /* a character that is not white space came */
-    bool spaced; /* white space waits for a character to stand before */
+    struct normaliser normaliser;
+    uint32_t characters;
+};
+
+/* What a prompt is compared with to see whether it lies in a tool's argument. */
+struct argument_sketch {
+    uint64_t whole;                  /* as a prompt of this text has it */
+    uint32_t samples[SKETCH_PROMPT]; /* likewise */
+    uint8_t count;
+    uint32_t characters;
+};
+
+struct argument_sketcher {
+    struct hash_stream whole;
+    struct utf8 utf8;
+    struct words words;
+    struct shingles shingles;
+    struct normaliser normaliser;
     uint32_t characters;
 };
 
@@ -75,5 +97,11 @@ void sketch_response_begin(struct response_sketcher *sketcher,
 void sketch_response_feed(struct response_sketcher *sketcher, struct span text);
 void sketch_response_end(struct response_sketcher *sketcher,
                          struct response_sketch *sketch);
+
+void sketch_argument_begin(struct argument_sketcher *sketcher,
+                           const struct sketch_key *key);
+void sketch_argument_feed(struct argument_sketcher *sketcher, struct span text);
+void sketch_argument_end(struct argument_sketcher *sketcher,
+                         struct argument_sketch *sketch);
 
 #endif

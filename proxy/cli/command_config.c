@@ -44,6 +44,7 @@ struct config *command_config_read(const struct command_line *line,
 {
     static char prices[PATH_MAX];
     static char clients[PATH_MAX];
+    static char harness[PATH_MAX];
     struct config *config =
         config_load(line->config, command_families(), resolve_secrets, error);
 
@@ -52,6 +53,9 @@ struct config *command_config_read(const struct command_line *line,
     }
     if (config != NULL && config->clients == NULL) {
         config->clients = data_file("clients.yaml", clients);
+    }
+    if (config != NULL && config->harness == NULL) {
+        config->harness = data_file("harness.yaml", harness);
     }
     return config;
 }

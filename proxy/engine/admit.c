@@ -7,6 +7,7 @@
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/route.h"
 #include "proxy/engine/settle.h"
+#include "proxy/engine/turns.h"
 #include "proxy/engine/worker.h"
 #include "proxy/identity/identity.h"
 
@@ -55,6 +56,7 @@ static enum fault watch_request(struct exchange *x, const struct head *head)
     if (x->asked == NULL) {
         return FAULT_NO_MEMORY;
     }
+    turns_begin(x);
     if (admit_may_inject(x) && request_watch_encoded(x->asked)) {
         request_watch_on_decoded(x->asked, hold_put_decoded, x);
     }

@@ -67,6 +67,7 @@ struct exchange {
     struct claims claims;
     struct reservation reservation;
     struct analyst_open looked_at; /* until it is settled */
+    struct call *call;             /* what the turn gate tells of it; NULL: nothing */
     struct span refusal_words;     /* in the arena; empty: the fault's own */
     uint64_t retry_after_s;        /* to tell with a refusal; 0: not told */
     struct flow request;

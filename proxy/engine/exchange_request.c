@@ -6,6 +6,7 @@
 #include "proxy/engine/hold.h"
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/settle.h"
+#include "proxy/engine/turns.h"
 #include "proxy/engine/sign.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/engine/worker.h"
@@ -260,6 +261,7 @@ void exchange_request_ended(struct exchange *x)
         exchange_fail(x, fault);
         return;
     }
+    turns_asked(x);
     x->asked = request_watch_close(x->asked);
     if (!x->going) {
         exchange_go(x);

@@ -3,6 +3,7 @@
 #include "proxy/engine/client.h"
 #include "proxy/engine/reply.h"
 #include "proxy/engine/splice.h"
+#include "proxy/engine/turns.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/engine/worker.h"
 #include "proxy/http/media.h"
@@ -40,6 +41,7 @@ static enum fault response_open(struct exchange *x, const struct head *head)
     if (x->answered == NULL) {
         return FAULT_NO_MEMORY;
     }
+    turns_answer(x);
     x->response_watched = true;
     if (x->injected && is_event_stream(head)) {
         x->strip = strip_new();

@@ -2,6 +2,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/engine/reserve.h"
+#include "proxy/engine/turns.h"
 #include "proxy/engine/worker.h"
 
 static void store(char *array, size_t size, const char *value)
@@ -142,6 +143,7 @@ void settle(struct exchange *x)
     price(x, entry);
     reserve_settle(x, entry);
     metrics_count(worker->metrics, entry);
+    turns_settle(x, entry);
     analyst_closed(worker->analyst, &x->looked_at);
     if (x->entry != NULL) {
         journal_settle(worker->journal, x->entry);

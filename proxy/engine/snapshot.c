@@ -12,6 +12,7 @@ static struct snapshot *snapshot_free(struct snapshot *snapshot)
     }
     price_table_free(snapshot->prices);
     clients_free(snapshot->clients);
+    harness_free(snapshot->harness);
     quota_policies_unref(snapshot->quotas);
     config_free(snapshot->config);
     free(snapshot);
@@ -51,6 +52,7 @@ static bool snapshot_load(struct snapshot *snapshot, struct error *error)
     }
     snapshot->prices = price_table_load(config->prices, error);
     snapshot->clients = clients_load(config->clients, error);
+    snapshot->harness = harness_load(config->harness, error);
     snapshot->quotas = quota_policies_new(config, error);
     return !error_any(error);
 }

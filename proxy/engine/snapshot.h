@@ -6,6 +6,7 @@
 #include "certs/tls.h"
 #include "config/config.h"
 #include "filters/clients.h"
+#include "filters/turn/harness.h"
 #include "proxy/identity/virtual_key.h"
 #include "proxy/meter/price.h"
 #include "proxy/meter/quota_policy.h"
@@ -15,6 +16,7 @@ struct snapshot {
     struct config *config;
     struct price_table *prices;
     struct clients *clients;
+    struct harness *harness;
     struct quota_policies *quotas;
     struct tls_server **tls; /* per listener; NULL: plain HTTP */
 };

@@ -12,7 +12,7 @@
 
 enum { NO = -1 }; /* unknown */
 
-static const struct call {
+static const struct example {
     const char *family, *path;
     const char *asked_type, *asked; /* NULL: JSON */
     const char *model;              /* what the request calls */
@@ -476,7 +476,7 @@ static void add_field(struct head *head, const char *name, const char *value)
     field->id = field_name_of(field->name);
 }
 
-static const struct dialect *claim(const struct call *call,
+static const struct dialect *claim(const struct example *call,
                                    const struct dialect_route **route)
 {
     const char *const families[] = { call->family, NULL };
@@ -504,8 +504,8 @@ static struct span take(struct span *rest, size_t size)
     return piece;
 }
 
-static struct facts ask(struct watch_pool *pool, const struct call *call, size_t size,
-                        uint64_t *text_bytes)
+static struct facts ask(struct watch_pool *pool, const struct example *call,
+                        size_t size, uint64_t *text_bytes)
 {
     const struct dialect_route *route;
     const struct dialect *dialect = claim(call, &route);
@@ -528,7 +528,7 @@ static struct facts ask(struct watch_pool *pool, const struct call *call, size_t
     return facts;
 }
 
-static struct entry answer(struct watch_pool *pool, const struct call *call,
+static struct entry answer(struct watch_pool *pool, const struct example *call,
                            const struct facts *facts, uint64_t text_bytes, size_t size)
 {
     const struct dialect_route *route;
@@ -550,7 +550,7 @@ static struct entry answer(struct watch_pool *pool, const struct call *call,
     return entry;
 }
 
-static void check_class(const struct call *call, const struct usage *usage,
+static void check_class(const struct example *call, const struct usage *usage,
                         enum token_class class, int64_t want)
 {
     int64_t got = usage_knows(usage, class) ? (int64_t)usage->tokens[class] : NO;
@@ -561,7 +561,7 @@ static void check_class(const struct call *call, const struct usage *usage,
     }
 }
 
-static void check_call(struct watch_pool *pool, const struct call *call, size_t size)
+static void check_call(struct watch_pool *pool, const struct example *call, size_t size)
 {
     uint64_t text_bytes;
     struct facts facts = ask(pool, call, size, &text_bytes);

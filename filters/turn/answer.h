@@ -1,0 +1,46 @@
+/* What of a response goes into the call's record: a sketch of its visible text, samples of
+ * the strings in its tool calls' arguments, hashes. Streaming, in constant memory; any split
+ * of the bytes gives the same. */
+#ifndef ASSAY_FILTERS_TURN_ANSWER_H
+#define ASSAY_FILTERS_TURN_ANSWER_H
+
+#include "filters/json/scan.h"
+#include "filters/turn/call.h"
+#include "filters/turn/sketch.h"
+
+/* What values in a response mean to it. */
+enum answer_tag {
+    ANSWER_TEXT,     /* visible text: SCAN_PIECES */
+    ANSWER_JSON,     /* a tool's arguments, as the text of a JSON text: SCAN_PIECES */
+    ANSWER_ARGUMENT, /* a value within a tool's arguments: SCAN_PIECES */
+    ANSWER_TOOL,     /* a tool's name: another tool call begins */
+    ANSWER_ID,       /* the response's own */
+    ANSWER_TYPE      /* of an event, where what a text is depends on it */
+};
+
+struct answer {
+    struct answer *next; /* in a pool */
+    const struct sketch_key *key;
+    struct call *call;
+    uint8_t event; /* enum: what its texts are */
+    bool in_argument;
+    bool in_json;
+    bool looped;
+    struct response_sketcher said;
+    struct argument_sketcher argument;
+    struct scan json; /* of arguments that are the text of a JSON text */
+    XXH3_state_t loop;
+};
+
+/* Key and call are borrowed until the end. */
+void answer_begin(struct answer *answer, const struct sketch_key *key,
+                  struct call *call);
+void answer_value(struct answer *answer, enum answer_tag tag,
+                  const struct scan_value *value);
+
+/* The response has ended, or was cut: fills response, reply, loop, reply_bytes and
+ * arguments of the call. Wipes. */
+void answer_end(struct answer *answer);
+void answer_wipe(struct answer *answer);
+
+#endif

@@ -1,0 +1,19 @@
+/* Lets the turn gate read an exchange along, and hands the analyst what it tells. */
+#ifndef ASSAY_ENGINE_TURNS_H
+#define ASSAY_ENGINE_TURNS_H
+
+#include "proxy/engine/exchange.h"
+
+/* Each does nothing where detection is off, or the call can have no turn. Without memory
+ * the call is not seen: detection never costs a caller an answer. */
+
+/* The request is about to be watched. */
+void turns_begin(struct exchange *exchange);
+/* It has ended, and its watch is about to be closed. */
+void turns_asked(struct exchange *exchange);
+/* The response is about to be watched. */
+void turns_answer(struct exchange *exchange);
+/* The entry is complete. */
+void turns_settle(struct exchange *exchange, const struct entry *entry);
+
+#endif
