@@ -203,6 +203,12 @@ struct config_webhook {
     uint32_t give_up_ms; /* after its first attempt */
 };
 
+/* How long what detection keeps is kept. */
+struct config_retention {
+    uint32_t turns_days;    /* sketches of calls */
+    uint32_t findings_days; /* after they were last seen; scores and states as long */
+};
+
 struct config_limits {
     uint64_t body_bytes;    /* of a request */
     uint64_t held_bytes;    /* of request bodies held for their facts, in all */
@@ -232,6 +238,7 @@ struct config {
     struct config_quota *quotas; /* in the order of the file */
     size_t quota_count;
     struct config_detection detection;
+    struct config_retention retention;
     struct config_webhook *webhooks;
     size_t webhook_count;
     struct config_limits limits;

@@ -18,6 +18,7 @@ static void put_kind(struct text *text, const struct field *field)
         [FIELD_COUNT] = "number",
         [FIELD_SIZE] = "size",
         [FIELD_DURATION] = "duration",
+        [FIELD_DAYS] = "days",
         [FIELD_ADDRESS] = "address",
         [FIELD_URL] = "URL",
         [FIELD_LINK] = "URL",
@@ -46,7 +47,8 @@ static void put_kind(struct text *text, const struct field *field)
 
 static bool is_number(enum field_type type)
 {
-    return type == FIELD_COUNT || type == FIELD_SIZE || type == FIELD_DURATION;
+    return type == FIELD_COUNT || type == FIELD_SIZE || type == FIELD_DURATION ||
+           type == FIELD_DAYS;
 }
 
 /* "1 KiB to 1 GiB"; of lists, how many elements; "" where there is no range. */

@@ -18,6 +18,7 @@ enum field_type {
     FIELD_COUNT,      /* uint32_t */
     FIELD_SIZE,       /* uint64_t bytes: "64 KiB" */
     FIELD_DURATION,   /* uint32_t milliseconds: "500ms", "5m" */
+    FIELD_DAYS,       /* uint32_t days: "28d" */
     FIELD_ADDRESS,    /* struct config_address */
     FIELD_URL,        /* url and its parts in a struct config_provider */
     FIELD_LINK,       /* struct config_url */

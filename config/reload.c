@@ -30,6 +30,7 @@ static bool same_value(enum field_type type, const char *old, const char *wanted
         return memcmp(old, wanted, sizeof(bool)) == 0;
     case FIELD_COUNT:
     case FIELD_DURATION:
+    case FIELD_DAYS:
         return memcmp(old, wanted, sizeof(uint32_t)) == 0;
     case FIELD_SIZE:
         return memcmp(old, wanted, sizeof(uint64_t)) == 0;

@@ -644,6 +644,31 @@ static const struct field detection_fields[] = {
 static const struct field_group detection_group = { .title = "detection",
                                                     .fields = detection_fields };
 
+static const struct field retention_fields[] = {
+    { .key = "turns",
+      .type = FIELD_DAYS,
+      .offset = IN_CONFIG(retention.turns_days),
+      .fallback = "28d",
+      .least = 1,
+      .most = 3650,
+      .help =
+          "sketches of calls, for 'assay export --turns'; below 7d rings of keys are "
+          "forgotten sooner at a restart" },
+    { .key = "findings",
+      .type = FIELD_DAYS,
+      .offset = IN_CONFIG(retention.findings_days),
+      .fallback = "90d",
+      .least = 1,
+      .most = 3650,
+      .help =
+          "findings after they were last seen, with all remarks; also the scores and "
+          "the sketches of callers who are gone" },
+    { 0 }
+};
+
+static const struct field_group retention_group = { .title = "retention",
+                                                    .fields = retention_fields };
+
 static const struct field log_fields[] = {
     { .key = "file",
       .type = FIELD_PATH,
@@ -737,6 +762,10 @@ static const struct field config_fields[] = {
       .most = 16,
       .group = &webhook_group,
       .help = "by name: services that are told what happened" },
+    { .key = "retention",
+      .type = FIELD_MAP,
+      .group = &retention_group,
+      .help = "when what detection keeps is deleted" },
     { .key = "limits",
       .type = FIELD_MAP,
       .group = &limit_group,

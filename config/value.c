@@ -230,6 +230,19 @@ static void set_duration(const struct setting *setting)
     }
 }
 
+static void set_days(const struct setting *setting)
+{
+    const uint64_t day = UINT64_C(24) * 60 * 60 * 1000;
+    uint64_t milliseconds;
+
+    if (!duration_parse(span_text(setting->text), &milliseconds) ||
+        milliseconds % day != 0) {
+        refuse(setting, "is not a number of whole days, such as 28d");
+    } else if (in_range(setting, milliseconds / day)) {
+        *(uint32_t *)member_of(setting) = (uint32_t)(milliseconds / day);
+    }
+}
+
 static void set_address(const struct setting *setting)
 {
     struct config_address address = { 0 };
@@ -399,15 +412,25 @@ void value_set(const struct value_reader *reader, const struct field *field,
                const char *text, struct error_place place, void *target)
 {
     static void (*const setters[])(const struct setting *) = {
-        [FIELD_TEXT] = set_text,         [FIELD_PATH] = set_path,
-        [FIELD_NAME] = set_name,         [FIELD_HEADER] = set_header,
-        [FIELD_WORD] = set_word,         [FIELD_SWITCH] = set_switch,
-        [FIELD_COUNT] = set_count,       [FIELD_SIZE] = set_size,
-        [FIELD_DURATION] = set_duration, [FIELD_ADDRESS] = set_address,
-        [FIELD_URL] = set_url,           [FIELD_CREDENTIAL] = set_credential,
-        [FIELD_LINK] = set_link,         [FIELD_SECRET] = set_secret,
-        [FIELD_LIMIT] = set_limit,       [FIELD_PERIOD] = set_period,
-        [FIELD_SHARE] = set_share,       [FIELD_TIMEZONE] = set_timezone,
+        [FIELD_TEXT] = set_text,
+        [FIELD_PATH] = set_path,
+        [FIELD_NAME] = set_name,
+        [FIELD_HEADER] = set_header,
+        [FIELD_WORD] = set_word,
+        [FIELD_SWITCH] = set_switch,
+        [FIELD_COUNT] = set_count,
+        [FIELD_SIZE] = set_size,
+        [FIELD_DURATION] = set_duration,
+        [FIELD_DAYS] = set_days,
+        [FIELD_ADDRESS] = set_address,
+        [FIELD_URL] = set_url,
+        [FIELD_CREDENTIAL] = set_credential,
+        [FIELD_LINK] = set_link,
+        [FIELD_SECRET] = set_secret,
+        [FIELD_LIMIT] = set_limit,
+        [FIELD_PERIOD] = set_period,
+        [FIELD_SHARE] = set_share,
+        [FIELD_TIMEZONE] = set_timezone,
     };
     struct setting setting = { reader, field, text, place, target };
 
@@ -431,6 +454,9 @@ void value_put(struct text *text, enum field_type type, uint64_t number)
         size_put(text, number);
     } else if (type == FIELD_DURATION) {
         duration_put(text, number);
+    } else if (type == FIELD_DAYS) {
+        text_put_u64(text, number);
+        text_put_char(text, 'd');
     } else {
         text_put_u64(text, number);
     }

@@ -364,3 +364,111 @@ void company_respond(struct company_table *table, const struct turn *turn)
                    hour_of(turn));
     }
 }
+
+/* ---- saving -------------------------------------------------------------------------- */
+
+/* What a table consists of. */
+struct part {
+    void *items;
+    size_t size; /* of one */
+    size_t count;
+};
+
+enum { PARTS = 3 };
+
+static void parts_of(const struct company_table *table, struct part parts[PARTS])
+{
+    parts[0] =
+        (struct part){ table->circles, sizeof *table->circles, table->circle_mask + 1 };
+    parts[1] = (struct part){ table->phrases, sizeof *table->phrases,
+                              (table->phrase_mask + 1) * WAYS };
+    parts[2] = (struct part){ table->samples, sizeof *table->samples,
+                              (table->sample_mask + 1) * WAYS };
+}
+
+static bool is_zero(const char *bytes, size_t len)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
+/* Items that are not all zero, each after its place; no place ends a part. */
+void company_save(const struct company_table *table,
+                  void (*put)(void *self, const void *bytes, size_t len), void *self)
+{
+    const uint32_t end = UINT32_MAX;
+    const uint64_t hand = table->hand;
+    struct part parts[PARTS];
+
+    parts_of(table, parts);
+    put(self, &hand, sizeof hand);
+    for (unsigned i = 0; i < PARTS; i++) {
+        for (uint32_t n = 0; n < parts[i].count; n++) {
+            const char *item = (const char *)parts[i].items + n * parts[i].size;
+
+            if (!is_zero(item, parts[i].size)) {
+                put(self, &n, sizeof n);
+                put(self, item, parts[i].size);
+            }
+        }
+        put(self, &end, sizeof end);
+    }
+}
+
+static bool take(struct span *from, void *to, size_t len)
+{
+    if (len > from->len) {
+        return false;
+    }
+    memcpy(to, from->at, len);
+    *from = span_after(*from, len);
+    return true;
+}
+
+static bool restore_part(const struct part *part, struct span *saved)
+{
+    uint32_t n = 0;
+
+    while (take(saved, &n, sizeof n) && n != UINT32_MAX) {
+        if (n >= part->count ||
+            !take(saved, (char *)part->items + n * part->size, part->size)) {
+            return false;
+        }
+    }
+    return n == UINT32_MAX;
+}
+
+static bool is_legal(const struct company_table *table)
+{
+    for (size_t i = 0; i <= table->circle_mask; i++) {
+        if (table->circles[i].count > CIRCLE_MEMBERS ||
+            table->circles[i].current > CIRCLE_MEMBERS) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < (table->phrase_mask + 1) * WAYS; i++) {
+        if (table->phrases[i].circle > table->circle_mask) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool company_restore(struct company_table *table, struct span saved)
+{
+    struct part parts[PARTS];
+    uint64_t hand = 0;
+    bool good = take(&saved, &hand, sizeof hand);
+
+    parts_of(table, parts);
+    for (unsigned i = 0; good && i < PARTS; i++) {
+        good = restore_part(&parts[i], &saved);
+    }
+    table->hand = (size_t)hand;
+    if (good && saved.len == 0 && is_legal(table)) {
+        return true;
+    }
+    for (unsigned i = 0; i < PARTS; i++) {
+        memset(parts[i].items, 0, parts[i].count * parts[i].size);
+    }
+    return false;
+}

@@ -6,6 +6,7 @@
 
 #include "filters/turn/turn.h"
 #include "proxy/base/check.h"
+#include "proxy/base/span.h"
 
 #include <stddef.h>
 
@@ -40,6 +41,15 @@ struct company_table;
  * 2^samples_log2 samples (of 12 bytes). NULL without memory. */
 struct company_table *company_table_new(unsigned prompts_log2, unsigned samples_log2);
 struct company_table *company_table_free(struct company_table *table);
+
+/* Another layout of what company_save() writes has another number. */
+enum { COMPANY_LAYOUT = 1 };
+
+/* Writes what the table holds, in pieces; restores it into an empty table of the same size.
+ * false if the bytes are not what was written; then the table is empty. */
+void company_save(const struct company_table *table,
+                  void (*put)(void *self, const void *bytes, size_t len), void *self);
+bool company_restore(struct company_table *table, struct span saved) MUST_CHECK;
 
 /* Finds the turn's company; then takes it in. For prompts that are no retries. */
 struct company company_of(struct company_table *table, const struct turn *turn);

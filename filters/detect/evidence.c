@@ -49,8 +49,10 @@ void evidence_add_content(struct evidence *evidence, const struct identity_state
         row->has_template = true;
         row->template_id = top->shape;
         row->template_turns = top->count;
-        row->characters[0] = 1U << top->octave;
-        row->characters[1] = (2U << top->octave) - 1;
+        row->template_first_ms = state_unix_ms(top->first);
+        row->template_last_ms = state_unix_ms(top->latest);
+        row->characters[0] = top->shortest;
+        row->characters[1] = top->longest;
     }
 }
 

@@ -18,6 +18,8 @@ struct evidence_row {
     bool has_template;
     uint32_t template_id;
     uint32_t template_turns;
+    int64_t template_first_ms; /* Unix time of its first and its latest turn */
+    int64_t template_last_ms;
     uint32_t characters[2];        /* shortest and longest; both 0: not known */
     uint32_t identities;           /* how many share it; 0: it concerns one */
     char says[EVIDENCE_SAYS_SIZE]; /* one sentence, which names what people do */

@@ -130,7 +130,7 @@ static void observe_turn(struct identity_state *state, const struct turn *turn,
     state->turns++;
     occasion.content = occasion.fresh && (occasion.opener || occasion.long_enough);
     if (occasion.content) {
-        occasion.likeness = prompts_take(state, &turn->prompt);
+        occasion.likeness = prompts_take(state, &turn->prompt, occasion.now);
     }
     occasion.answered = answered_at(state, root, occasion.opener);
     for (unsigned i = 0; signals[i] != NULL; i++) {

@@ -22,7 +22,7 @@ enum {
     STATE_SHAPES_KNOWN = 32,
     STATE_PHRASES_FRESH = 384, /* at most 8 of a prompt */
     STATE_PHRASES_KNOWN = 192,
-    STATE_TEMPLATES = 12,
+    STATE_TEMPLATES = 8,
     STATE_RESPONSES = 320,
     PHASES = 4,
     PHASE_BINS = 20,
@@ -52,12 +52,16 @@ struct session_state {
     uint16_t turns;
 };
 
-/* A template and how often it came; for the evidence. */
+/* A template and how often it came; for the evidence. Lengths in characters stop at
+ * 65,535. */
 struct template_state {
     uint32_t shape;
-    uint8_t count;  /* 0: the slot is free; stops at 255 */
-    uint8_t octave; /* of the latest prompt's length */
-    uint16_t last;  /* the turn's number */
+    uint32_t first;
+    uint32_t latest;
+    uint16_t shortest;
+    uint16_t longest;
+    uint16_t last; /* the turn's number */
+    uint8_t count; /* 0: the slot is free; stops at 255 */
 };
 
 /* The mean bag of words of a stratum's prompts; 32,767 is 1. */

@@ -1,6 +1,5 @@
 #include "filters/detect/prompts.h"
 
-#include "filters/detect/length.h"
 #include "filters/detect/reference.h"
 
 #include <stddef.h>
@@ -85,12 +84,20 @@ static struct template_state *template_slot(struct identity_state *state,
 }
 
 static void count_template(struct identity_state *state,
-                           const struct prompt_sketch *prompt)
+                           const struct prompt_sketch *prompt, uint32_t now)
 {
     struct template_state *template = template_slot(state, (uint32_t)prompt->shape);
+    uint16_t length =
+        (uint16_t)(prompt->characters < UINT16_MAX ? prompt->characters : UINT16_MAX);
 
+    if (template->count == 0) {
+        template->first = now;
+        template->shortest = length;
+    }
     template->count = (uint8_t)(template->count + (template->count < UINT8_MAX));
-    template->octave = (uint8_t)length_octave(prompt->characters);
+    template->latest = now;
+    template->shortest = length < template->shortest ? length : template->shortest;
+    template->longest = length > template->longest ? length : template->longest;
     template->last = (uint16_t)state->turns;
 }
 
@@ -112,13 +119,13 @@ bool is_near(const struct likeness *likeness)
 }
 
 struct likeness prompts_take(struct identity_state *state,
-                             const struct prompt_sketch *prompt)
+                             const struct prompt_sketch *prompt, uint32_t now)
 {
     struct likeness likeness = {
         .shape = take_shape(state, prompt),
         .recycled = take_phrases(state, prompt),
     };
 
-    count_template(state, prompt);
+    count_template(state, prompt, now);
     return likeness;
 }

@@ -16,7 +16,7 @@ bool is_near(const struct likeness *likeness);
 
 /* How a prompt resembles the earlier ones; then takes it in. */
 struct likeness prompts_take(struct identity_state *state,
-                             const struct prompt_sketch *prompt);
+                             const struct prompt_sketch *prompt, uint32_t now);
 
 /* The template that came most often; its count is 0 if there is none. */
 const struct template_state *prompts_top(const struct identity_state *state);

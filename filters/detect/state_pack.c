@@ -51,9 +51,6 @@ static bool is_legal(const struct identity_state *state)
             state->phrases_heads[i] < STATE_PHRASES_FRESH / RECALL_BANKS &&
             state->phrases_heads[RECALL_BANKS + i] < STATE_PHRASES_KNOWN / RECALL_BANKS;
     }
-    for (unsigned i = 0; i < STATE_TEMPLATES; i++) {
-        legal = legal && state->templates[i].octave < LENGTH_BINS;
-    }
     return legal;
 }
 

@@ -1,5 +1,6 @@
 /* assay replay: runs the detector over turn records and prints an alarm line per turn. */
 #include "filters/detect/detector.h"
+#include "filters/detect/evidence_json.h"
 #include "filters/detect/signal.h"
 #include "filters/turn/record.h"
 #include "proxy/base/text.h"
@@ -179,37 +180,6 @@ static void remember_name(struct replay *replay, const struct record *record)
 
 /* ---- output ------------------------------------------------------------------------- */
 
-static void put_time(struct text *out, int64_t unix_ms)
-{
-    text_printf(out, "%lld.%03lld", (long long)(unix_ms / 1000),
-                (long long)(unix_ms % 1000));
-}
-
-static void put_row(struct text *out, const struct evidence_row *row)
-{
-    text_printf(out, "{\"signal\":\"%s\",\"nats\":%.1f", row->signal,
-                (double)row->nats);
-    if (row->since_ms != 0) {
-        text_put(out, SPAN(",\"since\":"));
-        put_time(out, row->since_ms);
-    }
-    text_printf(out, ",\"n\":%u,\"k\":%u", row->n, row->k);
-    if (row->has_template) {
-        text_printf(out, ",\"template\":\"%08x\",\"template_turns\":%u",
-                    row->template_id, row->template_turns);
-    }
-    if (row->characters[1] != 0) {
-        text_printf(out, ",\"characters\":[%u,%u]", row->characters[0],
-                    row->characters[1]);
-    }
-    if (row->identities != 0) {
-        text_printf(out, ",\"identities\":%u", row->identities);
-    }
-    text_put(out, SPAN(",\"says\":"));
-    text_put_json(out, span_text(row->says));
-    text_put_char(out, '}');
-}
-
 static void print_finding(const struct told *told, const struct finding *finding)
 {
     char memory[OUTPUT_SIZE];
@@ -218,18 +188,12 @@ static void print_finding(const struct told *told, const struct finding *finding
     text_put(&out, SPAN("{\"identity\":"));
     text_put_json(&out, span_text(told->name));
     text_put(&out, SPAN(",\"ts\":"));
-    put_time(&out, finding->at_ms);
+    evidence_put_time(&out, finding->at_ms);
     text_printf(&out, ",\"score\":%.2f,\"alarm\":%d", (double)finding->score,
                 finding->alarm);
     if (finding->alarm) {
-        text_put(&out, SPAN(",\"evidence\":["));
-        for (unsigned i = 0; i < finding->evidence.count; i++) {
-            if (i > 0) {
-                text_put_char(&out, ',');
-            }
-            put_row(&out, &finding->evidence.rows[i]);
-        }
-        text_put_char(&out, ']');
+        text_put(&out, SPAN(",\"evidence\":"));
+        evidence_put_json(&out, &finding->evidence);
     }
     text_put(&out, SPAN("}\n"));
     (void)fwrite(out.at, 1, out.len, stdout);

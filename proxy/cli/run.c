@@ -229,6 +229,7 @@ static bool start(struct run *run, struct error *error)
     if (!webhook_use(run->webhook, config, error)) {
         return false;
     }
+    service_alert(run->service, run->webhook);
     if (config->admin_on) {
         run->admin = start_admin(run, error);
         if (run->admin == NULL) {

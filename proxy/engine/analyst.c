@@ -5,6 +5,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/ring.h"
 #include "proxy/engine/call_order.h"
+#include "proxy/engine/casebook.h"
 #include "proxy/engine/grades.h"
 #include "proxy/engine/sketch_secret.h"
 
@@ -26,6 +27,9 @@ enum {
     IDLE_MS = 100
 };
 
+/* Of identities' states: with what they share, a million take 4 GiB. */
+#define STATES_MEMORY (UINT64_C(4000) << 20)
+
 /* A worker's end. What it changes lies apart from what the analyst changes: in `calls`. */
 struct analyst_ring {
     struct ring calls;         /* of struct analyst_call */
@@ -38,18 +42,26 @@ struct analyst_ring {
 struct analyst {
     struct sketch_key key;
     struct grades grades;
-    _Atomic uint32_t mode;      /* enum config_detection_mode */
-    _Atomic uint32_t threshold; /* as configured */
+    _Atomic uint32_t mode; /* enum config_detection_mode */
+    _Atomic uint32_t threshold;
+    _Atomic uint32_t turns_days, findings_days;
+    _Atomic bool reloaded; /* and not yet in use */
     struct analyst_ring *rings;
     unsigned ring_count;
     struct gate *gate;
     struct detector *detector;
     struct call_order *order;
+    struct casebook *casebook;
     const struct analyst_call *current; /* while the detector looks at it */
     pthread_t thread;
     bool started;
     int stop_fd;
 };
+
+static enum config_detection_mode mode_of(const struct analyst *analyst)
+{
+    return atomic_load_explicit(&analyst->mode, memory_order_relaxed);
+}
 
 /* ---- workers --------------------------------------------------------------------------- */
 
@@ -125,7 +137,17 @@ uint64_t analyst_identity(const struct analyst_ring *ring, const struct entry *e
 
 enum grade analyst_grade(const struct analyst_ring *ring, const struct entry *entry)
 {
-    return grades_of(&ring->analyst->grades, analyst_identity(ring, entry));
+    enum config_detection_mode mode = mode_of(ring->analyst);
+    enum grade grade;
+
+    if (mode == DETECTION_OFF) {
+        return GRADE_UNRATED;
+    }
+    if (entry->service) {
+        return GRADE_DECLARED;
+    }
+    grade = grades_of(&ring->analyst->grades, analyst_identity(ring, entry));
+    return grade == GRADE_FLAGGED && mode != DETECTION_ON ? GRADE_WATCH : grade;
 }
 
 const struct sketch_key *analyst_key(const struct analyst_ring *ring)
@@ -135,29 +157,22 @@ const struct sketch_key *analyst_key(const struct analyst_ring *ring)
 
 /* ---- the thread ------------------------------------------------------------------------ */
 
-static enum config_detection_mode mode_of(const struct analyst *analyst)
-{
-    return atomic_load_explicit(&analyst->mode, memory_order_relaxed);
-}
-
 static void found(void *self, const struct finding *finding)
 {
     struct analyst *analyst = self;
-    enum grade grade = finding->grade;
 
-    if (grade == GRADE_FLAGGED && mode_of(analyst) != DETECTION_ON) {
-        grade = GRADE_WATCH;
-    }
-    grades_set(&analyst->grades, finding->identity, grade);
+    casebook_found(analyst->casebook, analyst->current, finding, analyst->detector);
 }
 
 static void look_at(struct analyst *analyst, struct analyst_call *call)
 {
-    analyst->current = call;
-    if (mode_of(analyst) != DETECTION_OFF) {
-        gate_judge(analyst->gate, &call->call);
-        (void)!detector_observe(analyst->detector, &call->call.turn, found, analyst);
+    if (mode_of(analyst) == DETECTION_OFF) {
+        return;
     }
+    gate_judge(analyst->gate, &call->call);
+    analyst->current = call;
+    casebook_call(analyst->casebook, call, detector_number(analyst->detector) + 1);
+    (void)!detector_observe(analyst->detector, &call->call.turn, found, analyst);
     analyst->current = NULL;
 }
 
@@ -223,18 +238,45 @@ static bool pause_ms(const struct analyst *analyst, int ms)
     return poll(&stop, 1, ms) > 0;
 }
 
+static uint32_t load_u32(const _Atomic uint32_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void use_reloaded(struct analyst *analyst)
+{
+    const struct config_detection detection = {
+        .mode = mode_of(analyst),
+        .threshold = load_u32(&analyst->threshold),
+    };
+    const struct config_retention retention = {
+        .turns_days = load_u32(&analyst->turns_days),
+        .findings_days = load_u32(&analyst->findings_days),
+    };
+
+    casebook_use(analyst->casebook, &detection, &retention);
+    detector_threshold(analyst->detector, casebook_threshold(analyst->casebook));
+}
+
 static void *run(void *self)
 {
     struct analyst *analyst = self;
     bool stop;
 
     do {
-        unsigned count = take_calls(analyst);
+        unsigned count;
 
+        if (atomic_exchange_explicit(&analyst->reloaded, false, memory_order_acquire)) {
+            use_reloaded(analyst);
+        }
+        count = take_calls(analyst);
+        casebook_turn_page(analyst->casebook, analyst->detector, clock_monotonic_ns(),
+                           (int64_t)(clock_unix_ns() / NS_PER_MS));
         stop = pause_ms(analyst, count > 0 ? BUSY_MS : IDLE_MS);
     } while (!stop);
     (void)take_calls(analyst);
     (void)look_at_those(analyst, INT64_MAX);
+    casebook_finish(analyst->casebook, analyst->detector);
     return NULL;
 }
 
@@ -259,15 +301,19 @@ static bool make_rings(struct analyst *analyst, unsigned workers)
 static bool make(struct analyst *analyst, const struct config *config, unsigned workers,
                  struct error *error)
 {
-    const struct detector_options options = {
+    struct detector_options options = {
         .threshold = (float)config->detection.threshold,
         .prompts_log2 = SHARED_PROMPTS_LOG2,
         .samples_log2 = SHARED_SAMPLES_LOG2,
+        .memory = STATES_MEMORY,
     };
 
-    if (!sketch_secret_load(config->state, &analyst->key, error)) {
+    analyst->casebook = casebook_open(config->state, &analyst->grades, error);
+    if (analyst->casebook == NULL ||
+        !sketch_secret_load(config->state, &analyst->key, error)) {
         return false;
     }
+    options.keeper = casebook_keeper(analyst->casebook);
     analyst->gate = gate_new(GATE_IDENTITIES_LOG2);
     analyst->detector = detector_new(&options);
     analyst->order = call_order_new(ORDER_CALLS);
@@ -279,7 +325,7 @@ static bool make(struct analyst *analyst, const struct config *config, unsigned 
                   "the analyst cannot be made: out of resources");
         return false;
     }
-    analyst_reload(analyst, &config->detection);
+    analyst_reload(analyst, config);
     return true;
 }
 
@@ -293,15 +339,31 @@ struct analyst *analyst_new(const struct config *config, unsigned workers,
     return make(analyst, config, workers, error) ? analyst : analyst_free(analyst);
 }
 
-void analyst_reload(struct analyst *analyst, const struct config_detection *detection)
+static void store_u32(_Atomic uint32_t *value, uint32_t number)
 {
-    atomic_store_explicit(&analyst->threshold, detection->threshold,
-                          memory_order_relaxed);
-    atomic_store_explicit(&analyst->mode, detection->mode, memory_order_relaxed);
+    atomic_store_explicit(value, number, memory_order_relaxed);
+}
+
+void analyst_reload(struct analyst *analyst, const struct config *config)
+{
+    store_u32(&analyst->mode, config->detection.mode);
+    store_u32(&analyst->threshold, config->detection.threshold);
+    store_u32(&analyst->turns_days, config->retention.turns_days);
+    store_u32(&analyst->findings_days, config->retention.findings_days);
+    atomic_store_explicit(&analyst->reloaded, true, memory_order_release);
+}
+
+void analyst_alert(struct analyst *analyst, struct webhook *webhook)
+{
+    casebook_alert(analyst->casebook, webhook);
 }
 
 bool analyst_start(struct analyst *analyst, struct error *error)
 {
+    use_reloaded(analyst);
+    if (!casebook_recover(analyst->casebook, analyst->detector, error)) {
+        return false;
+    }
     analyst->started = pthread_create(&analyst->thread, NULL, run, analyst) == 0;
     if (!analyst->started) {
         error_add(error, (struct error_place){ 0 },
@@ -334,6 +396,7 @@ struct analyst *analyst_free(struct analyst *analyst)
     call_order_free(analyst->order);
     detector_free(analyst->detector);
     gate_free(analyst->gate);
+    casebook_close(analyst->casebook);
     grades_done(&analyst->grades);
     if (analyst->stop_fd >= 0) {
         close(analyst->stop_fd);

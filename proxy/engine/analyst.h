@@ -12,6 +12,7 @@
 #include "filters/detect/score.h"
 #include "filters/turn/call.h"
 #include "filters/turn/sketch_key.h"
+#include "proxy/alert/webhook.h"
 #include "proxy/meter/entry.h"
 #include "proxy/meter/metrics.h"
 
@@ -24,6 +25,7 @@ struct analyst;
  * in *error on failure. */
 struct analyst *analyst_new(const struct config *config, unsigned workers,
                             struct error *error);
+/* First it takes in what an earlier process observed and had not saved. */
 bool analyst_start(struct analyst *analyst, struct error *error);
 
 /* Looks at what was handed over, then ends the thread. */
@@ -32,7 +34,10 @@ void analyst_stop(struct analyst *analyst);
 struct analyst *analyst_free(struct analyst *analyst);
 
 /* Any thread: another configuration is in force. */
-void analyst_reload(struct analyst *analyst, const struct config_detection *detection);
+void analyst_reload(struct analyst *analyst, const struct config *config);
+
+/* Before it is started: who is told of new findings. Borrowed. */
+void analyst_alert(struct analyst *analyst, struct webhook *webhook);
 
 /* ---- for a worker --------------------------------------------------------------------- */
 

@@ -206,6 +206,11 @@ struct service *service_new(struct config *config, struct error *error)
 
 /* ---- running ----------------------------------------------------------------------- */
 
+void service_alert(struct service *service, struct webhook *webhook)
+{
+    analyst_alert(service->analyst, webhook);
+}
+
 bool service_start(struct service *service,
                    void (*written)(void *self, const struct entry *entry), void *self,
                    struct error *error)
@@ -251,7 +256,7 @@ bool service_reload(struct service *service, struct config *config, struct error
         return false;
     }
     quota_in_force(service->quota, snapshot->quotas);
-    analyst_reload(service->analyst, &snapshot->config->detection);
+    analyst_reload(service->analyst, snapshot->config);
     keeper_adopt(service->keeper, snapshot->config);
     for (unsigned i = 0; i < service->count; i++) {
         worker_reload(service->workers[i], snapshot_ref(snapshot));

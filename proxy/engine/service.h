@@ -4,6 +4,7 @@
 #define ASSAY_ENGINE_SERVICE_H
 
 #include "config/config.h"
+#include "proxy/alert/webhook.h"
 #include "proxy/meter/ledger.h"
 #include "proxy/meter/metrics.h"
 #include "proxy/meter/quota.h"
@@ -13,6 +14,9 @@ struct service;
 /* Makes everything: takes over the configuration, settles what an earlier process left,
  * binds listeners. No thread runs yet. NULL and entries in *error on failure. */
 struct service *service_new(struct config *config, struct error *error);
+
+/* Before it is started: who is told of new findings; outlives it. */
+void service_alert(struct service *service, struct webhook *webhook);
 
 /* Starts the threads. `written` (may be NULL) is called on the ledger's thread for every
  * entry that is safe in the ledger. */

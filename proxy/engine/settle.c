@@ -26,6 +26,7 @@ void settle_open(struct exchange *x, const struct caller *caller)
     STORE(entry->dialect, x->dialect->name);
     STORE(entry->operation, x->route->operation);
     entry->free = (x->route->flags & ROUTE_FREE) != 0;
+    entry->grade = (uint8_t)analyst_grade(x->worker->analyst, entry);
     analyst_opened(x->worker->analyst, &x->looked_at,
                    (int64_t)(entry->started_ns / NS_PER_MS));
 }

@@ -1,0 +1,801 @@
+#include "proxy/meter/finding_store.h"
+
+#include <sqlite3.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum {
+    FINDINGS_SCHEMA = 1,
+    PATH_SIZE = 4096,
+    BUSY_MS = 2000,
+    MS_PER_HOUR = 3600 * 1000
+};
+
+/* "asaf" */
+#define FINDINGS_APPLICATION "1634951526"
+
+static const char *const schema[] = {
+    "BEGIN IMMEDIATE",
+    "CREATE TABLE identity (id INTEGER PRIMARY KEY, team TEXT, caller TEXT,"
+    " grade INTEGER NOT NULL DEFAULT 0, score REAL NOT NULL DEFAULT 0,"
+    " turns INTEGER NOT NULL DEFAULT 0, seen_ms INTEGER NOT NULL DEFAULT 0,"
+    " number INTEGER NOT NULL DEFAULT 0, layout INTEGER NOT NULL DEFAULT 0,"
+    " checksum INTEGER NOT NULL DEFAULT 0, state BLOB) STRICT",
+    "CREATE INDEX identity_caller ON identity (caller)",
+    "CREATE TABLE score (identity INTEGER NOT NULL, hour INTEGER NOT NULL,"
+    " score REAL NOT NULL, PRIMARY KEY (identity, hour)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE finding (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " identity INTEGER NOT NULL, team TEXT NOT NULL, caller TEXT NOT NULL,"
+    " status INTEGER NOT NULL DEFAULT 0, shadow INTEGER NOT NULL,"
+    " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL, score REAL NOT NULL, threshold REAL NOT NULL,"
+    " evidence TEXT NOT NULL, clears TEXT NOT NULL) STRICT",
+    "CREATE INDEX finding_identity ON finding (identity)",
+    "CREATE TABLE remark (finding INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
+    " kind TEXT NOT NULL, by TEXT NOT NULL, words TEXT NOT NULL) STRICT",
+    "CREATE INDEX remark_finding ON remark (finding)",
+    "CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID",
+    "PRAGMA application_id = " FINDINGS_APPLICATION,
+    "PRAGMA user_version = 1",
+    "COMMIT",
+    NULL,
+};
+
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    SAVE,
+    LOAD,
+    RATE,
+    NOTE_SCORE,
+    NAME,
+    FIND_AGAIN,
+    FIND_NEW,
+    NUMBER,
+    SET_NUMBER,
+    VERSION,
+    EXPIRE_REMARKS,
+    EXPIRE_FINDINGS,
+    EXPIRE_SCORES,
+    EXPIRE_IDENTITIES,
+    STATEMENTS
+};
+
+static const char *const statements[STATEMENTS] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [SAVE] = "INSERT INTO identity (id, number, layout, checksum, state)"
+             " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET"
+             " number = ?2, layout = ?3, checksum = ?4, state = ?5",
+    [LOAD] = "SELECT number, checksum, state FROM identity"
+             " WHERE id = ?1 AND layout = ?2 AND state IS NOT NULL",
+    [RATE] = "INSERT INTO identity (id, team, caller, grade, score, turns, seen_ms)"
+             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO UPDATE SET"
+             " team = coalesce(?2, team), caller = coalesce(?3, caller), grade = ?4,"
+             " score = ?5, turns = ?6, seen_ms = ?7",
+    [NOTE_SCORE] = "INSERT INTO score VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
+                   " SET score = max(score, ?3)",
+    [NAME] = "SELECT team, caller FROM identity WHERE id = ?1 AND caller IS NOT NULL",
+    [FIND_AGAIN] =
+        "UPDATE finding SET last_ms = ?2, score = max(score, ?4), evidence = ?5,"
+        " clears = ?6, shadow = min(shadow, ?7), expires_ms = CASE status WHEN 2"
+        " THEN expires_ms ELSE max(expires_ms, ?3) END"
+        " WHERE identity = ?1 AND expires_ms > ?2",
+    [FIND_NEW] =
+        "INSERT INTO finding (identity, team, caller, shadow, first_ms, last_ms,"
+        " expires_ms, score, threshold, evidence, clears)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [NUMBER] = "SELECT value FROM number WHERE name = ?1",
+    [SET_NUMBER] = "INSERT INTO number VALUES (?1, ?2) ON CONFLICT DO UPDATE"
+                   " SET value = ?2",
+    [VERSION] = "PRAGMA data_version",
+    [EXPIRE_REMARKS] = "DELETE FROM remark WHERE finding IN"
+                       " (SELECT id FROM finding WHERE expires_ms <= ?1)",
+    [EXPIRE_FINDINGS] = "DELETE FROM finding WHERE expires_ms <= ?1",
+    [EXPIRE_SCORES] = "DELETE FROM score WHERE hour < ?1 / 3600000",
+    [EXPIRE_IDENTITIES] = "DELETE FROM identity WHERE seen_ms < ?1 AND NOT EXISTS"
+                          " (SELECT 1 FROM finding WHERE identity = identity.id)",
+};
+
+struct finding_store {
+    sqlite3 *sqlite;
+    sqlite3_stmt *statements[STATEMENTS];
+    bool begun;
+    bool failed; /* within the transaction */
+    int64_t version;
+};
+
+/* ---- opening --------------------------------------------------------------------------- */
+
+static bool fail(struct error *error, const char *path, const char *why)
+{
+    error_add(error, (struct error_place){ 0 }, "findings %s: %s", path, why);
+    return false;
+}
+
+static bool make_path(const char *state, char path[PATH_SIZE], struct error *error)
+{
+    int length = snprintf(path, PATH_SIZE, "%s/findings.db", state);
+
+    return (length > 0 && length < PATH_SIZE) ||
+           fail(error, state, "has too long a path");
+}
+
+/* Runs a statement once, reading the first number it returns, if any. */
+static bool run_once(sqlite3 *sqlite, const char *sql, int64_t *number)
+{
+    sqlite3_stmt *statement;
+    int result;
+
+    if (sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) != SQLITE_OK) {
+        return false;
+    }
+    result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        if (number != NULL) {
+            *number = sqlite3_column_int64(statement, 0);
+        }
+        result = SQLITE_DONE;
+    }
+    return sqlite3_finalize(statement) == SQLITE_OK && result == SQLITE_DONE;
+}
+
+/* SQLite would create a file that everybody may read. Only one that is not there is opened
+ * here: closing one that SQLite has open elsewhere in this process drops its locks. */
+static bool create_private(const char *path)
+{
+    struct stat info;
+    int fd;
+
+    if (stat(path, &info) == 0) {
+        return true;
+    }
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? errno == EEXIST : close(fd) == 0;
+}
+
+static bool make_schema(sqlite3 *sqlite)
+{
+    static const char *const settings[] = {
+        "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
+        "PRAGMA secure_delete = ON", "PRAGMA journal_size_limit = 16777216", NULL
+    };
+    int64_t version = 0;
+
+    for (const char *const *setting = settings; *setting != NULL; setting++) {
+        if (!run_once(sqlite, *setting, NULL)) {
+            return false;
+        }
+    }
+    if (!run_once(sqlite, "PRAGMA user_version", &version)) {
+        return false;
+    }
+    for (const char *const *sql = schema; version == 0 && *sql != NULL; sql++) {
+        if (!run_once(sqlite, *sql, NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_ours(sqlite3 *sqlite, const char *path, struct error *error)
+{
+    int64_t version = 0, application = 0;
+
+    if (!run_once(sqlite, "PRAGMA user_version", &version) ||
+        !run_once(sqlite, "PRAGMA application_id", &application)) {
+        return fail(error, path, sqlite3_errmsg(sqlite));
+    }
+    if (version > FINDINGS_SCHEMA) {
+        return fail(error, path, "was written by a newer version of assay");
+    }
+    return version == 0 || application == strtoll(FINDINGS_APPLICATION, NULL, 10) ||
+           fail(error, path, "is a database of another program");
+}
+
+static struct finding_store *open_store(const char *path, int flags,
+                                        struct error *error)
+{
+    struct finding_store *store = calloc(1, sizeof *store);
+
+    CHECK(store != NULL);
+    if (sqlite3_open_v2(path, &store->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK) {
+        fail(error, path,
+             store->sqlite == NULL ? "no memory" : sqlite3_errmsg(store->sqlite));
+        return finding_store_close(store);
+    }
+    sqlite3_busy_timeout(store->sqlite, BUSY_MS);
+    return is_ours(store->sqlite, path, error) ? store : finding_store_close(store);
+}
+
+struct finding_store *finding_store_open(const char *state, struct error *error)
+{
+    char path[PATH_SIZE];
+    struct finding_store *store;
+
+    if (!make_path(state, path, error)) {
+        return NULL;
+    }
+    if (!create_private(path)) {
+        fail(error, path, strerror(errno));
+        return NULL;
+    }
+    store = open_store(path, SQLITE_OPEN_READWRITE, error);
+    if (store == NULL) {
+        return NULL;
+    }
+    if (!make_schema(store->sqlite)) {
+        fail(error, path, sqlite3_errmsg(store->sqlite));
+        return finding_store_close(store);
+    }
+    for (unsigned i = 0; i < STATEMENTS; i++) {
+        if (sqlite3_prepare_v3(store->sqlite, statements[i], -1,
+                               SQLITE_PREPARE_PERSISTENT, &store->statements[i],
+                               NULL) != SQLITE_OK) {
+            fail(error, path, sqlite3_errmsg(store->sqlite));
+            return finding_store_close(store);
+        }
+    }
+    (void)finding_store_changed(store);
+    return store;
+}
+
+struct finding_store *finding_store_read(const char *state, struct error *error)
+{
+    char path[PATH_SIZE];
+    int64_t version = 0;
+    struct finding_store *store;
+
+    if (!make_path(state, path, error) || access(path, F_OK) != 0) {
+        return NULL;
+    }
+    store = open_store(path, SQLITE_OPEN_READONLY, error);
+    if (store != NULL &&
+        (!run_once(store->sqlite, "PRAGMA user_version", &version) || version == 0)) {
+        return finding_store_close(store); /* being made */
+    }
+    return store;
+}
+
+struct finding_store *finding_store_close(struct finding_store *store)
+{
+    if (store != NULL) {
+        for (unsigned i = 0; i < STATEMENTS; i++) {
+            sqlite3_finalize(store->statements[i]);
+        }
+        sqlite3_close(store->sqlite);
+        free(store);
+    }
+    return NULL;
+}
+
+/* ---- statements ------------------------------------------------------------------------ */
+
+static bool step(struct finding_store *store, sqlite3_stmt *statement)
+{
+    bool good = sqlite3_step(statement) == SQLITE_DONE;
+
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    store->failed = store->failed || !good;
+    return good;
+}
+
+static void begin(struct finding_store *store)
+{
+    if (!store->begun) {
+        store->failed = false;
+        store->begun = step(store, store->statements[BEGIN]);
+    }
+}
+
+bool finding_store_commit(struct finding_store *store)
+{
+    bool good;
+
+    if (!store->begun) {
+        return true;
+    }
+    good = !store->failed && step(store, store->statements[COMMIT]);
+    if (!good && sqlite3_get_autocommit(store->sqlite) == 0) {
+        (void)step(store, store->statements[ROLLBACK]);
+    }
+    store->begun = false;
+    return good;
+}
+
+static void bind_text(sqlite3_stmt *statement, int at, const char *text)
+{
+    if (text == NULL || text[0] == '\0') {
+        sqlite3_bind_null(statement, at);
+    } else {
+        sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+    }
+}
+
+/* Never NULL. */
+static const char *text_at(sqlite3_stmt *statement, int column)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+
+    return text == NULL ? "" : (const char *)text;
+}
+
+/* ---- states ---------------------------------------------------------------------------- */
+
+void finding_store_save(struct finding_store *store, uint64_t identity, uint64_t number,
+                        unsigned layout, struct span packed)
+{
+    sqlite3_stmt *statement = store->statements[SAVE];
+
+    begin(store);
+    sqlite3_bind_int64(statement, 1, (int64_t)identity);
+    sqlite3_bind_int64(statement, 2, (int64_t)number);
+    sqlite3_bind_int64(statement, 3, layout);
+    sqlite3_bind_int64(statement, 4,
+                       (int64_t)XXH3_64bits_withSeed(packed.at, packed.len, number));
+    sqlite3_bind_blob(statement, 5, packed.at, (int)packed.len, SQLITE_STATIC);
+    (void)step(store, statement);
+}
+
+size_t finding_store_load(struct finding_store *store, uint64_t identity,
+                          unsigned layout, uint64_t *number, char *packed, size_t room)
+{
+    sqlite3_stmt *statement = store->statements[LOAD];
+    size_t length = 0;
+
+    sqlite3_bind_int64(statement, 1, (int64_t)identity);
+    sqlite3_bind_int64(statement, 2, layout);
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        const void *state = sqlite3_column_blob(statement, 2);
+        size_t bytes = (size_t)sqlite3_column_bytes(statement, 2);
+
+        *number = (uint64_t)sqlite3_column_int64(statement, 0);
+        if (state != NULL && bytes <= room &&
+            (int64_t)XXH3_64bits_withSeed(state, bytes, *number) ==
+                sqlite3_column_int64(statement, 1)) {
+            memcpy(packed, state, bytes);
+            length = bytes;
+        }
+    }
+    sqlite3_reset(statement);
+    return length;
+}
+
+/* ---- ratings and findings -------------------------------------------------------------- */
+
+void finding_store_rate(struct finding_store *store, const struct suspect_row *row)
+{
+    sqlite3_stmt *statement = store->statements[RATE];
+
+    begin(store);
+    sqlite3_bind_int64(statement, 1, (int64_t)row->identity);
+    bind_text(statement, 2, row->team);
+    bind_text(statement, 3, row->caller);
+    sqlite3_bind_int64(statement, 4, row->grade);
+    sqlite3_bind_double(statement, 5, row->score);
+    sqlite3_bind_int64(statement, 6, row->turns);
+    sqlite3_bind_int64(statement, 7, row->seen_ms);
+    (void)step(store, statement);
+    if (row->score > 0) {
+        statement = store->statements[NOTE_SCORE];
+        sqlite3_bind_int64(statement, 1, (int64_t)row->identity);
+        sqlite3_bind_int64(statement, 2, row->seen_ms / MS_PER_HOUR);
+        sqlite3_bind_double(statement, 3, row->score);
+        (void)step(store, statement);
+    }
+}
+
+bool finding_store_name(struct finding_store *store, uint64_t identity, char team[32],
+                        char caller[48])
+{
+    sqlite3_stmt *statement = store->statements[NAME];
+    bool found;
+
+    sqlite3_bind_int64(statement, 1, (int64_t)identity);
+    found = sqlite3_step(statement) == SQLITE_ROW;
+    if (found) {
+        (void)text_store(team, 32, span_text(text_at(statement, 0)));
+        (void)text_store(caller, 48, span_text(text_at(statement, 1)));
+    }
+    sqlite3_reset(statement);
+    return found;
+}
+
+static bool found_again(struct finding_store *store, const struct finding_row *row)
+{
+    sqlite3_stmt *statement = store->statements[FIND_AGAIN];
+
+    sqlite3_bind_int64(statement, 1, (int64_t)row->identity);
+    sqlite3_bind_int64(statement, 2, row->last_ms);
+    sqlite3_bind_int64(statement, 3, row->expires_ms);
+    sqlite3_bind_double(statement, 4, row->score);
+    sqlite3_bind_text(statement, 5, row->evidence, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 6, row->clears, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 7, row->shadow);
+    return step(store, statement) && sqlite3_changes(store->sqlite) > 0;
+}
+
+bool finding_store_found(struct finding_store *store, const struct finding_row *row)
+{
+    sqlite3_stmt *statement = store->statements[FIND_NEW];
+
+    begin(store);
+    if (found_again(store, row)) {
+        return false;
+    }
+    sqlite3_bind_int64(statement, 1, (int64_t)row->identity);
+    sqlite3_bind_text(statement, 2, row->team, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 3, row->caller, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 4, row->shadow);
+    sqlite3_bind_int64(statement, 5, row->last_ms);
+    sqlite3_bind_int64(statement, 6, row->expires_ms);
+    sqlite3_bind_double(statement, 7, row->score);
+    sqlite3_bind_double(statement, 8, row->threshold);
+    sqlite3_bind_text(statement, 9, row->evidence, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 10, row->clears, -1, SQLITE_STATIC);
+    return step(store, statement);
+}
+
+/* ---- numbers --------------------------------------------------------------------------- */
+
+uint64_t finding_store_number(struct finding_store *store, const char *name)
+{
+    sqlite3_stmt *statement = store->statements[NUMBER];
+    uint64_t value = 0;
+
+    bind_text(statement, 1, name);
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        value = (uint64_t)sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_reset(statement);
+    return value;
+}
+
+void finding_store_set_number(struct finding_store *store, const char *name,
+                              uint64_t value)
+{
+    sqlite3_stmt *statement = store->statements[SET_NUMBER];
+
+    begin(store);
+    bind_text(statement, 1, name);
+    sqlite3_bind_int64(statement, 2, (int64_t)value);
+    (void)step(store, statement);
+}
+
+bool finding_store_changed(struct finding_store *store)
+{
+    sqlite3_stmt *statement = store->statements[VERSION];
+    int64_t version = store->version;
+
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        version = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_reset(statement);
+    if (version == store->version) {
+        return false;
+    }
+    store->version = version;
+    return true;
+}
+
+bool finding_store_sync(struct finding_store *store)
+{
+    return sqlite3_wal_checkpoint_v2(store->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                     NULL, NULL) == SQLITE_OK;
+}
+
+void finding_store_expire(struct finding_store *store, int64_t now_ms,
+                          int64_t before_ms)
+{
+    const int64_t bounds[] = { now_ms, now_ms, before_ms, before_ms };
+
+    begin(store);
+    for (unsigned i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+        sqlite3_bind_int64(store->statements[EXPIRE_REMARKS + i], 1, bounds[i]);
+        (void)step(store, store->statements[EXPIRE_REMARKS + i]);
+    }
+}
+
+/* ---- calibration ------------------------------------------------------------------------ */
+
+/* The conformal quantile: of n people the ceil((n + 1)(1 - ALPHA))-th in the order of their
+ * highest scores, the highest where there are too few. */
+double finding_store_calibration(struct finding_store *store, uint64_t *people)
+{
+    static const char sql[] =
+        "WITH people AS (SELECT max(score.score) AS highest FROM identity"
+        " JOIN score ON score.identity = identity.id WHERE grade <> 4 AND NOT EXISTS"
+        " (SELECT 1 FROM finding WHERE finding.identity = identity.id AND status <> 2)"
+        " GROUP BY identity.id), n AS (SELECT count(*) AS n FROM people)"
+        " SELECT highest, n FROM people, n ORDER BY highest LIMIT 1"
+        " OFFSET (SELECT max(0, min(n, (99 * (n + 1) + 99) / 100) - 1) FROM n)";
+    sqlite3_stmt *statement;
+    double highest = 0;
+
+    *people = 0;
+    if (sqlite3_prepare_v2(store->sqlite, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        highest = sqlite3_column_double(statement, 0);
+        *people = (uint64_t)sqlite3_column_int64(statement, 1);
+    }
+    sqlite3_finalize(statement);
+    return highest;
+}
+
+/* ---- readers --------------------------------------------------------------------------- */
+
+struct rows {
+    sqlite3_stmt *statement;
+    struct finding_store *store;
+};
+
+static bool rows_begin(struct rows *rows, struct finding_store *store, const char *sql,
+                       struct error *error)
+{
+    rows->store = store;
+    return sqlite3_prepare_v2(store->sqlite, sql, -1, &rows->statement, NULL) ==
+               SQLITE_OK ||
+           fail(error, "cannot be read", sqlite3_errmsg(store->sqlite));
+}
+
+static bool rows_next(struct rows *rows)
+{
+    return sqlite3_step(rows->statement) == SQLITE_ROW;
+}
+
+static bool rows_end(struct rows *rows, struct error *error)
+{
+    return sqlite3_finalize(rows->statement) == SQLITE_OK ||
+           fail(error, "cannot be read", sqlite3_errmsg(rows->store->sqlite));
+}
+
+static void bind_query(sqlite3_stmt *statement, const struct finding_query *query)
+{
+    bind_text(statement, 1, query->team);
+    bind_text(statement, 2, query->caller);
+    sqlite3_bind_int64(statement, 3, query->id);
+    sqlite3_bind_int64(statement, 4, query->now_ms);
+}
+
+bool finding_store_each(struct finding_store *store, const struct finding_query *query,
+                        void (*each)(void *self, const struct finding_row *row),
+                        void *self, struct error *error)
+{
+    struct rows rows;
+
+    if (!rows_begin(&rows, store,
+                    "SELECT id, identity, team, caller, status, shadow, first_ms,"
+                    " last_ms, expires_ms, score, threshold, evidence, clears"
+                    " FROM finding WHERE (?1 IS NULL OR team = ?1)"
+                    " AND (?2 IS NULL OR caller = ?2) AND (?3 = 0 OR id = ?3)"
+                    " AND expires_ms > ?4 ORDER BY last_ms DESC, id DESC",
+                    error)) {
+        return false;
+    }
+    bind_query(rows.statement, query);
+    while (rows_next(&rows)) {
+        sqlite3_stmt *at = rows.statement;
+        const struct finding_row row = {
+            .id = sqlite3_column_int64(at, 0),
+            .identity = (uint64_t)sqlite3_column_int64(at, 1),
+            .team = text_at(at, 2),
+            .caller = text_at(at, 3),
+            .status = (enum finding_status)(sqlite3_column_int64(at, 4) % 3),
+            .shadow = sqlite3_column_int64(at, 5) != 0,
+            .first_ms = sqlite3_column_int64(at, 6),
+            .last_ms = sqlite3_column_int64(at, 7),
+            .expires_ms = sqlite3_column_int64(at, 8),
+            .score = sqlite3_column_double(at, 9),
+            .threshold = sqlite3_column_double(at, 10),
+            .evidence = text_at(at, 11),
+            .clears = text_at(at, 12),
+        };
+
+        each(self, &row);
+    }
+    return rows_end(&rows, error);
+}
+
+bool finding_store_suspects(struct finding_store *store,
+                            const struct finding_query *query,
+                            void (*each)(void *self, const struct suspect_row *row),
+                            void *self, struct error *error)
+{
+    struct rows rows;
+
+    if (!rows_begin(
+            &rows, store,
+            "SELECT id, team, caller, grade, score, turns, seen_ms, state, layout,"
+            " (SELECT max(expires_ms) FROM finding f WHERE f.identity = identity.id"
+            "  AND status = 2 AND expires_ms > ?4)"
+            " FROM identity WHERE (?1 IS NULL OR team = ?1)"
+            " AND (?2 IS NULL OR caller = ?2) AND (?3 = 0 OR id = ?3)"
+            " AND caller IS NOT NULL ORDER BY team, caller",
+            error)) {
+        return false;
+    }
+    bind_query(rows.statement, query);
+    while (rows_next(&rows)) {
+        sqlite3_stmt *at = rows.statement;
+        const struct suspect_row row = {
+            .identity = (uint64_t)sqlite3_column_int64(at, 0),
+            .team = text_at(at, 1),
+            .caller = text_at(at, 2),
+            .grade = (enum grade)(sqlite3_column_int64(at, 3) % GRADES),
+            .score = sqlite3_column_double(at, 4),
+            .turns = (uint32_t)sqlite3_column_int64(at, 5),
+            .seen_ms = sqlite3_column_int64(at, 6),
+            .state = span_of(sqlite3_column_blob(at, 7),
+                             (size_t)sqlite3_column_bytes(at, 7)),
+            .layout = (unsigned)sqlite3_column_int64(at, 8),
+            .dismissed_until_ms = sqlite3_column_int64(at, 9),
+        };
+
+        each(self, &row);
+    }
+    return rows_end(&rows, error);
+}
+
+bool finding_store_grades(struct finding_store *store,
+                          void (*each)(void *self, uint64_t identity, enum grade grade),
+                          void *self, struct error *error)
+{
+    struct rows rows;
+
+    if (!rows_begin(&rows, store, "SELECT id, grade FROM identity WHERE grade > 0",
+                    error)) {
+        return false;
+    }
+    while (rows_next(&rows)) {
+        each(self, (uint64_t)sqlite3_column_int64(rows.statement, 0),
+             (enum grade)(sqlite3_column_int64(rows.statement, 1) % GRADES));
+    }
+    return rows_end(&rows, error);
+}
+
+bool finding_store_remarks(struct finding_store *store, int64_t finding,
+                           void (*each)(void *self, const struct remark_row *row),
+                           void *self, struct error *error)
+{
+    struct rows rows;
+
+    if (!rows_begin(&rows, store,
+                    "SELECT at_ms, kind, by, words FROM remark WHERE finding = ?1"
+                    " ORDER BY at_ms, rowid",
+                    error)) {
+        return false;
+    }
+    sqlite3_bind_int64(rows.statement, 1, finding);
+    while (rows_next(&rows)) {
+        const struct remark_row row = {
+            .at_ms = sqlite3_column_int64(rows.statement, 0),
+            .kind = text_at(rows.statement, 1),
+            .by = text_at(rows.statement, 2),
+            .words = text_at(rows.statement, 3),
+        };
+
+        each(self, &row);
+    }
+    return rows_end(&rows, error);
+}
+
+bool finding_store_scores(struct finding_store *store, uint64_t identity,
+                          void (*each)(void *self, const struct score_row *row),
+                          void *self, struct error *error)
+{
+    struct rows rows;
+
+    if (!rows_begin(&rows, store,
+                    "SELECT hour, score FROM score WHERE identity = ?1 ORDER BY hour",
+                    error)) {
+        return false;
+    }
+    sqlite3_bind_int64(rows.statement, 1, (int64_t)identity);
+    while (rows_next(&rows)) {
+        const struct score_row row = {
+            .hour = sqlite3_column_int64(rows.statement, 0),
+            .score = sqlite3_column_double(rows.statement, 1),
+        };
+
+        each(self, &row);
+    }
+    return rows_end(&rows, error);
+}
+
+/* ---- people ---------------------------------------------------------------------------- */
+
+const char *finding_status_name(enum finding_status status)
+{
+    static const char *const names[] = { [FINDING_OPEN] = "open",
+                                         [FINDING_APPEALED] = "appealed",
+                                         [FINDING_DISMISSED] = "dismissed" };
+
+    return names[status];
+}
+
+static bool add_remark(sqlite3 *sqlite, int64_t finding,
+                       const struct remark_row *remark)
+{
+    sqlite3_stmt *statement;
+
+    if (sqlite3_prepare_v2(sqlite,
+                           "INSERT INTO remark SELECT id, ?2, ?3, ?4, ?5 FROM finding"
+                           " WHERE id = ?1",
+                           -1, &statement, NULL) != SQLITE_OK) {
+        return false;
+    }
+    sqlite3_bind_int64(statement, 1, finding);
+    sqlite3_bind_int64(statement, 2, remark->at_ms);
+    sqlite3_bind_text(statement, 3, remark->kind, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 4, remark->by, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 5, remark->words, -1, SQLITE_STATIC);
+    (void)sqlite3_step(statement);
+    return sqlite3_finalize(statement) == SQLITE_OK && sqlite3_changes(sqlite) == 1;
+}
+
+/* An appeal against what was dismissed changes nothing any more. */
+static bool set_status(sqlite3 *sqlite, int64_t finding, enum finding_status status)
+{
+    sqlite3_stmt *statement;
+
+    if (sqlite3_prepare_v2(sqlite,
+                           "UPDATE finding SET status = max(status, ?2) WHERE id = ?1",
+                           -1, &statement, NULL) != SQLITE_OK) {
+        return false;
+    }
+    sqlite3_bind_int64(statement, 1, finding);
+    sqlite3_bind_int64(statement, 2, status);
+    (void)sqlite3_step(statement);
+    return sqlite3_finalize(statement) == SQLITE_OK;
+}
+
+bool finding_remark(const char *state, int64_t finding, const struct remark_row *remark,
+                    struct error *error)
+{
+    struct finding_store *store;
+    enum finding_status status =
+        strcmp(remark->kind, "dismissal") == 0 ? FINDING_DISMISSED
+        : strcmp(remark->kind, "appeal") == 0  ? FINDING_APPEALED
+                                               : FINDING_OPEN;
+    char path[PATH_SIZE];
+    bool good;
+
+    if (!make_path(state, path, error)) {
+        return false;
+    }
+    if (access(path, F_OK) != 0) {
+        return fail(error, path, "nothing was found yet");
+    }
+    store = open_store(path, SQLITE_OPEN_READWRITE, error);
+    if (store == NULL) {
+        return false;
+    }
+    if (!run_once(store->sqlite, "BEGIN IMMEDIATE", NULL)) {
+        fail(error, path, sqlite3_errmsg(store->sqlite));
+        finding_store_close(store);
+        return false;
+    }
+    good = add_remark(store->sqlite, finding, remark);
+    if (!good) {
+        error_add(error, (struct error_place){ 0 }, "there is no finding %lld",
+                  (long long)finding);
+    } else if (!set_status(store->sqlite, finding, status) ||
+               !run_once(store->sqlite, "COMMIT", NULL)) {
+        good = fail(error, path, sqlite3_errmsg(store->sqlite));
+    }
+    finding_store_close(store);
+    return good;
+}
