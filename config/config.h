@@ -42,6 +42,7 @@ struct config_listener {
 
 enum config_abort { ABORT_DRAIN, ABORT_CANCEL };
 enum config_unknown_paths { UNKNOWN_DENY, UNKNOWN_RELAY };
+enum config_unpriced { UNPRICED_ALLOW, UNPRICED_DENY };
 enum config_credential {
     CREDENTIAL_NONE,
     CREDENTIAL_SECRET,
@@ -92,7 +93,9 @@ struct config_provider {
     enum config_abort on_client_abort;
     enum config_unknown_paths unknown_paths;
     bool inject_usage;
-    const char *ca; /* file; NULL: the system's store */
+    enum config_unpriced unpriced; /* of models without a price */
+    const char *price_as;          /* whose price such a model has; NULL: none */
+    const char *ca;                /* file; NULL: the system's store */
     bool insecure_for_tests;
     uint32_t connect_timeout_ms;
     uint32_t first_byte_timeout_ms;
@@ -118,6 +121,26 @@ enum config_quota_each {
     EACH_KEY,
     EACH_SESSION,
     EACH_MODEL
+};
+
+enum config_service { SERVICE_ANY, SERVICE_YES, SERVICE_NO };
+
+/* As enum grade, from 1. */
+enum config_grade {
+    CONFIG_GRADE_ANY,
+    CONFIG_GRADE_UNRATED,
+    CONFIG_GRADE_CLEAR,
+    CONFIG_GRADE_WATCH,
+    CONFIG_GRADE_FLAGGED,
+    CONFIG_GRADE_DECLARED
+};
+
+/* Which calls something is for: those that fit all of these. NULL: any. */
+struct config_scope {
+    const char *team, *caller, *provider, *tool, *mode;
+    const char *model; /* a pattern: * stands for any characters */
+    enum config_service service;
+    enum config_grade grade;
 };
 
 enum config_quota_over { OVER_REFUSE, OVER_WARN, OVER_SHADOW };
@@ -159,18 +182,35 @@ struct config_period {
 /* Quotas that one call may count in, at most. */
 enum { QUOTAS_MET_MAX = 16 };
 
-/* A policy of who may spend how much. NULL in `for`: any. */
+/* What becomes of a stream that goes on beyond what is left. */
+enum config_on_exceed { ON_EXCEED_FINISH, ON_EXCEED_CUT };
+
+/* A policy of who may spend how much. */
 struct config_quota {
     const char *name;
     struct error_place place;
-    const char *team, *caller, *provider, *tool, *mode;
-    const char *model; /* a pattern: * stands for any characters */
+    struct config_scope scope;
     enum config_quota_each each;
     struct config_limit limit;
+    struct config_limit burst; /* how far ahead of an even pace; amount 0: any far */
     struct config_period period;
     const char *timezone;    /* whose calendar; NULL: UTC */
     const char *const *warn; /* shares such as "80%"; NULL: none, NULL at the end */
     enum config_quota_over over;
+    enum config_on_exceed on_exceed;
+    const char *contact; /* whom a refused caller may ask; NULL: nobody named */
+};
+
+/* What calls may ask for. */
+struct config_permit {
+    const char *name;
+    struct error_place place;
+    struct config_scope scope;
+    /* Lists of patterns, NULL at the end; NULL: any. */
+    const char *const *models;
+    const char *const *service_tiers;
+    const char *const *paid_tools;
+    uint32_t max_output; /* tokens; 0: any number */
     const char *contact; /* whom a refused caller may ask; NULL: nobody named */
 };
 
@@ -237,6 +277,8 @@ struct config {
     size_t team_count;
     struct config_quota *quotas; /* in the order of the file */
     size_t quota_count;
+    struct config_permit *permits; /* in the order of the file */
+    size_t permit_count;
     struct config_detection detection;
     struct config_retention retention;
     struct config_webhook *webhooks;

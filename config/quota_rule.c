@@ -1,69 +1,7 @@
 #include "config/quota_rule.h"
 
 #include "config/load.h"
-#include "config/nearest.h"
-
-/* ---- which calls ---------------------------------------------------------------------- */
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-bool quota_rule_fits_model(struct span pattern, struct span model)
-{
-    size_t p = 0, m = 0;
-    size_t star = SIZE_MAX, resume = 0; /* behind the last *, and what it stands for */
-
-    while (m < model.len) {
-        if (p < pattern.len && pattern.at[p] == '*') {
-            star = ++p;
-            resume = m;
-        } else if (p < pattern.len && lower(pattern.at[p]) == lower(model.at[m])) {
-            p++;
-            m++;
-        } else if (star != SIZE_MAX) {
-            p = star;
-            m = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.len && pattern.at[p] == '*') {
-        p++;
-    }
-    return p == pattern.len;
-}
-
-static bool is_pattern(const char *model)
-{
-    return strchr(model, '*') != NULL;
-}
-
-static bool words_meet(const char *one, const char *other)
-{
-    return one == NULL || other == NULL || strcmp(one, other) == 0;
-}
-
-static bool models_meet(const char *one, const char *other)
-{
-    if (one == NULL || other == NULL || (is_pattern(one) && is_pattern(other))) {
-        return true;
-    }
-    return is_pattern(one) ? quota_rule_fits_model(span_text(one), span_text(other))
-                           : quota_rule_fits_model(span_text(other), span_text(one));
-}
-
-bool quota_rules_meet(const struct config_quota *one, const struct config_quota *other)
-{
-    return words_meet(one->team, other->team) &&
-           words_meet(one->caller, other->caller) &&
-           words_meet(one->provider, other->provider) &&
-           words_meet(one->tool, other->tool) && words_meet(one->mode, other->mode) &&
-           models_meet(one->model, other->model);
-}
-
-/* ---- rules ---------------------------------------------------------------------------- */
+#include "config/scope.h"
 
 struct quota_checker {
     const struct config *config;
@@ -79,105 +17,6 @@ static struct error_place at(const struct quota_checker *checker, const void *me
 static bool is_written(const struct quota_checker *checker, const void *member)
 {
     return config_place(checker->config, member, (struct error_place){ 0 }).line != 0;
-}
-
-static const struct config_team *team_named(const struct config *config,
-                                            const char *name)
-{
-    for (size_t i = 0; i < config->team_count; i++) {
-        if (strcmp(config->teams[i].name, name) == 0) {
-            return &config->teams[i];
-        }
-    }
-    return NULL;
-}
-
-static bool has_caller(const struct config_team *team, const char *name)
-{
-    for (size_t i = 0; team->callers != NULL && team->callers[i] != NULL; i++) {
-        if (strcmp(team->callers[i], name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* "no team is called 'X'", with the nearest word that there is. */
-static void tell_nothing(const struct quota_checker *checker, const void *member,
-                         const char *what, const struct nearest *nearest)
-{
-    const char *name = *(const char *const *)member;
-
-    if (nearest->word == NULL) {
-        error_add(checker->error, at(checker, member), "no %s is called '%s'", what,
-                  name);
-    } else {
-        error_add(checker->error, at(checker, member),
-                  "no %s is called '%s'; did you mean '%s'?", what, name,
-                  nearest->word);
-    }
-}
-
-static void check_team(const struct quota_checker *checker)
-{
-    const struct config *config = checker->config;
-    const char *const *team = &checker->quota->team;
-    struct nearest nearest;
-
-    if (*team == NULL || team_named(config, *team) != NULL) {
-        return;
-    }
-    nearest = nearest_to(*team);
-    for (size_t i = 0; i < config->team_count; i++) {
-        nearest_offer(&nearest, config->teams[i].name);
-    }
-    tell_nothing(checker, team, "team", &nearest);
-}
-
-static void check_caller(const struct quota_checker *checker)
-{
-    const struct config *config = checker->config;
-    const struct config_quota *quota = checker->quota;
-    struct nearest nearest;
-
-    if (quota->caller == NULL) {
-        return;
-    }
-    nearest = nearest_to(quota->caller);
-    for (size_t i = 0; i < config->team_count; i++) {
-        const struct config_team *team = &config->teams[i];
-
-        if (quota->team != NULL && strcmp(quota->team, team->name) != 0) {
-            continue;
-        }
-        if (has_caller(team, quota->caller)) {
-            return;
-        }
-        for (size_t k = 0; team->callers != NULL && team->callers[k] != NULL; k++) {
-            nearest_offer(&nearest, team->callers[k]);
-        }
-    }
-    tell_nothing(checker, &quota->caller,
-                 quota->team == NULL ? "caller" : "caller of that team", &nearest);
-}
-
-static void check_provider(const struct quota_checker *checker)
-{
-    const struct config *config = checker->config;
-    const char *const *provider = &checker->quota->provider;
-    struct nearest nearest;
-
-    if (*provider == NULL) {
-        return;
-    }
-    nearest = nearest_to(*provider);
-    for (size_t i = 0; i < config->provider_count; i++) {
-        if (strcmp(config->providers[i].name, *provider) == 0) {
-            return;
-        }
-        nearest_offer(&nearest, config->providers[i].name);
-    }
-    tell_nothing(checker, provider, "provider", &nearest);
 }
 
 static void check_period(const struct quota_checker *checker)
@@ -210,6 +49,30 @@ static void check_period(const struct quota_checker *checker)
     }
 }
 
+static void check_burst(const struct quota_checker *checker)
+{
+    const struct config_quota *quota = checker->quota;
+    const struct config_limit *burst = &quota->burst;
+
+    if (burst->amount == 0 || quota->limit.amount == 0) {
+        return;
+    }
+    if (burst->unit != quota->limit.unit) {
+        error_add(checker->error, at(checker, burst),
+                  "burst and limit are not of the same kind: '%s' and '%s'",
+                  burst->text, quota->limit.text);
+    } else if (burst->amount > quota->limit.amount) {
+        error_add(checker->error, at(checker, burst),
+                  "a burst of %s is more than the limit of %s", burst->text,
+                  quota->limit.text);
+    }
+    if (quota->period.unit == PERIOD_NONE || quota->period.unit == PERIOD_ROLLING) {
+        error_add(checker->error, at(checker, burst),
+                  "a burst needs windows, such as per day: their pace is what it is "
+                  "ahead of");
+    }
+}
+
 static void check_name(const struct quota_checker *checker)
 {
     const struct config_quota *quota = checker->quota;
@@ -231,7 +94,7 @@ static void check_meeting(const struct quota_checker *checker)
     size_t count = 0;
 
     for (size_t i = 0; i < config->quota_count; i++) {
-        count += quota_rules_meet(checker->quota, &config->quotas[i]);
+        count += scopes_meet(&checker->quota->scope, &config->quotas[i].scope);
     }
     if (count > QUOTAS_MET_MAX) {
         error_add(checker->error, checker->quota->place,
@@ -248,10 +111,43 @@ void quota_rules_validate(const struct config *config,
     for (size_t i = 0; i < config->quota_count; i++) {
         checker.quota = &config->quotas[i];
         check_name(&checker);
-        check_team(&checker);
-        check_caller(&checker);
-        check_provider(&checker);
+        scope_validate(config, &checker.quota->scope, checker.quota->place,
+                       validation->error);
         check_period(&checker);
+        check_burst(&checker);
         check_meeting(&checker);
+    }
+}
+
+/* ---- permits -------------------------------------------------------------------------- */
+
+static void check_permit_name(const struct config *config,
+                              const struct config_permit *permit, struct error *error)
+{
+    for (const struct config_permit *other = config->permits; other < permit; other++) {
+        if (permit->name != NULL && other->name != NULL &&
+            strcmp(permit->name, other->name) == 0) {
+            error_add(error, config_place(config, &permit->name, permit->place),
+                      "two permits are called '%s'", permit->name);
+            return;
+        }
+    }
+}
+
+void permit_rules_validate(const struct config *config,
+                           const struct validation *validation)
+{
+    for (size_t i = 0; i < config->permit_count; i++) {
+        const struct config_permit *permit = &config->permits[i];
+
+        check_permit_name(config, permit, validation->error);
+        scope_validate(config, &permit->scope, permit->place, validation->error);
+        if (permit->models == NULL && permit->service_tiers == NULL &&
+            permit->paid_tools == NULL && permit->max_output == 0) {
+            error_add(validation->error, permit->place,
+                      "permit '%.60s' restricts nothing: it needs models, max_output, "
+                      "service_tiers or paid_tools",
+                      permit->name == NULL ? "" : permit->name);
+        }
     }
 }

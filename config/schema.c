@@ -21,6 +21,7 @@ enum {
 #define IN_PROVIDER(member)    offsetof(struct config_provider, member)
 #define IN_TEAM(member)        offsetof(struct config_team, member)
 #define IN_QUOTA(member)       offsetof(struct config_quota, member)
+#define IN_PERMIT(member)      offsetof(struct config_permit, member)
 #define IN_WEBHOOK(member)     offsetof(struct config_webhook, member)
 
 static const char *const abort_words[] = {
@@ -37,6 +38,22 @@ static const char *const each_words[] = { [EACH_ALL] = "all",
                                           [EACH_SESSION] = "session",
                                           [EACH_MODEL] = "model",
                                           NULL };
+static const char *const service_words[] = {
+    [SERVICE_ANY] = "any", [SERVICE_YES] = "yes", [SERVICE_NO] = "no", NULL
+};
+static const char *const grade_words[] = { [CONFIG_GRADE_ANY] = "any",
+                                           [CONFIG_GRADE_UNRATED] = "unrated",
+                                           [CONFIG_GRADE_CLEAR] = "clear",
+                                           [CONFIG_GRADE_WATCH] = "watch",
+                                           [CONFIG_GRADE_FLAGGED] = "flagged",
+                                           [CONFIG_GRADE_DECLARED] = "declared",
+                                           NULL };
+static const char *const on_exceed_words[] = {
+    [ON_EXCEED_FINISH] = "finish", [ON_EXCEED_CUT] = "cut", NULL
+};
+static const char *const unpriced_words[] = {
+    [UNPRICED_ALLOW] = "allow", [UNPRICED_DENY] = "deny", NULL
+};
 static const char *const over_words[] = {
     [OVER_REFUSE] = "refuse", [OVER_WARN] = "warn", [OVER_SHADOW] = "shadow", NULL
 };
@@ -315,6 +332,17 @@ static const struct field provider_fields[] = {
       .offset = IN_PROVIDER(inject_usage),
       .fallback = "on",
       .help = "ask OpenAI chat streams for their usage, and hide the extra chunk" },
+    { .key = "unpriced",
+      .type = FIELD_WORD,
+      .offset = IN_PROVIDER(unpriced),
+      .fallback = "allow",
+      .words = unpriced_words,
+      .help = "models without a price: let pass, recorded as unpriced, or refuse" },
+    { .key = "price_as",
+      .type = FIELD_TEXT,
+      .offset = IN_PROVIDER(price_as),
+      .without = "unpriced",
+      .help = "a model of the price list: those without a price cost as much as it" },
     { .key = "ca",
       .type = FIELD_PATH,
       .offset = IN_PROVIDER(ca),
@@ -365,39 +393,55 @@ static const struct field_group team_group = { .title = "teams.NAME",
                                                .name_offset = IN_TEAM(name),
                                                .place_offset = IN_TEAM(place) };
 
-static const struct field quota_for_fields[] = {
-    { .key = "team",
-      .type = FIELD_NAME,
-      .offset = IN_QUOTA(team),
-      .without = "any",
-      .help = "calls of this team" },
-    { .key = "caller",
-      .type = FIELD_NAME,
-      .offset = IN_QUOTA(caller),
-      .without = "any",
-      .help = "calls of this caller" },
-    { .key = "provider",
-      .type = FIELD_NAME,
-      .offset = IN_QUOTA(provider),
-      .without = "any",
-      .help = "calls that go to this provider" },
-    { .key = "model",
-      .type = FIELD_TEXT,
-      .offset = IN_QUOTA(model),
-      .without = "any",
-      .help = "calls that ask for this model; * stands for any characters" },
-    { .key = "tool",
-      .type = FIELD_NAME,
-      .offset = IN_QUOTA(tool),
-      .without = "any",
-      .help = "calls of this tool, by what it says of itself" },
-    { .key = "mode",
-      .type = FIELD_NAME,
-      .offset = IN_QUOTA(mode),
-      .without = "any",
-      .help = "interactive or headless, by what the tool says of itself" },
-    { 0 }
-};
+/* The rows of `for`, of a struct whose scope lies at `at`. */
+#define SCOPE_FIELDS(at)                                                               \
+    { .key = "team",                                                                   \
+      .type = FIELD_NAME,                                                              \
+      .offset = at + offsetof(struct config_scope, team),                              \
+      .without = "any",                                                                \
+      .help = "calls of this team" },                                                  \
+        { .key = "caller",                                                             \
+          .type = FIELD_NAME,                                                          \
+          .offset = at + offsetof(struct config_scope, caller),                        \
+          .without = "any",                                                            \
+          .help = "calls of this caller" },                                            \
+        { .key = "service",                                                            \
+          .type = FIELD_WORD,                                                          \
+          .offset = at + offsetof(struct config_scope, service),                       \
+          .fallback = "any",                                                           \
+          .words = service_words,                                                      \
+          .help = "calls of declared automation, or of all others" },                  \
+        { .key = "provider",                                                           \
+          .type = FIELD_NAME,                                                          \
+          .offset = at + offsetof(struct config_scope, provider),                      \
+          .without = "any",                                                            \
+          .help = "calls that go to this provider" },                                  \
+        { .key = "model",                                                              \
+          .type = FIELD_TEXT,                                                          \
+          .offset = at + offsetof(struct config_scope, model),                         \
+          .without = "any",                                                            \
+          .help = "calls that ask for this model; * stands for any characters" },      \
+        { .key = "tool",                                                               \
+          .type = FIELD_NAME,                                                          \
+          .offset = at + offsetof(struct config_scope, tool),                          \
+          .without = "any",                                                            \
+          .help = "calls of this tool, by what it says of itself" },                   \
+        { .key = "mode",                                                               \
+          .type = FIELD_NAME,                                                          \
+          .offset = at + offsetof(struct config_scope, mode),                          \
+          .without = "any",                                                            \
+          .help = "interactive or headless, by what the tool says of itself" },        \
+        { .key = "grade",                                                              \
+          .type = FIELD_WORD,                                                          \
+          .offset = at + offsetof(struct config_scope, grade),                         \
+          .fallback = "any",                                                           \
+          .words = grade_words,                                                        \
+          .help = "calls of identities whose traffic is graded so" },                  \
+    {                                                                                  \
+        0                                                                              \
+    }
+
+static const struct field quota_for_fields[] = { SCOPE_FIELDS(IN_QUOTA(scope)) };
 
 static const struct field_group quota_for_group = { .title = "quotas[].for",
                                                     .fields = quota_for_fields };
@@ -424,6 +468,11 @@ static const struct field quota_fields[] = {
       .required = true,
       .offset = IN_QUOTA(limit),
       .help = "how much each counter may take up per period" },
+    { .key = "burst",
+      .type = FIELD_LIMIT,
+      .offset = IN_QUOTA(burst),
+      .without = "the whole limit at once",
+      .help = "how far use may run ahead of an even pace through the window" },
     { .key = "per",
       .type = FIELD_PERIOD,
       .offset = IN_QUOTA(period),
@@ -451,6 +500,13 @@ static const struct field quota_fields[] = {
       .words = over_words,
       .help = "a call would cross the limit: refuse it, let it pass with a warning, or "
               "only count it" },
+    { .key = "on_exceed",
+      .type = FIELD_WORD,
+      .offset = IN_QUOTA(on_exceed),
+      .fallback = "finish",
+      .words = on_exceed_words,
+      .help = "a stream goes on beyond what was reserved and nothing is left: let it "
+              "finish, or cut it with an error event" },
     { .key = "contact",
       .type = FIELD_TEXT,
       .offset = IN_QUOTA(contact),
@@ -467,6 +523,68 @@ static const struct field_group quota_group = { .title = "quotas[]",
 
 const char *const config_events[] = { "quota.warning", "quota.reached", "finding.new",
                                       NULL };
+
+static const struct field permit_for_fields[] = { SCOPE_FIELDS(IN_PERMIT(scope)) };
+
+static const struct field_group permit_for_group = { .title = "permits[].for",
+                                                     .fields = permit_for_fields };
+
+static const struct field permit_fields[] = {
+    { .key = "name",
+      .type = FIELD_NAME,
+      .required = true,
+      .offset = IN_PERMIT(name),
+      .help = "what refusals call it" },
+    { .key = "for",
+      .type = FIELD_MAP,
+      .without = "every call",
+      .group = &permit_for_group,
+      .help = "which calls it restricts: those that fit all of these" },
+    { .key = "models",
+      .type = FIELD_TEXTS,
+      .element = FIELD_TEXT,
+      .offset = IN_PERMIT(models),
+      .without = "any",
+      .most = 256,
+      .help = "patterns of the models that may be asked for; * stands for any "
+              "characters" },
+    { .key = "max_output",
+      .type = FIELD_COUNT,
+      .offset = IN_PERMIT(max_output),
+      .without = "any number",
+      .least = 1,
+      .most = 100000000,
+      .help = "output tokens that a call may ask for; one that gives no "
+              "limit of its own is refused, too" },
+    { .key = "service_tiers",
+      .type = FIELD_TEXTS,
+      .element = FIELD_TEXT,
+      .offset = IN_PERMIT(service_tiers),
+      .without = "any",
+      .most = 16,
+      .help = "patterns of the service tiers that may be named; naming none is always "
+              "allowed" },
+    { .key = "paid_tools",
+      .type = FIELD_TEXTS,
+      .element = FIELD_TEXT,
+      .offset = IN_PERMIT(paid_tools),
+      .without = "any",
+      .most = 64,
+      .help = "patterns of the provider's own tools that may be used, such as "
+              "web_search*; [] is none. Functions of the caller's are no such tools" },
+    { .key = "contact",
+      .type = FIELD_TEXT,
+      .offset = IN_PERMIT(contact),
+      .without = "nobody",
+      .help = "whom a refused caller may ask: a refusal names it" },
+    { 0 }
+};
+
+static const struct field_group permit_group = { .title = "permits[]",
+                                                 .fields = permit_fields,
+                                                 .size = sizeof(struct config_permit),
+                                                 .name_offset = NO_OFFSET,
+                                                 .place_offset = IN_PERMIT(place) };
 
 static const struct field webhook_fields[] = {
     { .key = "url",
@@ -754,6 +872,14 @@ static const struct field config_fields[] = {
       .type = FIELD_MAP,
       .group = &detection_group,
       .help = "telling automated, repetitive traffic from people's" },
+    { .key = "permits",
+      .type = FIELD_LIST,
+      .offset = IN_CONFIG(permits),
+      .count_offset = IN_CONFIG(permit_count),
+      .without = "no restriction",
+      .most = 256,
+      .group = &permit_group,
+      .help = "what may be asked for; a call needs every permit that fits it" },
     { .key = "webhooks",
       .type = FIELD_NAMED,
       .offset = IN_CONFIG(webhooks),

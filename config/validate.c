@@ -471,6 +471,7 @@ void config_validate(const struct config *config, const struct validation *valid
     check_providers(&checker);
     check_teams(&checker);
     quota_rules_validate(config, validation);
+    permit_rules_validate(config, validation);
     check_webhooks(&checker);
     check_limits(&checker);
     check_readable(&checker, &config->prices, whole_file(&checker));

@@ -45,11 +45,20 @@ enum fact {
     FACT_CHOICES,    /* the greatest wins */
     FACT_SERVICE_TIER,
     FACT_BACKGROUND,
+    FACT_SPEED,      /* a service tier under another name: "fast" */
     FACT_SESSION,    /* a claim: the value is a session's name (pieces) */
     FACT_USER,       /* a claim: the value may hold a session's name (pieces) */
     FACT_INPUT_TEXT, /* text that costs input tokens: measured, for estimates */
     FACT_INPUT_JSON, /* an object or array that costs input tokens as it stands: tools */
-    FACT_ROOT,       /* the body itself; the registry adds its row to every table */
+    FACT_MORE_MODELS, /* models to fall back to */
+    FACT_TOOL,        /* the type of a tool: the provider's own, or "function" */
+    FACT_WEB_SEARCH,  /* presence says that such a tool may be used ... */
+    FACT_MAPS_SEARCH,
+    FACT_CODE_EXECUTION,
+    FACT_URL_CONTEXT,
+    FACT_FILE_SEARCH,
+    FACT_COMPUTER_USE,
+    FACT_ROOT, /* the body itself; the registry adds its row to every table */
     /* what the turn gate reads, in the order of enum fresh_tag; the first three are text
        that costs input tokens, the others are scanned for the gate only */
     FACT_SAID,   /* text of a message, or of a block of it (raw) */
@@ -72,7 +81,7 @@ static inline bool fact_is_turns(unsigned fact)
 /* A key of this meaning may stand only once: providers take the last, others the first. */
 static inline bool fact_decides(enum fact fact)
 {
-    return fact <= FACT_BACKGROUND || fact == FACT_ROOT;
+    return fact <= FACT_SPEED || fact == FACT_ROOT;
 }
 
 /* What a value in a response means: tags of `response` paths. */

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Tools of the provider's own that a request names, and room for their names. */
+enum { FACTS_TOOLS_MAX = 8, FACTS_TOOL_SIZE = 32 };
+
 struct facts {
     char model[64];
     bool model_cut;      /* the model's name was longer */
@@ -17,6 +20,11 @@ struct facts {
     uint64_t max_output; /* the greatest of the body's limits; 0: none */
     uint64_t choices;    /* n or best_of; 0: not said */
     char service_tier[16];
+    bool fast;        /* the tier came as the body's "speed" */
+    bool more_models; /* names further models to fall back to */
+    bool tools_cut;   /* more tools than there is room for, or a longer name */
+    uint8_t tool_count;
+    char tools[FACTS_TOOLS_MAX][FACTS_TOOL_SIZE];
     /* where stream_options stands in the body, for the splice; end 0: it does not */
     uint64_t options_begin, options_end;
     uint64_t include_begin, include_end; /* the value of include_usage within it */

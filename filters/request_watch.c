@@ -1,5 +1,6 @@
 #include "filters/clients.h"
 #include "filters/frame/multipart.h"
+#include "filters/paid_tool.h"
 #include "filters/pattern.h"
 #include "filters/registry.h"
 #include "filters/watch_pool.h"
@@ -134,6 +135,43 @@ static void limit_seen(uint64_t *limit, const struct scan_value *value)
     }
 }
 
+/* Each one once. */
+static void tool_seen(struct facts *facts, struct span type, bool cut)
+{
+    for (size_t i = 0; i < facts->tool_count; i++) {
+        if (span_equal(span_text(facts->tools[i]), type)) {
+            return;
+        }
+    }
+    if (cut || facts->tool_count == FACTS_TOOLS_MAX || type.len >= FACTS_TOOL_SIZE) {
+        facts->tools_cut = true;
+    } else {
+        text_store(facts->tools[facts->tool_count++], FACTS_TOOL_SIZE, type);
+    }
+}
+
+/* A key that stands for a tool, under the name that this has elsewhere. */
+static void tool_key_seen(struct facts *facts, const struct scan_value *value)
+{
+    static const char *const names[] = {
+        [FACT_WEB_SEARCH] = "web_search",         [FACT_MAPS_SEARCH] = "maps_search",
+        [FACT_CODE_EXECUTION] = "code_execution", [FACT_URL_CONTEXT] = "url_context",
+        [FACT_FILE_SEARCH] = "file_search",       [FACT_COMPUTER_USE] = "computer_use",
+    };
+
+    if (value->type != SCAN_NULL && value->type != SCAN_FALSE &&
+        value->type != SCAN_END) {
+        tool_seen(facts, span_text(names[value->tag]), false);
+    }
+}
+
+static void tier_seen(struct facts *facts, const struct scan_value *value)
+{
+    if (value->type == SCAN_STRING && !facts->fast) {
+        text_store(facts->service_tier, sizeof(facts->service_tier), value->text);
+    }
+}
+
 static enum fault root_seen(struct request_watch *watch, const struct scan_value *value)
 {
     if (value->type == SCAN_END) {
@@ -185,12 +223,32 @@ static enum fault fact_seen(struct request_watch *watch, const struct scan_value
         limit_seen(&facts->choices, value);
         break;
     case FACT_SERVICE_TIER:
-        if (value->type == SCAN_STRING) {
-            text_store(facts->service_tier, sizeof(facts->service_tier), value->text);
+        tier_seen(facts, value);
+        break;
+    case FACT_SPEED:
+        if (value->type == SCAN_STRING && !span_equal(value->text, SPAN("standard"))) {
+            tier_seen(facts, value);
+            facts->fast = true;
         }
         break;
     case FACT_BACKGROUND:
         facts->background = value->type == SCAN_TRUE;
+        break;
+    case FACT_MORE_MODELS:
+        facts->more_models |= value->type == SCAN_STRING || value->type == SCAN_OBJECT;
+        break;
+    case FACT_TOOL:
+        if (value->type == SCAN_STRING && paid_tool(value->text)) {
+            tool_seen(facts, value->text, value->cut);
+        }
+        break;
+    case FACT_WEB_SEARCH:
+    case FACT_MAPS_SEARCH:
+    case FACT_CODE_EXECUTION:
+    case FACT_URL_CONTEXT:
+    case FACT_FILE_SEARCH:
+    case FACT_COMPUTER_USE:
+        tool_key_seen(facts, value);
         break;
     case FACT_SESSION:
     case FACT_USER:

@@ -20,6 +20,7 @@ static const struct dialect_route routes[] = {
 static const struct scan_path request[] = {
     { "inferenceConfig.maxTokens", FACT_MAX_OUTPUT, SCAN_WHOLE },
     { "serviceTier.type", FACT_SERVICE_TIER, SCAN_WHOLE },
+    { "toolConfig.tools[].systemTool.name", FACT_TOOL, SCAN_WHOLE },
     { "system[].text", FACT_SYSTEM, SCAN_RAW },
     { "messages[]", FACT_MESSAGE, SCAN_WHOLE },
     { "messages[].role", FACT_ROLE, SCAN_WHOLE },

@@ -47,6 +47,7 @@ static const struct scan_path request[] = {
     { "messages[].content[].content", FACT_INPUT_TEXT, SCAN_MEASURED },
     { "messages[].content[].content[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
     { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "tools[].type", FACT_TOOL, SCAN_WHOLE },
     { .path = NULL },
 };
 

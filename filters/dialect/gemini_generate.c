@@ -37,6 +37,8 @@ static const struct scan_path request[] = {
     { "generation_config.candidate_count", FACT_CHOICES, SCAN_WHOLE },
     { "serviceTier", FACT_SERVICE_TIER, SCAN_WHOLE },
     { "service_tier", FACT_SERVICE_TIER, SCAN_WHOLE },
+    GEMINI_TOOLS("tools[]"),
+    GEMINI_TOOLS("tools"),
     { "contents[]", FACT_MESSAGE, SCAN_WHOLE },
     { "contents", FACT_MESSAGE, SCAN_WHOLE },
     { "contents[].role", FACT_ROLE, SCAN_WHOLE },

@@ -27,6 +27,7 @@ static const struct scan_path request[] = {
     { "input[].content", FACT_SAID, SCAN_RAW },
     { "input[].content[].text", FACT_SAID, SCAN_RAW },
     { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "tools[].type", FACT_TOOL, SCAN_WHOLE },
     { .path = NULL },
 };
 

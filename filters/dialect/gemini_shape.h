@@ -43,6 +43,26 @@
     { at ".parts[].inline_data", FACT_IMAGE, SCAN_WHOLE },                                  \
     { at ".parts[].fileData", FACT_IMAGE, SCAN_WHOLE },                                     \
     { at ".parts[].file_data", FACT_IMAGE, SCAN_WHOLE }
+
+/* Google's own tools; functions are declared beside them. */
+#define GEMINI_TOOLS(at)                                                               \
+    { at ".google_search", FACT_WEB_SEARCH, SCAN_WHOLE }, \
+    { at ".googleSearch", FACT_WEB_SEARCH, SCAN_WHOLE }, \
+    { at ".google_search_retrieval", FACT_WEB_SEARCH, SCAN_WHOLE }, \
+    { at ".googleSearchRetrieval", FACT_WEB_SEARCH, SCAN_WHOLE }, \
+    { at ".enterprise_web_search", FACT_WEB_SEARCH, SCAN_WHOLE }, \
+    { at ".enterpriseWebSearch", FACT_WEB_SEARCH, SCAN_WHOLE }, \
+    { at ".google_maps", FACT_MAPS_SEARCH, SCAN_WHOLE }, \
+    { at ".googleMaps", FACT_MAPS_SEARCH, SCAN_WHOLE }, \
+    { at ".code_execution", FACT_CODE_EXECUTION, SCAN_WHOLE }, \
+    { at ".codeExecution", FACT_CODE_EXECUTION, SCAN_WHOLE }, \
+    { at ".url_context", FACT_URL_CONTEXT, SCAN_WHOLE }, \
+    { at ".urlContext", FACT_URL_CONTEXT, SCAN_WHOLE }, \
+    { at ".file_search", FACT_FILE_SEARCH, SCAN_WHOLE }, \
+    { at ".fileSearch", FACT_FILE_SEARCH, SCAN_WHOLE }, \
+    { at ".retrieval", FACT_FILE_SEARCH, SCAN_WHOLE }, \
+    { at ".computer_use", FACT_COMPUTER_USE, SCAN_WHOLE }, \
+    { at ".computerUse", FACT_COMPUTER_USE, SCAN_WHOLE }
 /* clang-format on */
 
 enum {

@@ -24,6 +24,7 @@ static const struct scan_path request[] = {
     { "prompt", FACT_PROMPT, SCAN_RAW },
     { "suffix", FACT_INPUT_TEXT, SCAN_MEASURED },
     { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "tools[].type", FACT_TOOL, SCAN_WHOLE },
     { "response_format", FACT_INPUT_JSON, SCAN_WHOLE },
     { .path = NULL },
 };

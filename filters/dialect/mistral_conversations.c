@@ -31,6 +31,7 @@ static const struct scan_path request[] = {
     { "inputs[].content[].text", FACT_SAID, SCAN_RAW },
     { "inputs[].result", FACT_INPUT_TEXT, SCAN_MEASURED },
     { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
+    { "tools[].type", FACT_TOOL, SCAN_WHOLE },
     { .path = NULL },
 };
 

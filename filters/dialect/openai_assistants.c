@@ -29,6 +29,7 @@ static const struct dialect_route routes[] = {
 
 static const struct scan_path request[] = {
     { "model", FACT_MODEL, SCAN_WHOLE },
+    { "tools[].type", FACT_TOOL, SCAN_WHOLE },
     { "stream", FACT_STREAM, SCAN_WHOLE },
     { "max_completion_tokens", FACT_MAX_OUTPUT, SCAN_WHOLE },
     { .path = NULL },

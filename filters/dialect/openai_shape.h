@@ -100,6 +100,11 @@
     { "max_completion_tokens", FACT_MAX_OUTPUT, SCAN_WHOLE },                               \
     { "n", FACT_CHOICES, SCAN_WHOLE },                                                      \
     { "service_tier", FACT_SERVICE_TIER, SCAN_WHOLE },                                      \
+    { "models[]", FACT_MORE_MODELS, SCAN_WHOLE },                                           \
+    { "tools[].type", FACT_TOOL, SCAN_WHOLE },                                              \
+    { "plugins[].id", FACT_TOOL, SCAN_WHOLE },                                              \
+    { "web_search_options", FACT_WEB_SEARCH, SCAN_WHOLE },                                  \
+    { "search_parameters", FACT_WEB_SEARCH, SCAN_WHOLE },                                   \
     { "prompt_cache_key", FACT_SESSION, SCAN_PIECES }
 /* clang-format on */
 

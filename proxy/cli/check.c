@@ -1,7 +1,7 @@
 /* assay check: everything that starting would refuse, without starting. */
 #include "certs/tls.h"
 #include "config/document.h"
-#include "config/quota_rule.h"
+#include "config/scope.h"
 #include "proxy/cli/command.h"
 #include "proxy/cli/help.h"
 #include "proxy/engine/snapshot.h"
@@ -85,15 +85,23 @@ static void print_teams(const struct config *config)
     }
 }
 
-/* Which calls a quota counts, in words. */
-static void print_calls(const struct config_quota *quota)
+/* Which calls something is for, in words. */
+static void print_calls(const struct config_scope *scope)
 {
+    static const char *const service[] = { NULL, "yes", "no" };
+    static const char *const grade[] = { NULL,    "unrated", "clear",
+                                         "watch", "flagged", "declared" };
     const struct {
         const char *words, *name;
     } parts[] = {
-        { "team", quota->team },         { "caller", quota->caller },
-        { "provider", quota->provider }, { "model", quota->model },
-        { "tool", quota->tool },         { "mode", quota->mode },
+        { "team", scope->team },
+        { "caller", scope->caller },
+        { "service", service[scope->service] },
+        { "provider", scope->provider },
+        { "model", scope->model },
+        { "tool", scope->tool },
+        { "mode", scope->mode },
+        { "grade", grade[scope->grade] },
     };
     const char *separator = " of ";
 
@@ -116,10 +124,49 @@ static void print_meeting(const struct config *config, const struct config_quota
     for (size_t i = 0; i < config->quota_count; i++) {
         const struct config_quota *other = &config->quotas[i];
 
-        if (other != quota && quota_rules_meet(quota, other)) {
+        if (other != quota && scopes_meet(&quota->scope, &other->scope)) {
             printf("%s%s", separator, other->name);
             separator = ", ";
         }
+    }
+}
+
+static void print_names(const char *what, const char *const *names)
+{
+    if (names != NULL) {
+        printf("; %s", what);
+        for (size_t i = 0; names[i] != NULL; i++) {
+            printf("%s%s", i == 0 ? " " : ", ", names[i]);
+        }
+        fputs(names[0] == NULL ? " none" : "", stdout);
+    }
+}
+
+static void print_permits(const struct config *config)
+{
+    for (size_t i = 0; i < config->permit_count; i++) {
+        const struct config_permit *permit = &config->permits[i];
+
+        printf("  permit    %s:", permit->name);
+        print_calls(&permit->scope);
+        print_names("models", permit->models);
+        if (permit->max_output > 0) {
+            printf("; at most %u output tokens", permit->max_output);
+        }
+        print_names("service tiers", permit->service_tiers);
+        print_names("paid tools", permit->paid_tools);
+        putchar('\n');
+    }
+}
+
+static void print_webhooks(const struct config *config)
+{
+    for (size_t i = 0; i < config->webhook_count; i++) {
+        const struct config_webhook *webhook = &config->webhooks[i];
+
+        printf("  webhook   %s at %s", webhook->name, webhook->url.text);
+        print_names("told of", webhook->events);
+        putchar('\n');
     }
 }
 
@@ -143,8 +190,11 @@ static void print_quotas(const struct config *config)
             printf(" %s %s", period->unit == PERIOD_ROLLING ? "in" : "per",
                    period->text);
         }
+        if (quota->burst.amount > 0) {
+            printf(", %s ahead of an even pace", quota->burst.text);
+        }
         fputs(each[quota->each], stdout);
-        print_calls(quota);
+        print_calls(&quota->scope);
         print_meeting(config, quota);
         putchar('\n');
     }
@@ -170,6 +220,8 @@ static void print_summary(const struct config *config)
     print_providers(config);
     print_teams(config);
     print_quotas(config);
+    print_permits(config);
+    print_webhooks(config);
 }
 
 /* Certificates, authorities, prices and clients: what the configuration names. */

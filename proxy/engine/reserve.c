@@ -2,14 +2,16 @@
 
 #include "filters/count/tokens.h"
 #include "proxy/base/clock.h"
+#include "proxy/engine/permit.h"
 #include "proxy/engine/worker.h"
 
 enum { WORDS_MAX = 1024 };
 
 bool reserve_waits(const struct exchange *x)
 {
-    return !x->entry->free &&
-           quota_policies_need_body(x->view->snapshot->quotas, x->entry);
+    return permit_waits(x) ||
+           (!x->entry->free &&
+            quota_policies_need_body(x->view->snapshot->quotas, x->entry));
 }
 
 /* ---- how much it may come to ----------------------------------------------------------- */
@@ -54,7 +56,8 @@ static void put_counter(struct text *text, const struct quota_state *refusal)
 {
     const struct config_quota *rule = &refusal->policy->rule;
 
-    text_printf(text, "quota '%s' is used up: ", rule->name);
+    text_printf(text, "quota '%s' is used %s: ", rule->name,
+                refusal->paced ? "too fast" : "up");
     quota_put_amount(text, rule->limit.unit, refusal->used);
     text_put(text, SPAN(" used"));
     if (refusal->reserved > 0) {
@@ -69,6 +72,11 @@ static void put_counter(struct text *text, const struct quota_state *refusal)
                  rule->period.unit == PERIOD_ROLLING ? SPAN(" in ") : SPAN(" per "));
         text_put(text, span_text(rule->period.text));
     }
+    if (refusal->paced) {
+        text_put(text, SPAN(" and at most "));
+        text_put(text, span_text(rule->burst.text));
+        text_put(text, SPAN(" ahead of an even pace"));
+    }
     if (refusal->subject[0] != '\0') {
         text_printf(text, " for '%s'", refusal->subject);
     }
@@ -78,7 +86,10 @@ static void put_way_out(struct text *text, const struct quota_state *refusal)
 {
     const struct config_quota *rule = &refusal->policy->rule;
 
-    if (refusal->resets_s > 0) {
+    if (refusal->paced) {
+        text_put(text, SPAN("; there is room for this call at "));
+        quota_put_reset(text, refusal);
+    } else if (refusal->resets_s > 0) {
         text_put(text, rule->period.unit == PERIOD_ROLLING
                            ? SPAN("; some of it is free again at ")
                            : SPAN("; it begins anew at "));
@@ -111,9 +122,10 @@ enum fault reserve(struct exchange *x)
 {
     const struct snapshot *snapshot = x->view->snapshot;
     struct quota_state refusal;
+    enum fault fault = permit(x);
 
-    if (x->entry->free) {
-        return FAULT_NONE;
+    if (fault != FAULT_NONE || x->entry->free) {
+        return fault;
     }
     note_bounds(x, x->entry);
     switch (quota_reserve(x->worker->quota, snapshot->quotas, snapshot->prices,

@@ -5,12 +5,12 @@
 
 #include "proxy/engine/exchange.h"
 
-/* May a quota count this exchange that has to know its whole body first? Asks its entry
+/* May a permit or a quota concern this exchange that has to know its whole body first? Asks its entry
  * whose it is. */
 bool reserve_waits(const struct exchange *exchange);
 
-/* Reserves in every quota that counts the exchange, and notes in its entry what it may come
- * to. FAULT_QUOTA_EXCEEDED, with words and a time to tell; FAULT_OVERLOADED where there is
+/* Asks the permits, then reserves in every quota that counts the exchange, and notes in its
+ * entry what it may come to. A fault of permit(); FAULT_QUOTA_EXCEEDED, with words and a time to tell; FAULT_OVERLOADED where there is
  * no room for a counter. */
 enum fault reserve(struct exchange *exchange) MUST_CHECK;
 

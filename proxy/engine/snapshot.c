@@ -1,5 +1,7 @@
 #include "proxy/engine/snapshot.h"
 
+#include "proxy/base/clock.h"
+
 #include <stdlib.h>
 
 static struct snapshot *snapshot_free(struct snapshot *snapshot)
@@ -39,6 +41,24 @@ static struct tls_server *listener_tls(const struct config_listener *listener,
     return server;
 }
 
+/* Models without a price that cost as much as another. */
+static void stand_in(struct snapshot *snapshot, struct error *error)
+{
+    const struct config *config = snapshot->config;
+
+    for (size_t i = 0; i < config->provider_count; i++) {
+        const struct config_provider *provider = &config->providers[i];
+
+        if (provider->price_as != NULL &&
+            !price_table_stand_in(snapshot->prices, span_text(provider->name),
+                                  span_text(provider->price_as), clock_unix_ns())) {
+            error_add(error, provider->place,
+                      "price_as: no price is known of '%s' at provider '%s'",
+                      provider->price_as, provider->name);
+        }
+    }
+}
+
 static bool snapshot_load(struct snapshot *snapshot, struct error *error)
 {
     const struct config *config = snapshot->config;
@@ -51,6 +71,9 @@ static bool snapshot_load(struct snapshot *snapshot, struct error *error)
         }
     }
     snapshot->prices = price_table_load(config->prices, error);
+    if (snapshot->prices != NULL) {
+        stand_in(snapshot, error);
+    }
     snapshot->clients = clients_load(config->clients, error);
     snapshot->harness = harness_load(config->harness, error);
     snapshot->quotas = quota_policies_new(config, error);

@@ -210,6 +210,39 @@ static void take_part(struct price_rates *rates, int64_t percent)
 #undef RATE
 }
 
+static const struct price_row *stand_in_row(const struct price_table *table,
+                                            const struct price_key *key)
+{
+    struct price_key as = *key;
+
+    for (const struct price_stand_in *stand_in = table->stand_ins; stand_in != NULL;
+         stand_in = stand_in->next) {
+        if (span_equal(stand_in->provider, key->provider)) {
+            as.model = stand_in->model;
+            return find_row(table, &as);
+        }
+    }
+    return NULL;
+}
+
+bool price_table_stand_in(struct price_table *table, struct span provider,
+                          struct span model, uint64_t at_unix_ns)
+{
+    const struct price_key key = { .provider = provider,
+                                   .model = model,
+                                   .at_unix_ns = at_unix_ns };
+    struct price_stand_in *stand_in = arena_take(&table->arena, sizeof *stand_in);
+
+    if (stand_in == NULL || find_row(table, &key) == NULL) {
+        return false;
+    }
+    stand_in->provider = arena_copy(&table->arena, provider);
+    stand_in->model = arena_copy(&table->arena, model);
+    stand_in->next = table->stand_ins;
+    table->stand_ins = stand_in;
+    return stand_in->provider.at != NULL && stand_in->model.at != NULL;
+}
+
 bool price_find(const struct price_table *table, const struct price_key *key,
                 struct price_rates *rates)
 {
@@ -217,6 +250,7 @@ bool price_find(const struct price_table *table, const struct price_key *key,
     const struct price_long *longer;
     const struct price_tier *tier;
 
+    row = row == NULL ? stand_in_row(table, key) : row;
     if (row == NULL) {
         return false;
     }

@@ -40,6 +40,11 @@ struct price_key {
     uint64_t input_tokens;
 };
 
+/* While nobody looks anything up yet: a model without a price at this provider costs as
+ * much as `model` from now on. false if that has no price then, or without memory. */
+bool price_table_stand_in(struct price_table *table, struct span provider,
+                          struct span model, uint64_t at_unix_ns);
+
 /* The rates in force; false if the model is unpriced. Dated snapshots
  * ("gpt-4o-2024-08-06", "claude-sonnet-4-5-20250929") fall back to their alias. */
 bool price_find(const struct price_table *table, const struct price_key *key,

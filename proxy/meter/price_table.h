@@ -61,6 +61,12 @@ struct price_name {
     uint64_t hash;               /* of provider and model */
 };
 
+/* What a provider's models without a price cost as much as. */
+struct price_stand_in {
+    struct span provider, model;
+    struct price_stand_in *next;
+};
+
 struct price_table {
     struct arena_pool pool;
     struct arena arena;
@@ -70,6 +76,7 @@ struct price_table {
     size_t row_count;
     struct span *prefixes; /* of model names, as routers put in front */
     size_t prefix_count;
+    struct price_stand_in *stand_ins;
 };
 
 struct price_table *price_table_new(void);

@@ -241,16 +241,6 @@ static struct quota_state state_of(struct quota_policy *policy,
     };
 }
 
-static void note_refusal(struct quota_state *refusal, struct quota_policy *policy,
-                         const struct quota_cell *cell)
-{
-    struct quota_state state = state_of(policy, cell);
-
-    if (refusal->policy == NULL || state.resets_s > refusal->resets_s) {
-        *refusal = state;
-    }
-}
-
 /* A call was refused: the first one is told. */
 static void note_reached(struct quota *quota, const struct quota_policy *policy,
                          struct quota_cell *cell)
@@ -258,6 +248,59 @@ static void note_reached(struct quota *quota, const struct quota_policy *policy,
     if (policy->telling_count > 0 && cell->told < 100 &&
         !atomic_exchange_explicit(&cell->refused, true, memory_order_relaxed)) {
         atomic_store_explicit(&quota->reached, true, memory_order_release);
+    }
+}
+
+/* What may be held at a time: the limit, or less where use may not run far ahead. */
+static uint64_t bound_at(const struct quota_policy *policy,
+                         const struct quota_cell *cell, int64_t unix_s)
+{
+    uint64_t limit = policy->rule.limit.amount, burst = policy->rule.burst.amount;
+    uint64_t length = (uint64_t)(cell->ends - cell->begins);
+    uint64_t gone = unix_s > cell->begins ? (uint64_t)(unix_s - cell->begins) : 0;
+    uint64_t even;
+
+    if (burst == 0 || gone >= length) {
+        return limit;
+    }
+    even = limit / length * gone + limit % length * gone / length;
+    return even < limit - burst ? burst + even : limit;
+}
+
+/* When the pace has room for an amount that the limit has room for. */
+static int64_t pace_reaches(const struct quota_policy *policy,
+                            const struct quota_cell *cell, uint64_t held)
+{
+    int64_t from = cell->begins, to = cell->ends;
+
+    while (from < to) {
+        int64_t middle = from + (to - from) / 2;
+
+        if (bound_at(policy, cell, middle) >= held) {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    return to;
+}
+
+static void note_refusal(struct quota *quota, struct quota_state *refusal,
+                         struct quota_policy *policy, struct quota_cell *cell,
+                         uint64_t amount)
+{
+    struct quota_state state = state_of(policy, cell);
+    uint64_t limit = policy->rule.limit.amount, held = quota_cell_held(cell);
+
+    state.paced =
+        policy->rule.burst.amount > 0 && amount <= limit && held <= limit - amount;
+    if (state.paced) {
+        state.resets_s = pace_reaches(policy, cell, held + amount);
+    } else {
+        note_reached(quota, policy, cell);
+    }
+    if (refusal->policy == NULL || state.resets_s > refusal->resets_s) {
+        *refusal = state;
     }
 }
 
@@ -274,9 +317,10 @@ static void note_used(struct quota *quota, const struct quota_policy *policy,
 
 static enum quota_verdict reserve_one(struct reservation *reservation,
                                       struct quota_policy *policy,
-                                      struct quota_cell *cell, uint64_t amount)
+                                      struct quota_cell *cell, uint64_t amount,
+                                      int64_t unix_s)
 {
-    bool fits = quota_cell_hold(cell, amount, policy->rule.limit.amount);
+    bool fits = quota_cell_hold(cell, amount, bound_at(policy, cell, unix_s));
 
     if (!fits && policy->rule.over == OVER_REFUSE) {
         return QUOTA_REFUSED;
@@ -336,10 +380,10 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
             break;
         }
         quota_cell_expire(cell, reservation->steady_s);
-        if (reserve_one(reservation, policy, cell, amount) == QUOTA_REFUSED) {
+        if (reserve_one(reservation, policy, cell, amount, seconds(call->started_ns)) ==
+            QUOTA_REFUSED) {
             verdict = QUOTA_REFUSED;
-            note_refusal(refusal, policy, cell);
-            note_reached(quota, policy, cell);
+            note_refusal(quota, refusal, policy, cell, amount);
             quota_cell_back(cell);
         }
     }
@@ -662,19 +706,19 @@ static void tell_of(const struct looking *looking, struct quota_cell *cell,
     const struct quota_policy *policy = state->policy;
     uint32_t percent = quota_percent(state->used, policy->rule.limit.amount);
 
-    if (atomic_exchange_explicit(&cell->refused, false, memory_order_relaxed)) {
-        percent = 100;
-    }
+    bool all = atomic_exchange_explicit(&cell->refused, false, memory_order_relaxed) ||
+               percent >= 100;
+
     for (size_t i = 0; i < QUOTA_WARNINGS_MAX && policy->warn[i] != 0; i++) {
         if (policy->warn[i] > cell->told && policy->warn[i] <= percent &&
             policy->warn[i] < 100) {
             looking->reached(looking->self, state, policy->warn[i]);
         }
     }
-    if (cell->told < 100 && percent >= 100) {
+    if (cell->told < 100 && all) {
         looking->reached(looking->self, state, 100);
     }
-    cell->told = (uint8_t)(percent < 100 ? percent : 100);
+    cell->told = (uint8_t)(all ? 100 : percent);
 }
 
 static void look_for_reached(void *self, struct quota_cell *cell)

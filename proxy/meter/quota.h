@@ -66,6 +66,7 @@ struct quota_state {
     const char *subject; /* "": one counter for all */
     uint64_t used;
     uint64_t reserved;
+    bool paced;       /* it is not used up, but ahead of its pace */
     int64_t resets_s; /* Unix time at which it has room again; 0: when calls end */
     int64_t
         window_s; /* when its window began; of a rolling period, a whole number of it */

@@ -1,9 +1,9 @@
 #include "proxy/meter/quota_policy.h"
 
 #include "config/limit.h"
-#include "config/quota_rule.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/date.h"
+#include "proxy/meter/call_scope.h"
 
 #include <stdlib.h>
 
@@ -35,10 +35,12 @@ static void keep(struct quota_policies *policies, const char **text)
 
 static void keep_rule(struct quota_policies *policies, struct config_quota *rule)
 {
-    const char **texts[] = { &rule->name,     &rule->team,       &rule->caller,
-                             &rule->provider, &rule->tool,       &rule->mode,
-                             &rule->model,    &rule->limit.text, &rule->period.text,
-                             &rule->timezone, &rule->contact };
+    const char **texts[] = { &rule->name,         &rule->scope.team,
+                             &rule->scope.caller, &rule->scope.provider,
+                             &rule->scope.tool,   &rule->scope.mode,
+                             &rule->scope.model,  &rule->limit.text,
+                             &rule->burst.text,   &rule->period.text,
+                             &rule->timezone,     &rule->contact };
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         keep(policies, texts[i]);
@@ -53,12 +55,13 @@ static uint64_t mix(uint64_t hash, const char *text)
 
 static uint64_t meaning_of(const struct config_quota *rule)
 {
-    const char *const texts[] = {
-        rule->name, rule->team, rule->caller, rule->provider,
-        rule->tool, rule->mode, rule->model,  rule->timezone
-    };
-    const uint32_t numbers[] = { rule->each, rule->limit.unit, rule->period.unit,
-                                 rule->period.rolling_s };
+    const struct config_scope *scope = &rule->scope;
+    const char *const texts[] = { rule->name,      scope->team,   scope->caller,
+                                  scope->provider, scope->tool,   scope->mode,
+                                  scope->model,    rule->timezone };
+    const uint32_t numbers[] = { rule->each,        rule->limit.unit,
+                                 rule->period.unit, rule->period.rolling_s,
+                                 scope->service,    scope->grade };
     uint64_t hash = XXH3_64bits(numbers, sizeof numbers);
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -181,29 +184,13 @@ struct quota_policy *quota_policy_at(struct quota_policies *policies, size_t ind
 
 /* ---- which calls ---------------------------------------------------------------------- */
 
-static bool is(const char *wanted, const char *word)
-{
-    return wanted == NULL || strcmp(wanted, word) == 0;
-}
-
-static bool counts_sender(const struct config_quota *rule, const struct entry *call)
-{
-    return is(rule->team, call->team) && is(rule->caller, call->caller) &&
-           is(rule->provider, call->provider);
-}
-
 struct quota_policy *quota_policy_next(struct quota_policies *policies,
                                        const struct entry *call, size_t *index)
 {
     while (*index < policies->count) {
         struct quota_policy *policy = &policies->policies[(*index)++];
-        const struct config_quota *rule = &policy->rule;
 
-        if (counts_sender(rule, call) && is(rule->tool, call->tool) &&
-            is(rule->mode, call->mode) &&
-            (rule->model == NULL ||
-             quota_rule_fits_model(span_text(rule->model),
-                                   span_text(call->request_model)))) {
+        if (call_scope_fits(&policy->rule.scope, call)) {
             return policy;
         }
     }
@@ -212,7 +199,7 @@ struct quota_policy *quota_policy_next(struct quota_policies *policies,
 
 static bool needs_body(const struct config_quota *rule)
 {
-    return rule->model != NULL || rule->each == EACH_SESSION ||
+    return rule->scope.model != NULL || rule->each == EACH_SESSION ||
            rule->each == EACH_MODEL ||
            (rule->limit.unit != LIMIT_REQUESTS && rule->limit.unit != LIMIT_CONCURRENT);
 }
@@ -223,7 +210,7 @@ bool quota_policies_need_body(const struct quota_policies *policies,
     for (size_t i = 0; i < policies->count; i++) {
         const struct config_quota *rule = &policies->policies[i].rule;
 
-        if (needs_body(rule) && counts_sender(rule, call)) {
+        if (needs_body(rule) && call_scope_fits_sender(&rule->scope, call)) {
             return true;
         }
     }

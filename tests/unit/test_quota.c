@@ -269,6 +269,105 @@ static void warnings_are_told(void **state)
     house_done(&house);
 }
 
+/* Refused calls with a burst are told when the pace has room for them. */
+static void bursts_run_ahead_of_the_pace(void **state)
+{
+    struct house house =
+        house_of("quotas: [{name: paced, limit: 86400 requests, burst: "
+                 "10 requests, per: day}]\n");
+    struct entry call = call_of(0, 0);
+    struct reservation reservations[20], reservation;
+    struct quota_state refusal;
+    int64_t begins = (int64_t)(some_time / NS_PER_S) / 86400 * 86400;
+
+    (void)state;
+    call.started_ns = (uint64_t)begins * NS_PER_S;
+    for (size_t i = 0; i < 10; i++) {
+        assert_int_equal(reserve(&house, &call, &reservations[i], &refusal),
+                         QUOTA_TAKEN);
+    }
+    assert_int_equal(reserve(&house, &call, &reservation, &refusal), QUOTA_REFUSED);
+    assert_true(refusal.paced);
+    assert_int_equal(refusal.resets_s, begins + 1);
+    call.started_ns += NS_PER_S;
+    assert_int_equal(reserve(&house, &call, &reservations[10], &refusal), QUOTA_TAKEN);
+    assert_int_equal(reserve(&house, &call, &reservation, &refusal), QUOTA_REFUSED);
+    assert_int_equal(refusal.resets_s, begins + 2);
+    call.started_ns += UINT64_C(86390) * NS_PER_S;
+    assert_int_equal(reserve(&house, &call, &reservations[11], &refusal), QUOTA_TAKEN);
+    for (size_t i = 0; i < 12; i++) {
+        settle(&house, &call, &reservations[i]);
+    }
+    house_done(&house);
+}
+
+static void no_amount_overflows_the_pace(void **state)
+{
+    struct house house = house_of("quotas: [{name: vast, limit: 1152921504G tokens, "
+                                  "burst: 1 tokens, per: month}]\n");
+    struct entry call = call_of(1, 0);
+    struct reservation reservation;
+    struct quota_state refusal;
+
+    (void)state;
+    assert_int_equal(reserve(&house, &call, &reservation, &refusal), QUOTA_TAKEN);
+    settle(&house, &call, &reservation);
+    call = call_of(UINT64_C(1) << 59, UINT64_C(1) << 58);
+    assert_int_equal(reserve(&house, &call, &reservation, &refusal), QUOTA_REFUSED);
+    assert_true(refusal.paced && refusal.resets_s > (int64_t)(some_time / NS_PER_S));
+    house_done(&house);
+}
+
+/* What is told of a counter, as "share share ...". */
+struct told {
+    char memory[256];
+    struct text text;
+};
+
+static void add_told(void *self, const struct quota_state *state, uint32_t percent)
+{
+    struct told *told = self;
+
+    text_printf(&told->text, "%s %u; ", state->policy->rule.name, percent);
+}
+
+static void assert_told(struct house *house, const char *expected)
+{
+    struct told told;
+
+    told.text = text_over(told.memory, sizeof told.memory - 1);
+    quota_each_reached(house->quota, some_time, since_boot, add_told, &told);
+    told.memory[told.text.len] = '\0';
+    assert_string_equal(told.memory, expected);
+}
+
+static void shares_are_told_once(void **state)
+{
+    struct house house = house_of(
+        "quotas:\n"
+        "  - {name: a, limit: 100 tokens, per: day, warn: [80%, 50%]}\n"
+        "  - {name: b, limit: 1 requests, per: day, over: shadow, warn: [50%]}\n"
+        "  - {name: c, limit: 1 concurrent}\n");
+    struct entry call = call_of(60, 0);
+    struct reservation reservation;
+    struct quota_state refusal;
+
+    (void)state;
+    assert_told(&house, "");
+    assert_int_equal(reserve(&house, &call, &reservation, &refusal), QUOTA_TAKEN);
+    assert_told(&house, "");
+    came_to(&call, 60, 0);
+    settle(&house, &call, &reservation);
+    assert_told(&house, "a 50; ");
+    assert_told(&house, "");
+    assert_int_equal(reserve(&house, &call, &reservation, &refusal), QUOTA_REFUSED);
+    assert_int_equal(reserve(&house, &call, &reservation, &refusal), QUOTA_REFUSED);
+    assert_told(&house, "a 100; ");
+    assert_int_equal(reserve(&house, &call, &reservation, &refusal), QUOTA_REFUSED);
+    assert_told(&house, "");
+    house_done(&house);
+}
+
 static void charges_follow_the_entry(void **state)
 {
     static const struct {
@@ -718,6 +817,9 @@ int main(void)
         cmocka_unit_test(refusals_take_nothing),
         cmocka_unit_test(calls_belong_to_the_window_they_began_in),
         cmocka_unit_test(warnings_are_told),
+        cmocka_unit_test(bursts_run_ahead_of_the_pace),
+        cmocka_unit_test(no_amount_overflows_the_pace),
+        cmocka_unit_test(shares_are_told_once),
         cmocka_unit_test(charges_follow_the_entry),
         cmocka_unit_test(lines_are_charged_once),
         cmocka_unit_test(usual_output_is_learned),

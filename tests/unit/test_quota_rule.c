@@ -1,4 +1,4 @@
-#include "config/quota_rule.h"
+#include "config/scope.h"
 #include "proxy/base/text.h"
 #include "tests/unit/config_text.h"
 
@@ -38,8 +38,8 @@ static void patterns_fit(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (quota_rule_fits_model(span_text(rows[i].pattern),
-                                  span_text(rows[i].model)) != rows[i].fits) {
+        if (scope_fits_name(span_text(rows[i].pattern), span_text(rows[i].model)) !=
+            rows[i].fits) {
             fail_msg("%s and %s", rows[i].pattern, rows[i].model);
         }
     }
@@ -47,20 +47,28 @@ static void patterns_fit(void **state)
 
 static void rules_meet(void **state)
 {
-    const struct config_quota all = { .name = "all" };
-    const struct config_quota red = { .team = "red" }, blue = { .team = "blue" };
-    const struct config_quota mini = { .model = "*-mini" };
-    const struct config_quota opus = { .model = "claude-opus" };
-    const struct config_quota claude = { .model = "claude-*" };
+    const struct config_scope all = { .team = NULL };
+    const struct config_scope red = { .team = "red" }, blue = { .team = "blue" };
+    const struct config_scope mini = { .model = "*-mini" };
+    const struct config_scope opus = { .model = "claude-opus" };
+    const struct config_scope claude = { .model = "claude-*" };
+    const struct config_scope bots = { .service = SERVICE_YES };
+    const struct config_scope people = { .service = SERVICE_NO, .team = "red" };
+    const struct config_scope flagged = { .grade = CONFIG_GRADE_FLAGGED };
+    const struct config_scope clear = { .grade = CONFIG_GRADE_CLEAR };
 
     (void)state;
-    assert_true(quota_rules_meet(&all, &red));
-    assert_true(quota_rules_meet(&red, &mini));
-    assert_false(quota_rules_meet(&red, &blue));
-    assert_true(quota_rules_meet(&opus, &claude));
-    assert_true(quota_rules_meet(&claude, &opus));
-    assert_true(quota_rules_meet(&mini, &claude));
-    assert_false(quota_rules_meet(&mini, &opus));
+    assert_true(scopes_meet(&all, &red));
+    assert_true(scopes_meet(&red, &mini));
+    assert_false(scopes_meet(&red, &blue));
+    assert_true(scopes_meet(&opus, &claude));
+    assert_true(scopes_meet(&claude, &opus));
+    assert_true(scopes_meet(&mini, &claude));
+    assert_false(scopes_meet(&mini, &opus));
+    assert_false(scopes_meet(&bots, &people));
+    assert_true(scopes_meet(&red, &people));
+    assert_false(scopes_meet(&clear, &flagged));
+    assert_true(scopes_meet(&bots, &flagged));
 }
 
 static void quotas_are_read(void **state)
@@ -87,9 +95,9 @@ static void quotas_are_read(void **state)
     assert_int_equal(config->quota_count, 2);
     quota = &config->quotas[0];
     assert_string_equal(quota->name, "red-daily");
-    assert_string_equal(quota->team, "red");
-    assert_null(quota->caller);
-    assert_string_equal(quota->model, "gpt-*");
+    assert_string_equal(quota->scope.team, "red");
+    assert_null(quota->scope.caller);
+    assert_string_equal(quota->scope.model, "gpt-*");
     assert_int_equal(quota->each, EACH_CALLER);
     assert_int_equal(quota->limit.amount, 20000000);
     assert_string_equal(quota->limit.text, "20M tokens");
