@@ -46,11 +46,14 @@ bool admit_may_inject(const struct exchange *x)
     return x->dialect->usage_splice && x->origin->provider->inject_usage;
 }
 
-static enum fault watch_request(struct exchange *x, const struct head *head)
+static enum fault watch_request(struct exchange *x, const struct head *head,
+                                const struct known_head *known)
 {
-    struct clients *clients = x->view->snapshot->clients;
-
-    clients_claims(clients, head, &x->claims);
+    if (known != NULL) {
+        x->claims = known->claims;
+    } else {
+        clients_claims(x->view->snapshot->clients, head, &x->claims);
+    }
     x->asked = request_watch_open(x->worker->watches, x->dialect, x->route, head,
                                   &x->facts, &x->claims);
     if (x->asked == NULL) {
@@ -63,12 +66,39 @@ static enum fault watch_request(struct exchange *x, const struct head *head)
     return FAULT_NONE;
 }
 
-enum fault admit(struct exchange *x, const struct head *head)
+static enum fault find_route(const struct exchange *x, const struct head *head,
+                             const struct known_head *known, struct route *route)
+{
+    if (known == NULL) {
+        return route_find(x->view, head, route);
+    }
+    *route = known->route;
+    return FAULT_NONE;
+}
+
+/* The upstream head, written anew unless it was written for the same caller before. */
+static enum fault write_head(struct exchange *x, const struct head *head,
+                             const struct route *route, const struct caller *caller,
+                             const struct known_head *known)
+{
+    if (known == NULL || strcmp(known->caller, caller->name) != 0 ||
+        strcmp(known->key_id, caller->key_id) != 0) {
+        return forward_head(x, head, route);
+    }
+    x->head = known->forwarded;
+    x->accept = known->accept;
+    x->encoding = known->encoding;
+    x->head_borrowed = true;
+    return FAULT_NONE;
+}
+
+enum fault admit(struct exchange *x, const struct head *head,
+                 const struct known_head *known, struct span raw)
 {
     const struct config_limits *limits = &worker_config(x->worker)->limits;
     struct caller caller;
     struct route route;
-    enum fault astray = route_find(x->view, head, &route);
+    enum fault astray = find_route(x, head, known, &route);
     bool passthrough = route.origin != NULL &&
                        route.origin->provider->credential == CREDENTIAL_PASSTHROUGH;
     enum fault fault;
@@ -95,6 +125,12 @@ enum fault admit(struct exchange *x, const struct head *head)
         return FAULT_CODING;
     }
     x->quota_waits = reserve_waits(x);
-    fault = watch_request(x, head);
-    return fault != FAULT_NONE ? fault : forward_head(x, head, &route);
+    fault = watch_request(x, head, known);
+    if (fault == FAULT_NONE) {
+        fault = write_head(x, head, &route, &caller, known);
+    }
+    if (fault == FAULT_NONE && known == NULL && !passthrough) {
+        known_heads_add(x->view->known, raw, head, &route, &caller, x);
+    }
+    return fault;
 }

@@ -2,12 +2,14 @@
 #ifndef ASSAY_ENGINE_ADMIT_H
 #define ASSAY_ENGINE_ADMIT_H
 
-#include "proxy/engine/exchange.h"
+#include "proxy/engine/known_head.h"
 
 /* Routes the request, verifies its caller, takes a journal slot, begins to watch the body
  * and writes the upstream head. With a fault, as much is set as was known: a refusal has
- * its dialect's shape, and that of a verified caller its slot. */
-enum fault admit(struct exchange *exchange, const struct head *head) MUST_CHECK;
+ * its dialect's shape, and that of a verified caller its slot. `raw` is the head as it came;
+ * `known` is what it is like, with `head` inside, or NULL. */
+enum fault admit(struct exchange *exchange, const struct head *head,
+                 const struct known_head *known, struct span raw) MUST_CHECK;
 
 /* May include_usage be spliced into this exchange's request? */
 bool admit_may_inject(const struct exchange *exchange);

@@ -168,19 +168,21 @@ void exchange_begin(struct client *client, struct span raw)
 {
     struct worker *worker = client->worker;
     struct exchange *x;
-    SCRATCH struct head head;
-    enum fault fault = head_parse_request(raw, &head);
+    SCRATCH struct head parsed;
+    const struct known_head *known = known_heads_find(worker->view->known, raw);
+    const struct head *head = known == NULL ? &parsed : &known->head;
+    enum fault fault = known == NULL ? head_parse_request(raw, &parsed) : FAULT_NONE;
 
     if (fault != FAULT_NONE) {
         reply_refuse_head(client, fault);
         return;
     }
-    x = exchange_new(client, &head);
+    x = exchange_new(client, head);
     if (x == NULL) {
         reply_refuse_head(client, FAULT_OVERLOADED);
         return;
     }
-    fault = admit(x, &head);
+    fault = admit(x, head, known, raw);
     if (fault != FAULT_NONE) {
         exchange_fail(x, fault);
         return;
@@ -189,7 +191,7 @@ void exchange_begin(struct client *client, struct span raw)
         exchange_request_ended(x);
         return;
     }
-    if (head.expect_continue) {
+    if (head->expect_continue) {
         stream_send(&client->stream, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
     }
     stream_deadline(&client->stream,

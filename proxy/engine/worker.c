@@ -2,6 +2,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/engine/client.h"
+#include "proxy/engine/known_head.h"
 
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -26,6 +27,7 @@ static struct view *view_free(struct view *view)
         origin_done(&view->origins[i]);
     }
     free(view->origins);
+    known_heads_free(view->known);
     snapshot_unref(view->snapshot);
     free(view);
     return NULL;
@@ -42,7 +44,8 @@ static struct view *view_new(struct worker *worker, struct snapshot *snapshot,
     CHECK(view != NULL);
     view->snapshot = snapshot;
     view->origins = calloc(config->provider_count, sizeof *view->origins);
-    CHECK(view->origins != NULL);
+    view->known = known_heads_new();
+    CHECK(view->origins != NULL && view->known != NULL);
     for (size_t i = 0; i < config->provider_count; i++) {
         sound = origin_init(&view->origins[i], worker, &config->providers[i], error) &&
                 sound;

@@ -28,6 +28,7 @@ struct view {
     struct view *next; /* among the retired */
     struct snapshot *snapshot;
     struct origin *origins; /* one per provider, in the configuration's order */
+    struct known_heads *known;
     size_t exchanges;
 };
 
