@@ -796,8 +796,10 @@ static const struct field log_fields[] = {
     { .key = "exchanges",
       .type = FIELD_SWITCH,
       .offset = IN_CONFIG(log_exchanges),
-      .fallback = "on",
-      .help = "a line per exchange; never bodies, keys or query strings" },
+      .fallback = "off",
+      .help =
+          "a line per exchange, beside its record in the ledger; never bodies, keys "
+          "or query strings" },
     { 0 }
 };
 

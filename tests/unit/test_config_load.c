@@ -45,7 +45,7 @@ static const char whole[] =
     "5,\n"
     "  connections: 6, head_timeout: 7s, body_timeout: 8s, keep_alive: 9s,\n"
     "  write_timeout: 10s, stop_timeout: 0, series: 99}\n"
-    "log: {file: assay.log, exchanges: off}\n"
+    "log: {file: assay.log, exchanges: on}\n"
     "journal: {slots: 64}\n"
     "workers: 2\n"
     "prices: /p.yaml\n"
@@ -142,7 +142,7 @@ static void test_all_keys(void **state)
     assert_int_equal(config->limits.stop_timeout_ms, 0);
     assert_int_equal(config->limits.series, 99);
     assert_string_equal(config->log_file, "/etc/assay.log");
-    assert_false(config->log_exchanges);
+    assert_true(config->log_exchanges);
     assert_int_equal(config->journal_slots, 64);
     assert_int_equal(config->workers, 2);
     assert_string_equal(config->prices, "/p.yaml");
@@ -194,7 +194,7 @@ static void test_defaults(void **state)
     assert_null(config->prices);
     assert_null(config->clients);
     assert_string_equal(config->log_file, "-");
-    assert_true(config->log_exchanges);
+    assert_false(config->log_exchanges);
     config_free(config);
 }
 

@@ -3,7 +3,7 @@
 import figures
 from workloads import STREAMS, WORKLOADS
 
-ORDER = ('direct', 'relay', 'nginx', 'haproxy', 'assay', 'assay-quiet')
+ORDER = ('direct', 'relay', 'nginx', 'haproxy', 'assay', 'assay-logged')
 
 
 def number(value, digits=1):

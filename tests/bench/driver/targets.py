@@ -70,20 +70,20 @@ def haproxy(folder, port):
 
 class Assay:
     """assay with everything on: keys, claims, usage, prices, journal, ledger, metrics; the
-    line per exchange as well, unless it is `quiet`. Each start gets a new state folder."""
+    line per exchange as well if it is `logged`. Each start gets a new state folder."""
 
-    def __init__(self, binary, folder, port, quiet):
+    def __init__(self, binary, folder, port, logged):
         self.binary = binary
-        self.folder = os.path.join(folder, 'assay-quiet' if quiet else 'assay')
+        self.folder = os.path.join(folder, 'assay-logged' if logged else 'assay')
         self.state = os.path.join(self.folder, 'state')
         self.keys = os.path.join(self.folder, 'keys')
         self.file = os.path.join(self.folder, 'assay.yaml')
         self.port = port
         os.makedirs(self.keys, mode=0o700)
         with open(self.file, 'w', encoding='utf-8') as file:
-            file.write(yaml(self.config(folder, quiet)))
+            file.write(yaml(self.config(folder, logged)))
 
-    def config(self, folder, quiet):
+    def config(self, folder, logged):
         common = {'dialects': ['openai'], 'credential': 'env:UPSTREAM_KEY'}
         chain, key = (os.path.join(folder, name) for name in ('server.pem', 'server.key'))
         return {
@@ -100,7 +100,7 @@ class Assay:
             'teams': {'bench': {'callers': ['load']}},
             'prices': os.path.join(PEERS, 'prices.yaml'),
             'clients': os.path.join(ROOT, 'config', 'clients.yaml'),
-            'log': {'file': os.path.join(self.folder, 'log'), 'exchanges': not quiet}}
+            'log': {'file': os.path.join(self.folder, 'log'), 'exchanges': logged}}
 
     def new_state(self):
         shutil.rmtree(self.state, ignore_errors=True)
@@ -140,13 +140,13 @@ class Assay:
 def all_targets(folder, binary, tools):
     """Everything that can be measured, by name, and the key that assay wants."""
     assay = Assay(binary, folder, 18005, False)
-    quiet = Assay(binary, folder, 18006, True)
+    logged = Assay(binary, folder, 18006, True)
     key = assay.add_key()
-    quiet.share_keys(assay)
+    logged.share_keys(assay)
     relay = [os.path.join(tools, 'relay'), '18001', str(PROVIDER_PORT)]
     return {'direct': Target(PROVIDER_PORT), 'relay': Target(18001, lambda: relay),
             'nginx': nginx(folder, 18002), 'haproxy': haproxy(folder, 18003),
-            'assay': assay.target(), 'assay-quiet': quiet.target()}, key
+            'assay': assay.target(), 'assay-logged': logged.target()}, key
 
 
 ENVIRONMENT = {'UPSTREAM_KEY': 'sk-upstream-0123456789abcdef0123456789ab'}

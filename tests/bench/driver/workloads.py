@@ -22,7 +22,7 @@ STREAMS = '-q -s -m chunks={hold};delay_us=1000000'
 
 WORKLOADS = {
     'w1': Workload('JSON of 1 KB, 64 keep-alive connections, closed loop',
-                   'request', '-c 64 -b 1024', 0.7, 3, PLAIN + ('assay-quiet',)),
+                   'request', '-c 64 -b 1024', 0.7, 3, PLAIN + ('assay-logged',)),
     'w2p': Workload('200 streams of 50 events/s, each event its own wake-up',
                     'event', '-c 200 -s -m chunks=100;delay_us=20000 -x 100 -r 100', 3, 4),
     'w3': Workload('1,000 open streams of 1 event/s',
