@@ -6,8 +6,8 @@
 #include "proxy/engine/hold.h"
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/settle.h"
-#include "proxy/engine/turns.h"
 #include "proxy/engine/sign.h"
+#include "proxy/engine/turns.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/engine/worker.h"
 

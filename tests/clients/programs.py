@@ -22,6 +22,10 @@ wire_api = "responses"
 [analytics]
 enabled = false
 '''
+# Without a choice here, a base URL means a kind of login that -p does not know.
+GEMINI_SETTINGS = {'security': {'auth': {'selectedType': 'gemini-api-key'}},
+                   'general': {'enableAutoUpdate': False},
+                   'privacy': {'usageStatisticsEnabled': False}}
 
 
 @dataclasses.dataclass
@@ -106,6 +110,13 @@ def every(**wanted):
     return look
 
 
+def every_of(dialect, **wanted):
+    """The same of the records of one dialect."""
+    look = every(**wanted)
+    return lambda records: look([record for record in records
+                                 if record['dialect'] == dialect])
+
+
 def openai_sdk(setting):
     ledgers = {
         'error of the provider': some(status=429, outcome='complete', usage_source='none'),
@@ -131,6 +142,90 @@ def anthropic_sdk(setting):
     }
     return sdk(setting, 'anthropic_sdk.mjs', ledgers,
                ANTHROPIC_BASE_URL=setting.url + '/anthropic', ANTHROPIC_API_KEY=setting.key)
+
+
+def google_genai(setting):
+    return sdk(setting, 'google_genai.mjs', {
+        'generateContent': every_of('gemini.generate', tool='google-genai'),
+        'countTokens': some(operation='count_tokens', free=True),
+        'embedContent': some(dialect='gemini.embed', usage_source='reported'),
+        'error of the provider': some(status=429, outcome='complete', usage_source='none'),
+        'refusal by a quota': some(outcome='refused', fault='quota_exceeded', status=429),
+    }, GOOGLE_GEMINI_BASE_URL=setting.url + '/gemini', GEMINI_API_KEY=setting.key,
+        VERTEX_URL=setting.url + '/vertex')
+
+
+def bedrock_sdk(setting):
+    return sdk(setting, 'bedrock_sdk.mjs', {
+        'ConverseStream': some(dialect='bedrock.converse', stream=True,
+                               usage_source='reported'),
+        'InvokeModelWithResponseStream': some(dialect='bedrock.invoke', stream=True,
+                                              usage_source='reported'),
+        'an error within a stream': some(dialect='bedrock.converse', stream=True,
+                                         usage_source='estimated'),
+        'refusal by a quota': some(outcome='refused', fault='quota_exceeded', status=400),
+    }, BEDROCK_URL=setting.url + '/bedrock', ASSAY_KEY=setting.key,
+        AWS_EC2_METADATA_DISABLED='true')
+
+
+def cohere_sdk(setting):
+    return sdk(setting, 'cohere_sdk.mjs', {
+        'chatStream': some(dialect='cohere.chat', stream=True, usage_source='reported'),
+        'refusal by a quota': some(outcome='refused', fault='quota_exceeded', status=402),
+    }, COHERE_URL=setting.url + '/cohere', ASSAY_KEY=setting.key)
+
+
+def mistral_sdk(setting):
+    return sdk(setting, 'mistral_sdk.mjs', {
+        'chat stream': some(dialect='mistral.chat', stream=True, usage_source='reported'),
+    }, MISTRAL_URL=setting.url + '/mistral', ASSAY_KEY=setting.key)
+
+
+def groq_sdk(setting):
+    return sdk(setting, 'groq_sdk.mjs', {
+        'chat stream': some(dialect='openai.chat', provider='groq', stream=True,
+                            usage_source='reported'),
+    }, GROQ_BASE_URL=setting.url + '/groq', GROQ_API_KEY=setting.key)
+
+
+def ollama_sdk(setting):
+    return sdk(setting, 'ollama_sdk.mjs', {
+        'chat stream': some(dialect='ollama.chat', stream=True, usage_source='reported'),
+        'list': some(dialect='ollama.models', free=True),
+    }, OLLAMA_URL=setting.url + '/ollama', ASSAY_KEY=setting.key)
+
+
+def vercel_ai(setting):
+    return sdk(setting, 'vercel_ai.mjs', {
+        'OpenAI responses': some(dialect='openai.responses', stream=True,
+                                 usage_source='reported'),
+    }, ASSAY_URL=setting.url, ASSAY_KEY=setting.key)
+
+
+def gemini_cli(setting):
+    os.makedirs(os.path.join(setting.home, '.gemini'))
+    with open(os.path.join(setting.home, '.gemini', 'settings.json'), 'w',
+              encoding='utf-8') as file:
+        json.dump(GEMINI_SETTINGS, file)
+
+    def ask(prompt, *more):
+        return setting.run(
+            [setting.tool('gemini'), '-p', prompt, '--output-format', 'json', '-m',
+             'gemini-2.5-pro', *more],
+            GOOGLE_GEMINI_BASE_URL=setting.url + '/gemini', GEMINI_API_KEY=setting.key,
+            GEMINI_TELEMETRY_ENABLED='false', GEMINI_CLI_TRUST_WORKSPACE='true')
+
+    status, output, messages = ask('say exactly: ' + SAID)
+    answer = json.loads(output) if status == 0 else {}
+    checks = [
+        Check('answers', None if answer.get('response') == SAID else output + messages),
+        Check('the tool is recorded', ledger=every(tool='gemini-cli', tool_version='0.61.0'))]
+    command = json.dumps({'command': 'echo it ran > ' + PROOF, 'description': 'prove it'})
+    status, output, messages = ask('call the tool run_shell_command with ' + command,
+                                   '--yolo')
+    worked = status == 0 and 'it ran' in setting.proof()
+    checks.append(Check('runs a tool', None if worked else output + messages))
+    return checks
 
 
 def claude_code(setting):
@@ -185,4 +280,7 @@ def codex(setting):
 
 
 PROGRAMS = {'openai-sdk': openai_sdk, 'anthropic-sdk': anthropic_sdk,
-            'claude-code': claude_code, 'codex': codex}
+            'google-genai': google_genai, 'bedrock-sdk': bedrock_sdk,
+            'cohere-sdk': cohere_sdk, 'mistral-sdk': mistral_sdk, 'groq-sdk': groq_sdk,
+            'ollama-sdk': ollama_sdk, 'vercel-ai': vercel_ai, 'claude-code': claude_code,
+            'codex': codex, 'gemini-cli': gemini_cli}

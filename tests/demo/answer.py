@@ -15,6 +15,7 @@ class Answer:
     events: list = None     # the stream's events as bytes
     usage: dict = None      # as the provider reports it
     tokens: dict = None     # disjoint classes: input, cache_read, cache_write, output, reasoning
+    fields: list = dataclasses.field(default_factory=list)  # of the response's head
     content_type: str = 'text/event-stream; charset=utf-8'
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A demo provider: answers on loopback in the wire formats of OpenAI and Anthropic.
+"""A demo provider: answers on loopback in the wire formats of OpenAI and Anthropic, and of
+Gemini, Bedrock, Ollama, Cohere, Mistral and Groq (native.py).
 
     provider.py [--port N] [--cert FILE --key FILE] [--truth FILE] [--credential TEXT]
 
@@ -8,10 +9,16 @@ It needs no network, no account and nothing but Python's standard library. Print
 
     POST /v1/chat/completions  /v1/completions  /v1/responses  /v1/responses/input_tokens
          /v1/embeddings  /v1/messages  /v1/messages/count_tokens      GET /v1/models
-    HEAD /api/hello
+         /v1beta/models/M:generateContent  :streamGenerateContent  :countTokens
+         :embedContent  :batchEmbedContents   (also the paths of Vertex AI)
+         /model/M/converse  converse-stream  invoke  invoke-with-response-stream
+         count-tokens   /api/chat  /api/generate  /api/embed   /v2/chat  /v2/embed
+         /mistral/v1/chat/completions   /groq/openai/v1/chat/completions
+    HEAD /api/hello    GET /api/tags
 
 What it says and how it counts: text.py. How to make it slow, fail, stall or compress:
-script.py. With --truth each metered call leaves one line of JSON: what was really used,
+script.py. A credential may come as a bearer, an API key, or as the secret key of a
+signature as AWS wants it. With --truth each metered call leaves one line of JSON: what was really used,
 whether the client got all of it, and whether a virtual key came through.
 """
 
@@ -29,9 +36,13 @@ import zlib
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
 
 import anthropic  # noqa: E402
+import bedrock  # noqa: E402
+import native  # noqa: E402
+import ollama  # noqa: E402
 import openai  # noqa: E402
 import responses  # noqa: E402
 import script as scripts  # noqa: E402
+import sigv4  # noqa: E402
 from http1 import Server  # noqa: E402
 
 METERED = {
@@ -79,6 +90,7 @@ class Call:
         self.reply = reply
         self.number = number
         self.path = urllib.parse.unquote(request.path)
+        self.ask = native.find(request.method, self.path, request.query)
         for prefix in ('/openai', '/anthropic', '/v1'):
             self.path = self.path.removeprefix(prefix)
         self.native_anthropic = 'anthropic-version' in {name.lower() for name, _ in
@@ -89,8 +101,12 @@ class Call:
         self.line = None
 
     def fields(self, *more):
-        name = 'request-id' if self.native_anthropic else 'x-request-id'
-        return [(name, self.request_id), ('server', 'assay-demo')] + list(more)
+        if self.ask is not None and self.ask.api is bedrock:
+            named = ('x-amzn-requestid', 'bedrock-demo%08d' % self.number)
+        else:
+            named = ('request-id' if self.native_anthropic else 'x-request-id',
+                     self.request_id)
+        return [named, ('server', 'assay-demo')] + list(more)
 
     def body(self):
         coding = self.request.field('content-encoding')
@@ -106,6 +122,8 @@ class Call:
             await self.document((anthropic if self.native_anthropic else openai).models())
         elif not self.authorised():
             await self.error(401)
+        elif self.ask is not None:
+            await self.native_call()
         elif self.request.method != 'POST' or self.path not in {**METERED, **FREE}:
             await self.error(404)
         else:
@@ -114,8 +132,13 @@ class Call:
     def authorised(self):
         if self.provider.credential is None:
             return True
-        bearer = (self.request.field('authorization') or '').removeprefix('Bearer ')
-        return self.provider.credential in (bearer, self.request.field('x-api-key'))
+        shown = self.request.field('authorization') or ''
+        if shown.startswith('AWS4-'):
+            keys = {bedrock.ACCESS_KEY_ID: (self.provider.credential, None)}
+            return sigv4.objection(self.request, keys, bedrock.REGION) is None
+        return self.provider.credential in (
+            shown.removeprefix('Bearer '), self.request.field('x-api-key'),
+            self.request.field('x-goog-api-key'), self.request.field('api-key'))
 
     async def call(self):
         try:
@@ -135,6 +158,23 @@ class Call:
         stream = bool(body.get('stream')) and answer.events is not None
         await self.metered(answer, stream)
 
+    async def native_call(self):
+        ask = self.ask
+        try:
+            ask.body = self.body()
+            ask.number = self.number
+            model = ask.model or str(ask.body.get('model') or '')
+            self.script = ask.script = scripts.read(model, self.request.field('x-demo'))
+            answer = ask.answer(ask)
+            stream = ask.stream
+        except (ValueError, AttributeError, TypeError, KeyError, zlib.error):
+            await self.error(400)
+            return
+        if isinstance(answer, dict):
+            await self.document(answer)
+        else:
+            await self.metered(answer, stream and answer.events is not None)
+
     async def metered(self, answer, stream):
         script = self.script
         retried = int(self.request.field('x-stainless-retry-count') or 0) > 0
@@ -145,6 +185,7 @@ class Call:
                      'tokens': None if failing else answer.tokens,
                      'include_usage': b'"include_usage"' in self.request.body,
                      'sent': 0, 'of': len(answer.events) if stream else 1, 'completed': False}
+        answer.fields.append(('x-demo-id', answer.id))
         await asyncio.sleep(script.ttft_ms / 1000)
         if script.split:
             self.reply.split(script.split)
@@ -166,17 +207,18 @@ class Call:
         cut = max(script.abort_after, script.reset_after, script.stall_after)
         if cut >= 0:
             head = self.reply.head(200, self.fields(
-                JSON_TYPE, ('content-length', str(len(body)))))
+                JSON_TYPE, ('content-length', str(len(body))), *answer.fields))
             await self.reply.put(head + body[:cut])
             await self.fail()
             return
-        await self.reply.whole(200, self.fields(JSON_TYPE, *self.coding()), body)
+        fields = self.fields(JSON_TYPE, *self.coding(), *answer.fields)
+        await self.reply.whole(200, fields, body)
         self.line.update(sent=1, completed=True)
 
     async def stream(self, answer):
         script = self.script
         fields = self.fields(('content-type', answer.content_type),
-                             ('cache-control', 'no-cache'), *self.coding())
+                             ('cache-control', 'no-cache'), *self.coding(), *answer.fields)
         await self.reply.start(200, fields)
         for index, event in enumerate(answer.events):
             if index == script.error_after:
@@ -203,16 +245,24 @@ class Call:
 
     def error_body(self, status):
         words = 'demo provider: ' + REASONS.get(status, 'error %d' % status)
+        if self.ask is not None:
+            return self.ask.api.error(status, words, self.request_id)
         if self.native_anthropic:
             return anthropic.error(status, words, self.request_id)
         return openai.error(status, words)
 
     def error_event(self):
+        if self.ask is not None and self.ask.api is bedrock:
+            return bedrock.stream_error('demo provider: overloaded')
+        if self.ask is not None and self.ask.api is ollama:
+            return ollama.line(self.error_body(529))
         event = b'event: error\n' if self.native_anthropic else b''
         return event + b'data: ' + json.dumps(self.error_body(529)).encode() + b'\n\n'
 
     async def error(self, status):
         more = [JSON_TYPE]
+        if self.ask is not None and self.ask.api is bedrock:
+            more.append(bedrock.error_type(status))
         if self.script.retry_after >= 0:
             more.append(('retry-after', str(self.script.retry_after)))
         body = json.dumps(self.error_body(status)).encode()
