@@ -176,7 +176,7 @@ static void store_product(struct span agent, struct claims *claims)
 void clients_claims(const struct clients *clients, const struct head *head,
                     struct claims *claims)
 {
-    char bytes[SCAN_TEXT_MAX];
+    SCRATCH char bytes[SCAN_TEXT_MAX];
     struct text memory = text_over(bytes, sizeof(bytes));
     struct values values;
     uint64_t retry;

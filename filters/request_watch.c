@@ -459,26 +459,35 @@ static struct span model_name(struct span model)
     return model;
 }
 
-/* What the path says, which was found good before. */
-static void read_path(struct request_watch *watch, const struct dialect_route *route,
-                      struct span raw)
+static void read_path_model(struct request_watch *watch, struct span pattern,
+                            struct span raw)
 {
     struct facts *facts = watch->facts;
-    char buffer[HEAD_TARGET_MAX];
+    SCRATCH char buffer[HEAD_TARGET_MAX];
     struct target target;
     struct span model;
 
-    watch->path_stream = (route->flags & ROUTE_STREAM) != 0;
-    facts->stream = (route->flags & (ROUTE_STREAM | ROUTE_STREAM_UNSAID)) != 0;
-    if (strchr(route->path, '{') == NULL ||
-        target_parse(raw, TARGET_ALLOW_ENCODED_SLASH, buffer, sizeof(buffer),
+    if (target_parse(raw, TARGET_ALLOW_ENCODED_SLASH, buffer, sizeof(buffer),
                      &target) != FAULT_NONE ||
-        !pattern_matches(span_text(route->path), target.path, &model)) {
+        !pattern_matches(pattern, target.path, &model)) {
         return;
     }
     model = model_name(model);
     facts->model_cut = !text_store(facts->model, sizeof(facts->model), model);
     watch->path_model = true;
+}
+
+/* What the path says, which was found good before. */
+static void read_path(struct request_watch *watch, const struct dialect_route *route,
+                      struct span raw)
+{
+    struct span pattern = span_text(route->path);
+
+    watch->path_stream = (route->flags & ROUTE_STREAM) != 0;
+    watch->facts->stream = (route->flags & (ROUTE_STREAM | ROUTE_STREAM_UNSAID)) != 0;
+    if (span_find(pattern, '{') < pattern.len) {
+        read_path_model(watch, pattern, raw);
+    }
 }
 
 static void begin_scan(struct request_watch *watch, const struct scan_plan *plan,

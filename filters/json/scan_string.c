@@ -301,10 +301,21 @@ static inline const char *string_byte(const struct feed *feed, const char *at)
     }
 }
 
+/* Over plain bytes and escapes of one character, in a string that nobody captures. */
+static const char *pass_over(const struct feed *feed, const char *at)
+{
+    at = scan_plain_run(feed, at);
+    while (feed->end - at >= 2 && *at == '\\' && unescaped[(unsigned char)at[1]] != 0) {
+        at = plain_run(feed, at + 2);
+    }
+    return at;
+}
+
 const char *scan_resume_string(const struct feed *feed, const char *at)
 {
     struct scan *scan = feed->scan;
     const char *raw = at;
+    bool captured = scan->capture == CAPTURE_TEXT || scan->capture == CAPTURE_PIECES;
 
     while (at != NULL && at < feed->end) {
         const char *from = at;
@@ -313,8 +324,8 @@ const char *scan_resume_string(const struct feed *feed, const char *at)
             at = string_byte(feed, at);
             continue;
         }
-        at = scan_plain_run(feed, at);
-        if (at > from) {
+        at = captured ? scan_plain_run(feed, at) : pass_over(feed, at);
+        if (captured && at > from) {
             drop_surrogate(feed);
             capture(feed, span_of(from, (size_t)(at - from)));
         }

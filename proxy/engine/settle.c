@@ -12,6 +12,13 @@ static void store(char *array, size_t size, const char *value)
 
 #define STORE(array, value) store(array, sizeof(array), value)
 
+/* Between arrays of one size. */
+#define COPY(array, other)                                                             \
+    do {                                                                               \
+        _Static_assert(sizeof(array) == sizeof(other), "sizes differ");                \
+        memcpy(array, other, sizeof(array));                                           \
+    } while (0)
+
 void settle_open(struct exchange *x, const struct caller *caller)
 {
     struct entry *entry = x->entry;
@@ -35,13 +42,13 @@ void settle_facts(struct exchange *x)
 {
     struct entry *entry = x->entry;
 
-    STORE(entry->request_model, x->facts.model);
-    STORE(entry->service_tier, x->facts.service_tier);
-    STORE(entry->tool, x->claims.tool);
-    STORE(entry->tool_version, x->claims.tool_version);
-    STORE(entry->mode, x->claims.mode);
-    STORE(entry->session, x->claims.session);
-    STORE(entry->agent, x->claims.agent);
+    COPY(entry->request_model, x->facts.model);
+    COPY(entry->service_tier, x->facts.service_tier);
+    COPY(entry->tool, x->claims.tool);
+    COPY(entry->tool_version, x->claims.tool_version);
+    COPY(entry->mode, x->claims.mode);
+    COPY(entry->session, x->claims.session);
+    COPY(entry->agent, x->claims.agent);
     entry->retry = x->claims.retry;
     entry->max_output = x->facts.max_output;
     entry->stream = x->facts.stream;
