@@ -76,6 +76,14 @@ static enum fault find_route(const struct exchange *x, const struct head *head,
     return FAULT_NONE;
 }
 
+/* May the upstream head be used again? Not where it holds a credential that changes. */
+static bool is_repeatable(const struct exchange *x)
+{
+    enum config_credential kind = x->origin->provider->credential;
+
+    return kind != CREDENTIAL_PASSTHROUGH && kind != CREDENTIAL_GOOGLE;
+}
+
 /* The upstream head, written anew unless it was written for the same caller before. */
 static enum fault write_head(struct exchange *x, const struct head *head,
                              const struct route *route, const struct caller *caller,
@@ -129,7 +137,7 @@ enum fault admit(struct exchange *x, const struct head *head,
     if (fault == FAULT_NONE) {
         fault = write_head(x, head, &route, &caller, known);
     }
-    if (fault == FAULT_NONE && known == NULL && !passthrough) {
+    if (fault == FAULT_NONE && known == NULL && is_repeatable(x)) {
         known_heads_add(x->view->known, raw, head, &route, &caller, x);
     }
     return fault;

@@ -3,6 +3,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/engine/admit.h"
 #include "proxy/engine/client.h"
+#include "proxy/engine/forward.h"
 #include "proxy/engine/hold.h"
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/settle.h"
@@ -89,6 +90,17 @@ static void put_framing(const struct exchange *x, struct text *out)
     text_put(out, SPAN("\r\n"));
 }
 
+static void send_credential(struct stream *stream, struct forward_credential credential)
+{
+    if (credential.field.len > 0) {
+        stream_send_copy(stream, credential.field);
+        stream_send_copy(stream, SPAN(": "));
+        stream_send_copy(stream, credential.prefix);
+        stream_send_copy(stream, credential.secret);
+        stream_send_copy(stream, SPAN("\r\n"));
+    }
+}
+
 static void send_head(struct exchange *x)
 {
     struct stream *stream = &x->upstream->stream;
@@ -98,6 +110,7 @@ static void send_head(struct exchange *x)
     put_framing(x, &framing);
     CHECK(!framing.full);
     stream_send_copy(stream, x->head);
+    send_credential(stream, forward_credential(x));
     stream_send_copy(stream, x->signature);
     stream_send_copy(stream, text_span(&framing));
 }

@@ -118,30 +118,6 @@ static bool put_token(struct text *out, const struct exchange *exchange)
     return token != NULL;
 }
 
-static void put_credential(struct text *out, const struct exchange *exchange)
-{
-    const struct config_provider *provider = exchange->origin->provider;
-    const struct dialect_family family =
-        registry_credential(provider->dialects, exchange->dialect);
-    const char *field = provider->credential_field;
-    const char *prefix = "";
-
-    if (provider->credential != CREDENTIAL_SECRET) {
-        return;
-    }
-    if (field == NULL) {
-        field = family.credential_field;
-        prefix = family.credential_prefix;
-    } else if (strcasecmp(field, "authorization") == 0) {
-        prefix = "Bearer ";
-    }
-    text_put(out, span_text(field));
-    text_put(out, SPAN(": "));
-    text_put(out, span_text(prefix));
-    text_put(out, secret_reveal(provider->secret));
-    text_put(out, SPAN("\r\n"));
-}
-
 static void put_host(struct text *out, const struct config_provider *provider)
 {
     bool literal_v6 = strchr(provider->host, ':') != NULL;
@@ -192,11 +168,31 @@ enum fault forward_head(struct exchange *exchange, const struct head *head,
     if (provider->credential == CREDENTIAL_GOOGLE && !put_token(&out, exchange)) {
         return FAULT_NO_PROVIDER_CREDENTIAL;
     }
-    put_credential(&out, exchange);
     put_fields(&out, exchange, head);
     exchange->head = text_span(&out);
     exchange->accept = accept_codings(&out, head);
     exchange->encoding = field_value(head, FIELD_CONTENT_ENCODING);
     exchange->head_borrowed = true;
     return out.full ? FAULT_HEAD_TOO_LARGE : FAULT_NONE;
+}
+
+struct forward_credential forward_credential(const struct exchange *exchange)
+{
+    const struct config_provider *provider = exchange->origin->provider;
+    const struct dialect_family family =
+        registry_credential(provider->dialects, exchange->dialect);
+    const char *field = provider->credential_field;
+    const char *prefix = "";
+
+    if (provider->credential != CREDENTIAL_SECRET) {
+        return (struct forward_credential){ 0 };
+    }
+    if (field == NULL) {
+        field = family.credential_field;
+        prefix = family.credential_prefix;
+    } else if (strcasecmp(field, "authorization") == 0) {
+        prefix = "Bearer ";
+    }
+    return (struct forward_credential){ span_text(field), span_text(prefix),
+                                        secret_reveal(provider->secret) };
 }

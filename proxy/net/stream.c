@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 enum {
+    SEND_MERGED = 4096, /* smaller pieces are copied behind what is copied already */
     READS_PER_TURN =
         4, /* full buffers that one socket may take before others get a turn */
     QUEUE_SPANS = 16, /* of one send from the queue */
@@ -166,6 +167,25 @@ static void gather_begin(struct stream *stream)
     loop->gather = stream;
 }
 
+/* Adds bytes to the last span of the gathered ones, if that ends the scratch. */
+static bool scratch_extend(struct loop *loop, struct span bytes)
+{
+    char *end = loop->scratch + loop->scratch_used;
+    struct iovec *last;
+
+    if (loop->gathered == 0 || bytes.len > LOOP_SCRATCH_BYTES - loop->scratch_used) {
+        return false;
+    }
+    last = &loop->spans[loop->gathered - 1];
+    if ((char *)last->iov_base + last->iov_len != end) {
+        return false;
+    }
+    memcpy(end, bytes.at, bytes.len);
+    last->iov_len += bytes.len;
+    loop->scratch_used += bytes.len;
+    return true;
+}
+
 void stream_send(struct stream *stream, struct span bytes)
 {
     struct loop *loop = stream->loop;
@@ -174,6 +194,10 @@ void stream_send(struct stream *stream, struct span bytes)
         return;
     }
     CHECK(!stream->connecting && !stream->handshaking && !stream->closed);
+    if (bytes.len <= SEND_MERGED && loop->gather == stream &&
+        scratch_extend(loop, bytes)) {
+        return;
+    }
     gather_begin(stream);
     loop->spans[loop->gathered++] =
         (struct iovec){ (void *)(uintptr_t)bytes.at, bytes.len };
@@ -188,6 +212,9 @@ void stream_send_copy(struct stream *stream, struct span bytes)
         return;
     }
     CHECK(bytes.len <= LOOP_SCRATCH_BYTES);
+    if (loop->gather == stream && scratch_extend(loop, bytes)) {
+        return;
+    }
     gather_begin(stream);
     if (bytes.len > LOOP_SCRATCH_BYTES - loop->scratch_used) {
         stream_flush(stream);

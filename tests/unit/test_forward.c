@@ -14,12 +14,22 @@ struct forwarded {
     char head[WORKER_BUILT_BYTES + 1];
     char accept[256];
     char encoding[64];
+    char credential[256];
 };
 
 static void text_of(char *text, size_t size, struct span bytes)
 {
     (void)snprintf(text, size, "%.*s", (int)bytes.len,
                    bytes.at == NULL ? "" : bytes.at);
+}
+
+static void note_credential(struct forwarded *forwarded,
+                            struct forward_credential credential)
+{
+    (void)snprintf(forwarded->credential, sizeof forwarded->credential,
+                   "%.*s: %.*s%.*s", (int)credential.field.len, credential.field.at,
+                   (int)credential.prefix.len, credential.prefix.at,
+                   (int)credential.secret.len, credential.secret.at);
 }
 
 /* Forwards a request of this target with these field lines. */
@@ -49,6 +59,7 @@ static struct forwarded *forward_to(struct routing *routing, const char *target,
         text_of(forwarded.head, sizeof forwarded.head, exchange.head);
         text_of(forwarded.accept, sizeof forwarded.accept, exchange.accept);
         text_of(forwarded.encoding, sizeof forwarded.encoding, exchange.encoding);
+        note_credential(&forwarded, forward_credential(&exchange));
     }
     return &forwarded;
 }
@@ -112,7 +123,6 @@ static void a_head_is_written_anew(void **state)
     assert_string_equal(forwarded->head,
                         "POST /base/v1/chat/completions?x=%20y HTTP/1.1\r\n"
                         "host: localhost:81\r\n"
-                        "authorization: Bearer the-providers-own\r\n"
                         "Content-Type: application/json\r\n"
                         "User-Agent: spaces around\r\n");
 }
@@ -229,11 +239,12 @@ static void credentials_are_replaced(void **state)
         struct forwarded *openai = forward_to(routing, "/v1/responses", lines[i]);
 
         assert_null(strstr(openai->head, "sk-virtual"));
-        assert_non_null(
-            strstr(openai->head, "\r\nauthorization: Bearer the-providers-own\r\n"));
+        assert_null(strstr(openai->head, "the-providers-own"));
+        assert_string_equal(openai->credential,
+                            "authorization: Bearer the-providers-own");
         openai = forward_to(routing, "/v1/messages", lines[i]);
         assert_null(strstr(openai->head, "sk-virtual"));
-        assert_non_null(strstr(openai->head, "\r\nx-api-key: the-providers-own\r\n"));
+        assert_string_equal(openai->credential, "x-api-key: the-providers-own");
     }
 }
 
