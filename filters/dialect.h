@@ -229,6 +229,9 @@ struct dialect {
     /* Writes further header lines ("name: value\r\n") and the JSON body of a refusal. */
     void (*refuse)(const struct refusal *refusal, struct text *lines,
                    struct text *body);
+    /* Writes what ends a stream of server-sent events early, after so many of them. NULL:
+     * the body of the refusal as one event. */
+    void (*cut)(const struct refusal *refusal, uint64_t events, struct text *out);
 };
 
 /* A word in a provider's `dialects` that means those of another family (its parent) with

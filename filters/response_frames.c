@@ -392,6 +392,11 @@ bool response_is_streamed(const struct response_watch *watch)
     }
 }
 
+uint64_t response_watch_text_bytes(const struct response_watch *watch)
+{
+    return watch->text_bytes;
+}
+
 uint64_t response_watch_events(const struct response_watch *watch)
 {
     switch ((enum frames)watch->frames) {

@@ -96,6 +96,9 @@ void response_watch_data(struct response_watch *watch, struct span bytes);
  * that leaves after this has lost nothing. */
 bool response_watch_finished(const struct response_watch *watch);
 
+/* Bytes of generated text so far. */
+uint64_t response_watch_text_bytes(const struct response_watch *watch);
+
 /* Frames so far; 0 for a body that is not streamed. */
 uint64_t response_watch_events(const struct response_watch *watch);
 

@@ -33,4 +33,5 @@ const struct dialect dialect_anthropic_complete = {
     .credential_prefix = "",
     .balance = anthropic_balance,
     .refuse = anthropic_refuse,
+    .cut = anthropic_cut,
 };

@@ -74,4 +74,5 @@ const struct dialect dialect_anthropic_messages = {
     .terminal = anthropic_terminal,
     .balance = anthropic_balance,
     .refuse = anthropic_refuse,
+    .cut = anthropic_cut,
 };

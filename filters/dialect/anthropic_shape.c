@@ -69,3 +69,14 @@ void anthropic_refuse(const struct refusal *refusal, struct text *lines,
     text_put_json(body, refusal->id);
     text_put(body, SPAN("}"));
 }
+
+void anthropic_cut(const struct refusal *refusal, uint64_t events, struct text *out)
+{
+    char memory[256];
+    struct text lines = text_over(memory, sizeof memory);
+
+    (void)events;
+    text_put(out, SPAN("event: error\ndata: "));
+    anthropic_refuse(refusal, &lines, out);
+    text_put(out, SPAN("\n\n"));
+}

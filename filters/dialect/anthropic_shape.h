@@ -49,4 +49,7 @@ void anthropic_balance(const struct tally *tally, struct usage *usage);
 void anthropic_refuse(const struct refusal *refusal, struct text *lines,
                       struct text *body);
 
+/* The error as an event of that name. */
+void anthropic_cut(const struct refusal *refusal, uint64_t events, struct text *out);
+
 #endif

@@ -52,4 +52,5 @@ const struct dialect dialect_openai_assistants = {
     .credential_prefix = "Bearer ",
     .balance = openai_balance,
     .refuse = openai_refuse,
+    .cut = openai_cut,
 };

@@ -64,4 +64,5 @@ const struct dialect dialect_openai_chat = {
     .credential_prefix = "Bearer ",
     .balance = openai_balance_backed,
     .refuse = openai_refuse,
+    .cut = openai_cut,
 };

@@ -42,4 +42,5 @@ const struct dialect dialect_openai_completions = {
     .credential_prefix = "Bearer ",
     .balance = openai_balance,
     .refuse = openai_refuse,
+    .cut = openai_cut,
 };

@@ -81,6 +81,20 @@ static bool terminal(struct span type)
            span_equal(type, SPAN("response.failed")) || span_equal(type, SPAN("error"));
 }
 
+/* What Codex and OpenAI's SDKs take for the end. Ids and numbers of events count from 0. */
+static void cut(const struct refusal *refusal, uint64_t events, struct text *out)
+{
+    text_put(out, SPAN("event: response.failed\ndata: {\"type\":\"response.failed\","
+                       "\"sequence_number\":"));
+    text_put_u64(out, events);
+    text_put(out, SPAN(",\"response\":{\"id\":"));
+    text_put_json(out, refusal->id);
+    text_put(out, SPAN(",\"object\":\"response\",\"status\":\"failed\",\"output\":[],"
+                       "\"error\":{\"code\":\"insufficient_quota\",\"message\":"));
+    text_put_json(out, refusal->words);
+    text_put(out, SPAN("}}}\n\n"));
+}
+
 const struct dialect dialect_openai_responses = {
     .name = "openai.responses",
     .family = "openai",
@@ -93,4 +107,5 @@ const struct dialect dialect_openai_responses = {
     .terminal = terminal,
     .balance = openai_balance,
     .refuse = openai_refuse,
+    .cut = cut,
 };

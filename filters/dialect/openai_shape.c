@@ -207,3 +207,14 @@ void openai_refuse(const struct refusal *refusal, struct text *lines, struct tex
     text_put_json(body, code_of(refusal->fault));
     text_put(body, SPAN("}}"));
 }
+
+void openai_cut(const struct refusal *refusal, uint64_t events, struct text *out)
+{
+    char memory[256];
+    struct text lines = text_over(memory, sizeof memory);
+
+    (void)events;
+    text_put(out, SPAN("data: "));
+    openai_refuse(refusal, &lines, out);
+    text_put(out, SPAN("\n\ndata: [DONE]\n\n"));
+}

@@ -152,6 +152,9 @@ void openai_balance_backed(const struct tally *tally, struct usage *usage);
 /* Input without output; Voyage and Jina state only the total. */
 void openai_balance_input(const struct tally *tally, struct usage *usage);
 
+/* The error as the last event but [DONE]. */
+void openai_cut(const struct refusal *refusal, uint64_t events, struct text *out);
+
 /* {"error":{"message","type","param","code"}} and an x-request-id line. */
 void openai_refuse(const struct refusal *refusal, struct text *lines,
                    struct text *body);

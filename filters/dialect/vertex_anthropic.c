@@ -22,4 +22,5 @@ const struct dialect dialect_vertex_anthropic = {
     .terminal = anthropic_terminal,
     .balance = anthropic_balance,
     .refuse = anthropic_refuse,
+    .cut = anthropic_cut,
 };

@@ -19,4 +19,5 @@ const struct dialect dialect_vertex_mistral = {
     .credential_prefix = "Bearer ",
     .balance = openai_balance,
     .refuse = openai_refuse,
+    .cut = openai_cut,
 };

@@ -18,4 +18,5 @@ const struct dialect dialect_writer_chat = {
     .credential_prefix = "Bearer ",
     .balance = openai_balance,
     .refuse = openai_refuse,
+    .cut = openai_cut,
 };

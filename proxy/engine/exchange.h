@@ -18,6 +18,7 @@
 #include "filters/watch.h"
 #include "proxy/base/arena.h"
 #include "proxy/engine/analyst.h"
+#include "proxy/engine/cut.h"
 #include "proxy/engine/flow.h"
 #include "proxy/meter/quota.h"
 #include "proxy/net/block.h"
@@ -72,6 +73,7 @@ struct exchange {
     uint64_t retry_after_s;        /* to tell with a refusal; 0: not told */
     struct flow request;
     struct flow response;
+    struct cut cut; /* of the response */
     uint64_t input_text_bytes;
     uint64_t request_length; /* of the body that leaves, with FRAMING_LENGTH */
     uint64_t held_counted;   /* of held and decoded, in the worker's account */

@@ -67,8 +67,8 @@ static void exchange_go(struct exchange *x)
 
 static void put_framing(const struct exchange *x, struct text *out)
 {
-    if (x->injected) {
-        /* The extra chunk can be found only in what is not compressed. */
+    if (x->injected || (x->reservation.cuts && x->facts.stream)) {
+        /* Events can be found only in what is not compressed. */
         text_put(out, SPAN("accept-encoding: identity\r\n"));
     } else if (x->accept.len > 0) {
         text_put(out, SPAN("accept-encoding: "));

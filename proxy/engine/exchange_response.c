@@ -72,6 +72,7 @@ void exchange_response_head(struct exchange *x, const struct head *head)
         return;
     }
     x->response.sink = client_framing(x);
+    cut_begin(x, head);
     if (x->client != NULL) {
         if (x->response.sink == FRAMING_CLOSE || !x->request.ended) {
             x->keep_alive = false;
@@ -151,6 +152,26 @@ static bool drain_goes_on(struct exchange *x, size_t bytes)
     return x->drain_bytes <= x->origin->provider->drain_bytes;
 }
 
+/* The same for a stream that a quota may cut, event by event. true: it was cut. */
+static bool deliver_events(struct exchange *x, const struct span *spans, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct span rest = spans[i];
+
+        while (rest.len > 0) {
+            struct span event = cut_take(&x->cut, &rest);
+
+            deliver(x, &event, 1);
+            cut_look(x);
+            if (x->cut.wanted && !x->cut.inside) {
+                cut_now(x);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 void exchange_response(struct exchange *x, struct span bytes)
 {
     SCRATCH struct span spans[SPANS];
@@ -168,7 +189,11 @@ void exchange_response(struct exchange *x, struct span bytes)
             fault = flow_next(&x->response, &bytes, &spans[count]);
             count += spans[count].len > 0;
         }
-        deliver(x, spans, count);
+        if (x->cut.framing == CUT_NONE || x->client == NULL || x->response.ended) {
+            deliver(x, spans, count);
+        } else if (deliver_events(x, spans, count)) {
+            return;
+        }
     }
     x->surplus = bytes.len > 0;
     if (fault != FAULT_NONE) {

@@ -141,6 +141,18 @@ enum fault reserve(struct exchange *x)
     return FAULT_NONE;
 }
 
+bool reserve_more(struct exchange *x, uint64_t output)
+{
+    struct quota_state refusal;
+
+    if (quota_extend(x->worker->quota, x->view->snapshot->prices, x->entry, output,
+                     clock_unix_ns(), &x->reservation, &refusal)) {
+        return true;
+    }
+    tell_refusal(x, &refusal);
+    return false;
+}
+
 /* What ended before anything was sent to its provider was never let through. */
 static bool was_sent(const struct exchange *x)
 {

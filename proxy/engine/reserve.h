@@ -14,6 +14,10 @@ bool reserve_waits(const struct exchange *exchange);
  * no room for a counter. */
 enum fault reserve(struct exchange *exchange) MUST_CHECK;
 
+/* The response has come to so many output tokens, which is more than was reserved: reserves
+ * them where policies cut. false, with words to tell: one of them has no room. */
+bool reserve_more(struct exchange *exchange, uint64_t output) MUST_CHECK;
+
 /* Its entry is final: gives back what was reserved and counts what it came to. */
 void reserve_settle(struct exchange *exchange, struct entry *entry);
 

@@ -61,6 +61,9 @@ static enum outcome outcome_of(const struct exchange *x)
     if (x->fault == FAULT_NONE) {
         return OUTCOME_COMPLETE;
     }
+    if (x->fault == FAULT_QUOTA_CUT) {
+        return OUTCOME_QUOTA_CUT;
+    }
     if (x->fault == FAULT_CLIENT_GONE) {
         return OUTCOME_CLIENT_ABORT;
     }

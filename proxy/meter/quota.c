@@ -156,6 +156,7 @@ static uint64_t charge_unreported(enum config_limit_unit unit,
     case OUTCOME_CLIENT_ABORT:
     case OUTCOME_UPSTREAM_CUT:
     case OUTCOME_TIMEOUT:
+    case OUTCOME_QUOTA_CUT:
         return call->reserved_input == 0 ? 0 : reserved_amount(unit, prices, call, 0);
     case OUTCOME_COMPLETE:
         return unit == LIMIT_REQUESTS && call->status < 400 ? 1 : 0;
@@ -335,6 +336,7 @@ static enum quota_verdict reserve_one(struct reservation *reservation,
     reservation->holds[reservation->count].cell = cell;
     reservation->holds[reservation->count].policy = policy;
     reservation->holds[reservation->count].amount = amount;
+    reservation->cuts |= policy->rule.on_exceed == ON_EXCEED_CUT;
     reservation->count++;
     return QUOTA_TAKEN;
 }
@@ -394,6 +396,32 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
         atomic_fetch_add_explicit(&refusal->policy->refused, 1, memory_order_relaxed);
     }
     return verdict;
+}
+
+bool quota_extend(struct quota *quota, const struct price_table *prices,
+                  const struct entry *call, uint64_t output, uint64_t unix_ns,
+                  struct reservation *reservation, struct quota_state *refusal)
+{
+    for (uint32_t i = 0; i < reservation->count; i++) {
+        struct quota_policy *policy = reservation->holds[i].policy;
+        struct quota_cell *cell = reservation->holds[i].cell;
+        uint64_t *held = &reservation->holds[i].amount;
+        uint64_t needed =
+            reserved_amount(policy->rule.limit.unit, prices, call, output);
+
+        if (policy->rule.on_exceed != ON_EXCEED_CUT || needed <= *held) {
+            continue;
+        }
+        if (!quota_cell_hold(cell, needed - *held,
+                             bound_at(policy, cell, seconds(unix_ns)))) {
+            refusal->policy = NULL;
+            note_refusal(quota, refusal, policy, cell, needed - *held);
+            atomic_fetch_add_explicit(&policy->refused, 1, memory_order_relaxed);
+            return false;
+        }
+        *held = needed;
+    }
+    return true;
 }
 
 void quota_settle(struct quota *quota, const struct price_table *prices,

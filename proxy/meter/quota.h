@@ -50,6 +50,7 @@ struct reservation {
         uint64_t amount;
     } holds[QUOTAS_MET_MAX];
     uint32_t count;
+    bool cuts;        /* one of the policies cuts streams */
     bool exceeded;    /* it crossed the limit of a policy that lets it pass */
     int64_t steady_s; /* when it began */
 };
@@ -80,6 +81,13 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
                                  const struct entry *call, uint64_t monotonic_ns,
                                  struct reservation *reservation,
                                  struct quota_state *refusal) MUST_CHECK;
+
+/* A stream under way has come to so much output: holds more in the policies that cut, where
+ * that is beyond what is held. false: one has no room, and *refusal is its counter. */
+bool quota_extend(struct quota *quota, const struct price_table *prices,
+                  const struct entry *call, uint64_t output, uint64_t unix_ns,
+                  struct reservation *reservation,
+                  struct quota_state *refusal) MUST_CHECK;
 
 /* The call is over and `call` final: gives back what was reserved and counts what it came
  * to. Nothing is held afterwards. */

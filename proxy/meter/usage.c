@@ -39,6 +39,7 @@ static const char *const outcome_names[OUTCOMES] = {
     [OUTCOME_COMPLETE] = "complete",         [OUTCOME_CLIENT_ABORT] = "client_abort",
     [OUTCOME_UPSTREAM_CUT] = "upstream_cut", [OUTCOME_TIMEOUT] = "timeout",
     [OUTCOME_REFUSED] = "refused",           [OUTCOME_UNKNOWN] = "unknown",
+    [OUTCOME_QUOTA_CUT] = "quota_cut",
 };
 
 static const char *const flag_names[USAGE_FLAGS] = {

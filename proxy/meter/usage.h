@@ -52,10 +52,11 @@ enum outcome {
     OUTCOME_CLIENT_ABORT, /* the client left; the upstream was drained or cancelled */
     OUTCOME_UPSTREAM_CUT, /* the provider ended early, reset, or broke its framing */
     OUTCOME_TIMEOUT,
-    OUTCOME_REFUSED, /* nothing went upstream */
-    OUTCOME_UNKNOWN  /* assay itself was killed in mid-exchange */
+    OUTCOME_REFUSED,  /* nothing went upstream */
+    OUTCOME_UNKNOWN,  /* assay itself was killed in mid-exchange */
+    OUTCOME_QUOTA_CUT /* assay ended a stream that a quota had no room for */
 };
-enum { OUTCOMES = OUTCOME_UNKNOWN + 1 };
+enum { OUTCOMES = OUTCOME_QUOTA_CUT + 1 };
 
 /* What is odd about the numbers, as bits of usage.flags. */
 enum usage_flag {
