@@ -58,11 +58,7 @@ struct fresh *watch_pool_fresh(struct watch_pool *pool)
     struct fresh *fresh = pool->fresh;
 
     if (fresh == NULL) {
-        fresh = malloc(sizeof(*fresh));
-        if (fresh != NULL) {
-            fresh->held_most = 0;
-        }
-        return fresh;
+        return calloc(1, sizeof(*fresh));
     }
     pool->fresh = fresh->next;
     pool->fresh_count--;

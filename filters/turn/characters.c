@@ -1,9 +1,5 @@
 #include "filters/turn/characters.h"
 
-enum { BAD = 0xfffd };
-
-/* ---- UTF-8 -------------------------------------------------------------------------- */
-
 /* Takes the first byte of a character; false if none begins with it. */
 static bool begin(struct utf8 *utf8, unsigned char byte)
 {
@@ -28,49 +24,31 @@ static bool begin(struct utf8 *utf8, unsigned char byte)
     return true;
 }
 
-static void take(struct utf8 *utf8, unsigned char byte, utf8_seen *seen, void *self)
+unsigned utf8_take(struct utf8 *utf8, unsigned char byte, uint32_t codes[2])
 {
+    unsigned count = 0;
+
     if (utf8->left > 0) {
         if (byte >= utf8->low && byte <= utf8->high) {
             utf8->code = utf8->code << 6 | (byte & 0x3fU);
             utf8->low = 0x80;
             utf8->high = 0xbf;
-            if (--utf8->left == 0) {
-                seen(self, utf8->code);
-            }
-            return;
+            codes[0] = utf8->code;
+            return --utf8->left == 0;
         }
         utf8->left = 0;
-        seen(self, BAD);
+        codes[count++] = UTF8_BAD;
     }
     if (byte < 0x80) {
-        seen(self, byte);
+        codes[count++] = byte;
     } else if (!begin(utf8, byte)) {
-        seen(self, BAD);
+        codes[count++] = UTF8_BAD;
     }
+    return count;
 }
 
-void utf8_feed(struct utf8 *utf8, struct span bytes, utf8_seen *seen, void *self)
+unsigned utf8_put_wide(char *at, uint32_t code)
 {
-    for (size_t i = 0; i < bytes.len; i++) {
-        take(utf8, (unsigned char)bytes.at[i], seen, self);
-    }
-}
-
-void utf8_end(struct utf8 *utf8, utf8_seen *seen, void *self)
-{
-    if (utf8->left > 0) {
-        utf8->left = 0;
-        seen(self, BAD);
-    }
-}
-
-unsigned utf8_put(char *at, uint32_t code)
-{
-    if (code < 0x80) {
-        at[0] = (char)code;
-        return 1;
-    }
     if (code < 0x800) {
         at[0] = (char)(0xc0 | code >> 6);
         at[1] = (char)(0x80 | (code & 0x3f));

@@ -1,7 +1,6 @@
 #include "filters/turn/sketch.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum {
     BOTTOM_TOKENS = 4096,
@@ -34,6 +33,16 @@ static void hash_code(struct hash_stream *stream, uint32_t code)
     stream->len = (uint16_t)(stream->len + utf8_put(stream->bytes + stream->len, code));
 }
 
+/* At most WORD_CHUNK. */
+static void hash_bytes(struct hash_stream *stream, struct span bytes)
+{
+    if (stream->len + bytes.len > SKETCH_BUFFER) {
+        hash_flush(stream);
+    }
+    memcpy(stream->bytes + stream->len, bytes.at, bytes.len);
+    stream->len = (uint16_t)(stream->len + bytes.len);
+}
+
 static uint64_t hash_end(struct hash_stream *stream)
 {
     hash_flush(stream);
@@ -48,23 +57,43 @@ static void shingles_init(struct shingles *shingles, unsigned most)
     shingles->sample_most = (uint8_t)most;
 }
 
+/* Powers of an odd number, modulo 2^64. */
+#define POWER_1 UINT64_C(0x9e3779b97f4a7c15)
+#define POWER_2 (POWER_1 * POWER_1)
+#define POWER_3 (POWER_2 * POWER_1)
+#define POWER_6 (POWER_3 * POWER_3)
+
+enum rolled { ROLLED_2, ROLLED_3, ROLLED_6 };
+
+/* The token n before the one to be put, 0 before the first; n is at most 6. */
+static inline uint64_t token_before(const struct shingles *shingles, unsigned n)
+{
+    return shingles->recent[shingles->tokens % SKETCH_SHINGLE + SKETCH_SHINGLE - n];
+}
+
+/* Of n tokens each sum has token i times the power n - 1 - i: so a new one takes a step
+ * for all others, and the oldest leaves. */
 static void shingles_put(struct shingles *shingles, uint64_t token)
 {
-    memmove(&shingles->recent[1], &shingles->recent[0],
-            (SKETCH_SHINGLE - 1) * sizeof(token));
-    shingles->recent[0] = token;
+    uint64_t *rolled = shingles->rolled;
+    unsigned at = shingles->tokens % SKETCH_SHINGLE;
+
+    rolled[ROLLED_2] =
+        rolled[ROLLED_2] * POWER_1 + token - token_before(shingles, 2) * POWER_2;
+    rolled[ROLLED_3] =
+        rolled[ROLLED_3] * POWER_1 + token - token_before(shingles, 3) * POWER_3;
+    rolled[ROLLED_6] =
+        rolled[ROLLED_6] * POWER_1 + token - token_before(shingles, 6) * POWER_6;
+    shingles->recent[at] = token;
+    shingles->recent[at + SKETCH_SHINGLE] = token;
     shingles->tokens++;
 }
 
-/* The hash of the last n tokens, in their order. */
-static uint64_t shingle(const struct shingles *shingles, unsigned n)
+/* The hash of the last n tokens, in their order; or of all, if they are fewer. */
+static inline uint64_t shingle(const struct shingles *shingles, enum rolled which,
+                               unsigned n)
 {
-    uint64_t hash = n;
-
-    while (n > 0) {
-        hash = sketch_mix(hash * UINT64_C(0x9e3779b97f4a7c15) ^ shingles->recent[--n]);
-    }
-    return hash;
+    return sketch_mix(shingles->rolled[which] ^ n * POWER_1);
 }
 
 /* Keeps the smallest samples, each once. */
@@ -94,7 +123,7 @@ static void keep_sample(struct shingles *shingles, uint64_t hash)
 static void sample_latest(struct shingles *shingles)
 {
     if (shingles->tokens >= SKETCH_SHINGLE && shingles->tokens <= SAMPLED_TOKENS) {
-        keep_sample(shingles, shingle(shingles, SKETCH_SHINGLE));
+        keep_sample(shingles, shingle(shingles, ROLLED_6, SKETCH_SHINGLE));
     }
 }
 
@@ -102,7 +131,7 @@ static void sample_latest(struct shingles *shingles)
 static void sample_short(struct shingles *shingles)
 {
     if (shingles->tokens > 0 && shingles->tokens < SKETCH_SHINGLE) {
-        keep_sample(shingles, shingle(shingles, shingles->tokens));
+        keep_sample(shingles, shingle(shingles, ROLLED_6, shingles->tokens));
     }
 }
 
@@ -138,6 +167,22 @@ static void count_bits(struct prompt_sketcher *sketcher, uint64_t hash)
     }
 }
 
+/* Counts the word; at most half of the places are taken. */
+static void put_in_bag(struct bag *bag, uint32_t word)
+{
+    unsigned at = word % BAG_PLACES;
+
+    word += word == 0; /* 0 is a free place */
+    while (bag->words[at] != 0 && bag->words[at] != word) {
+        at = (at + 1) % BAG_PLACES;
+    }
+    if (bag->words[at] == 0) {
+        bag->words[at] = word;
+        bag->taken[bag->count++] = (uint16_t)at;
+    }
+    bag->counts[at]++;
+}
+
 static void put_word(void *self, const struct word *word)
 {
     struct prompt_sketcher *sketcher = self;
@@ -146,21 +191,21 @@ static void put_word(void *self, const struct word *word)
     shingles_put(shingles, word->hash);
     sample_latest(shingles);
     if (shingles->tokens >= BOTTOM_SHINGLE && shingles->tokens <= BOTTOM_TOKENS) {
-        keep_bottom(sketcher, shingle(shingles, BOTTOM_SHINGLE));
+        keep_bottom(sketcher, shingle(shingles, ROLLED_3, BOTTOM_SHINGLE));
     }
     if (shingles->tokens >= SIMILAR_SHINGLE && shingles->tokens <= SIMILAR_TOKENS) {
-        count_bits(sketcher, shingle(shingles, SIMILAR_SHINGLE));
+        count_bits(sketcher, shingle(shingles, ROLLED_2, SIMILAR_SHINGLE));
     }
     if (word->content && shingles->tokens <= SKETCH_BAG) {
-        sketcher->bag[sketcher->bag_count++] = (uint32_t)word->hash;
+        put_in_bag(&sketcher->bag, (uint32_t)word->hash);
     }
 }
 
-static void put_shape(void *self, uint32_t code)
+static void put_shape(void *self, struct span piece)
 {
     struct prompt_sketcher *sketcher = self;
 
-    hash_code(&sketcher->shape, code);
+    (void)XXH3_64bits_update(&sketcher->shape, piece.at, piece.len);
 }
 
 static void put_normalised(struct prompt_sketcher *sketcher, uint32_t code)
@@ -172,7 +217,7 @@ static void put_normalised(struct prompt_sketcher *sketcher, uint32_t code)
 /* What is to be put before a code point: nothing, a space, or not even itself. */
 enum before { BEFORE_NOTHING, BEFORE_SPACE, BEFORE_SKIP };
 
-static enum before normalise(struct normaliser *normaliser, uint32_t code)
+RUN_INLINE enum before normalise(struct normaliser *normaliser, uint32_t code)
 {
     bool space = normaliser->spaced && normaliser->begun;
 
@@ -185,7 +230,7 @@ static enum before normalise(struct normaliser *normaliser, uint32_t code)
     return space ? BEFORE_SPACE : BEFORE_NOTHING;
 }
 
-static void put_prompt_code(void *self, uint32_t code)
+RUN_INLINE void put_prompt_code(void *self, uint32_t code)
 {
     struct prompt_sketcher *sketcher = self;
     enum before before;
@@ -207,22 +252,50 @@ static void put_prompt_code(void *self, uint32_t code)
 void sketch_prompt_begin(struct prompt_sketcher *sketcher, const struct sketch_key *key)
 {
     hash_begin(&sketcher->whole, key);
-    hash_begin(&sketcher->shape, key);
+    (void)XXH3_64bits_reset_withSecret(&sketcher->shape, key->bytes,
+                                       sizeof(key->bytes));
     sketcher->utf8 = (struct utf8){ .left = 0 };
     words_init(&sketcher->words, key, put_word, sketcher);
+    sketcher->words.tell_content = true;
     template_init(&sketcher->template, put_shape, sketcher);
     shingles_init(&sketcher->shingles, SKETCH_PROMPT);
     memset(sketcher->planes, 0, sizeof(sketcher->planes));
     sketcher->pairs = 0;
-    sketcher->bag_count = 0;
     sketcher->bottom_count = 0;
     sketcher->normaliser = (struct normaliser){ .begun = false };
     sketcher->characters = 0;
 }
 
+/* Letters that go on a word: nothing is to be decided of them. */
+static size_t put_letters(struct prompt_sketcher *sketcher, struct span text)
+{
+    unsigned at = sketcher->words.len;
+    size_t len;
+
+    if (sketcher->utf8.left > 0 ||
+        sketcher->characters > SKETCH_CHARACTERS - WORD_CHUNK) {
+        return 0;
+    }
+    len = words_go_on(&sketcher->words, text);
+    hash_bytes(&sketcher->whole, span_of(sketcher->words.chunk + at, len));
+    for (size_t i = 0; i < len; i++) {
+        template_put(&sketcher->template, (unsigned char)sketcher->words.chunk[at + i]);
+    }
+    sketcher->characters += (uint32_t)len;
+    return len;
+}
+
 void sketch_prompt_feed(struct prompt_sketcher *sketcher, struct span text)
 {
-    utf8_feed(&sketcher->utf8, text, put_prompt_code, sketcher);
+    while (text.len > 0) {
+        size_t len = put_letters(sketcher, text);
+
+        if (len == 0) {
+            len = 1;
+            utf8_feed(&sketcher->utf8, span_of(text.at, 1), put_prompt_code, sketcher);
+        }
+        text = span_after(text, len);
+    }
 }
 
 /* Per bit the majority of all shingles; a tie is 0. */
@@ -241,28 +314,14 @@ static uint64_t similar_of(const struct prompt_sketcher *sketcher)
     return similar;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* Each distinct word adds the root of its count to a cell, with a sign. */
-static void sum_bag(struct prompt_sketcher *sketcher, double *cells)
+static void sum_bag(const struct bag *bag, double *cells)
 {
-    const uint32_t *bag = sketcher->bag;
+    for (unsigned i = 0; i < bag->count; i++) {
+        uint32_t word = bag->words[bag->taken[i]];
+        double weight = sqrt(bag->counts[bag->taken[i]]);
 
-    qsort(sketcher->bag, sketcher->bag_count, sizeof(*bag), ascending);
-    for (unsigned i = 0, next; i < sketcher->bag_count; i = next) {
-        double weight;
-
-        next = i + 1;
-        while (next < sketcher->bag_count && bag[next] == bag[i]) {
-            next++;
-        }
-        weight = sqrt(next - i);
-        cells[bag[i] % SKETCH_WORDS] += bag[i] >> 20 & 1 ? weight : -weight;
+        cells[word % SKETCH_WORDS] += word >> 20 & 1 ? weight : -weight;
     }
 }
 
@@ -270,11 +329,11 @@ static void words_of(struct prompt_sketcher *sketcher, struct prompt_sketch *ske
 {
     double cells[SKETCH_WORDS] = { 0 }, sum = 0;
 
-    sum_bag(sketcher, cells);
+    sum_bag(&sketcher->bag, cells);
     for (unsigned i = 0; i < SKETCH_WORDS; i++) {
         sum += cells[i] * cells[i];
     }
-    sketch->has_words = sketcher->bag_count > 0;
+    sketch->has_words = sketcher->bag.count > 0;
     for (unsigned i = 0; sum > 0 && i < SKETCH_WORDS; i++) {
         sketch->words[i] = (int8_t)lrint(cells[i] / sqrt(sum) * INT8_MAX);
     }
@@ -289,14 +348,14 @@ void sketch_prompt_end(struct prompt_sketcher *sketcher, struct prompt_sketch *s
     template_end(&sketcher->template);
     sample_short(shingles);
     if (shingles->tokens > 0 && shingles->tokens < BOTTOM_SHINGLE) {
-        keep_bottom(sketcher, shingle(shingles, shingles->tokens));
+        keep_bottom(sketcher, shingle(shingles, ROLLED_3, shingles->tokens));
     }
     if (shingles->tokens > 0 && shingles->tokens < SIMILAR_SHINGLE) {
-        count_bits(sketcher, shingle(shingles, shingles->tokens));
+        count_bits(sketcher, shingle(shingles, ROLLED_2, shingles->tokens));
     }
     *sketch = (struct prompt_sketch){
         .whole = hash_end(&sketcher->whole),
-        .shape = hash_end(&sketcher->shape),
+        .shape = XXH3_64bits_digest(&sketcher->shape),
         .similar = similar_of(sketcher),
         .characters = sketcher->characters,
         .bottom_count = sketcher->bottom_count,
@@ -320,7 +379,7 @@ static void put_response_word(void *self, const struct word *word)
     sample_latest(&sketcher->shingles);
 }
 
-static void put_response_code(void *self, uint32_t code)
+RUN_INLINE void put_response_code(void *self, uint32_t code)
 {
     struct response_sketcher *sketcher = self;
 
@@ -341,8 +400,23 @@ void sketch_response_begin(struct response_sketcher *sketcher,
 
 void sketch_response_feed(struct response_sketcher *sketcher, struct span text)
 {
-    if (sketcher->characters < SKETCH_CHARACTERS) {
-        utf8_feed(&sketcher->utf8, text, put_response_code, sketcher);
+    while (text.len > 0 && sketcher->characters < SKETCH_CHARACTERS) {
+        size_t len = 0;
+
+        if (sketcher->utf8.left == 0) {
+            struct span most =
+                span_of(text.at, SKETCH_CHARACTERS - sketcher->characters);
+
+            most.len = most.len < text.len ? most.len : text.len;
+            len = words_go_on(&sketcher->words, most);
+            sketcher->characters += (uint32_t)len;
+        }
+        if (len == 0) {
+            len = 1;
+            utf8_feed(&sketcher->utf8, span_of(text.at, 1), put_response_code,
+                      sketcher);
+        }
+        text = span_after(text, len);
     }
 }
 
@@ -368,7 +442,7 @@ static void put_argument_word(void *self, const struct word *word)
     sample_latest(&sketcher->shingles);
 }
 
-static void put_argument_code(void *self, uint32_t code)
+RUN_INLINE void put_argument_code(void *self, uint32_t code)
 {
     struct argument_sketcher *sketcher = self;
     enum before before;

@@ -31,11 +31,23 @@ struct hash_stream {
 
 /* Runs of tokens, and the samples among those of six. */
 struct shingles {
-    uint64_t recent[SKETCH_SHINGLE]; /* the last tokens, the newest first */
+    uint64_t
+        recent[2 * SKETCH_SHINGLE]; /* the last tokens, twice: see shingles_put() */
+    uint64_t rolled[3];             /* sums over the last 2, 3 and 6 of them */
     uint32_t tokens;
     uint32_t samples[SKETCH_PROMPT]; /* ascending */
     uint8_t sample_count;
     uint8_t sample_most;
+};
+
+enum { BAG_PLACES = 2 * SKETCH_BAG };
+
+/* Hashes of content words and how often each came: open addressing. */
+struct bag {
+    uint32_t words[BAG_PLACES];
+    uint16_t counts[BAG_PLACES];
+    uint16_t taken[SKETCH_BAG]; /* places, as they were taken */
+    uint16_t count;
 };
 
 /* White space trimmed, and every run of it one space. */
@@ -46,7 +58,7 @@ struct normaliser {
 
 struct prompt_sketcher {
     struct hash_stream whole;
-    struct hash_stream shape;
+    XXH3_state_t shape;
     struct utf8 utf8;
     struct words words;
     struct template template;
@@ -54,8 +66,7 @@ struct prompt_sketcher {
     uint64_t bottom[SKETCH_BOTTOM]; /* ascending */
     uint64_t planes[SKETCH_PLANES]; /* bit i of plane n: bit n of the count of bit i */
     uint32_t pairs;                 /* 2-token shingles counted in the planes */
-    uint32_t bag[SKETCH_BAG];       /* hashes of content words */
-    uint16_t bag_count;
+    struct bag bag;
     uint8_t bottom_count;
     struct normaliser normaliser;
     uint32_t characters;
@@ -85,7 +96,8 @@ struct response_sketcher {
     uint32_t characters;
 };
 
-/* The key is borrowed until the end. Text blocks of one prompt are fed in turn with a
+/* The key is borrowed until the end. A prompt's sketcher is zeroed before its first use, as
+ * sketch_prompt_end() leaves it. Text blocks of one prompt are fed in turn with a
  * newline between them, an image as "[img]". */
 void sketch_prompt_begin(struct prompt_sketcher *sketcher,
                          const struct sketch_key *key);

@@ -16,6 +16,7 @@ void template_init(struct template *template, template_seen *seen, void *self)
     template->seen = seen;
     template->self = self;
     template->len = 0;
+    template->piece_len = 0;
     template->quote_left = 0;
     template->within = WITHIN_TEXT;
 }
@@ -49,7 +50,7 @@ static bool begins(const uint32_t *at, unsigned len, const char *word)
 
 static bool is_url(const uint32_t *at, unsigned len)
 {
-    return begins(at, len, "http://") || begins(at, len, "https://");
+    return at[0] == 'h' && (begins(at, len, "http://") || begins(at, len, "https://"));
 }
 
 /* Characters from the opening quote to the closing one, both counted; 0: it is not closed
@@ -79,10 +80,26 @@ static bool is_path(const uint32_t *at, unsigned len)
     return false;
 }
 
+static void flush(struct template *template)
+{
+    template->seen(template->self, span_of(template->piece, template->piece_len));
+    template->piece_len = 0;
+}
+
+static inline void put(struct template *template, uint32_t code)
+{
+    if (template->piece_len > TEMPLATE_PIECE - UTF8_MAX) {
+        flush(template);
+    }
+    template->piece_len =
+        (uint16_t)(template->piece_len +
+                   utf8_put(template->piece + template->piece_len, code));
+}
+
 static void say(struct template *template, const char *mask)
 {
     for (; *mask != '\0'; mask++) {
-        template->seen(template->self, (unsigned char)*mask);
+        put(template, (unsigned char)*mask);
     }
 }
 
@@ -92,7 +109,7 @@ static void plain(struct template *template, uint32_t code)
     bool digit = is_digit(code);
 
     if (!digit) {
-        template->seen(template->self, code);
+        put(template, code);
     } else if (template->within != WITHIN_NUMBER) {
         say(template, "#");
     }
@@ -145,28 +162,48 @@ static void decide(struct template *template, const uint32_t *at, unsigned len)
     }
 }
 
+/* Letters that go on a word and begin no URL, which most of a text are: nothing is to be
+ * decided of them. How many were taken. */
+static unsigned go_on(struct template *template, const uint32_t *at, unsigned len)
+{
+    unsigned room = TEMPLATE_PIECE - template->piece_len, done = 0;
+    char *to = template->piece + template->piece_len;
+
+    if (template->within != WITHIN_RUN) {
+        return 0;
+    }
+    len = len < room ? len : room;
+    while (done < len && at[done] - 'a' < 26 && at[done] != 'h') {
+        to[done] = (char)at[done];
+        done++;
+    }
+    template->piece_len = (uint16_t)(template->piece_len + done);
+    return done;
+}
+
 static void decide_all(struct template *template, unsigned ahead)
 {
     unsigned done = 0;
 
     while (template->len - done > ahead) {
-        decide(template, template->window + done, template->len - done);
-        done++;
+        done += go_on(template, template->window + done, template->len - done - ahead);
+        if (template->len - done > ahead) {
+            decide(template, template->window + done, template->len - done);
+            done++;
+        }
     }
     template->len = (uint16_t)(template->len - done);
     memmove(template->window, template->window + done,
             template->len * sizeof(*template->window));
 }
 
-void template_put(struct template *template, uint32_t code)
+void template_decide(struct template *template)
 {
-    template->window[template->len++] = code;
-    if (template->len == TEMPLATE_WINDOW) {
-        decide_all(template, TEMPLATE_AHEAD);
-    }
+    decide_all(template, TEMPLATE_AHEAD);
 }
 
 void template_end(struct template *template)
 {
     decide_all(template, 0);
+    flush(template);
 }

@@ -9,17 +9,20 @@
 enum {
     TEMPLATE_QUOTED = 200, /* characters between quotes, at most */
     TEMPLATE_AHEAD = 256,
-    TEMPLATE_WINDOW = 2 * TEMPLATE_AHEAD
+    TEMPLATE_WINDOW = 2 * TEMPLATE_AHEAD,
+    TEMPLATE_PIECE = 128
 };
 
-/* The next code point of the template. */
-typedef void template_seen(void *self, uint32_t code);
+/* The next piece of the template, in UTF-8. */
+typedef void template_seen(void *self, struct span piece);
 
 struct template
 {
     template_seen *seen;
     void *self;
     uint32_t window[TEMPLATE_WINDOW];
+    char piece[TEMPLATE_PIECE];
+    uint16_t piece_len;
     uint16_t len;
     uint16_t quote_left; /* of a quotation that is being left out */
     uint8_t within;
@@ -27,8 +30,18 @@ struct template
 
 void template_init(struct template *template, template_seen *seen, void *self);
 
+/* The window is full: decides what has enough behind it. */
+void template_decide(struct template *template);
+
 /* The next code point of the normalised text. */
-void template_put(struct template *template, uint32_t code);
+static inline void template_put(struct template *template, uint32_t code)
+{
+    template->window[template->len++] = code;
+    if (template->len == TEMPLATE_WINDOW) {
+        template_decide(template);
+    }
+}
+
 void template_end(struct template *template);
 
 #endif

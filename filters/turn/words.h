@@ -5,9 +5,12 @@
 #ifndef ASSAY_FILTERS_TURN_WORDS_H
 #define ASSAY_FILTERS_TURN_WORDS_H
 
+#include "filters/turn/characters.h"
 #include "filters/turn/sketch_key.h"
 
 enum { WORD_CHUNK = 128 };
+
+enum word_kind { WORD_NONE, WORD_LETTERS, WORD_DIGITS, WORD_UNSPACED, WORD_OTHER };
 
 struct word {
     uint64_t hash;
@@ -25,7 +28,8 @@ struct words {
     uint64_t carried;
     uint32_t unspaced[2]; /* the characters before, of a script without spaces */
     uint32_t characters;  /* of this token */
-    uint8_t kind;
+    bool tell_content;    /* is word.content asked for? */
+    uint8_t kind;         /* enum word_kind */
     uint8_t len;
     char chunk[WORD_CHUNK];
 };
@@ -35,6 +39,11 @@ void words_init(struct words *words, const struct sketch_key *key, word_seen *se
 
 /* The next code point, in lower case. */
 void words_put(struct words *words, uint32_t code);
+
+/* ASCII letters, in either case, that go on the word being read, which most of a text does:
+ * how many the text begins with. The same as words_put() of each. */
+size_t words_go_on(struct words *words, struct span text);
+
 void words_end(struct words *words);
 
 #endif

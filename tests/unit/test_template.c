@@ -12,12 +12,13 @@ struct gathered {
     size_t len;
 };
 
-static void gather(void *self, uint32_t code)
+static void gather(void *self, struct span piece)
 {
     struct gathered *gathered = self;
 
-    assert_true(gathered->len + UTF8_MAX < sizeof(gathered->text));
-    gathered->len += utf8_put(gathered->text + gathered->len, code);
+    assert_true(gathered->len + piece.len < sizeof(gathered->text));
+    memcpy(gathered->text + gathered->len, piece.at, piece.len);
+    gathered->len += piece.len;
     gathered->text[gathered->len] = '\0';
 }
 
