@@ -52,7 +52,7 @@ static void events_end_with_an_empty_line(void **state)
                 true);
     assert_ends(CUT_EVENTS, SPAN("data: a\n\ndata: b\n\n"), (const size_t[]){ 9, 18 },
                 2, false);
-    assert_ends(CUT_EVENTS, SPAN("e: x\r\nd:\r\n\r\nd"), (const size_t[]){ 12 }, 1,
+    assert_ends(CUT_EVENTS, SPAN("e: x\r\nd:\r\n\r\nd"), (const size_t[]){ 11 }, 1,
                 true);
     assert_ends(CUT_EVENTS, SPAN("data: a\r\rdata: b"), (const size_t[]){ 9 }, 1, true);
     assert_ends(CUT_EVENTS, SPAN("no end"), NULL, 0, true);
