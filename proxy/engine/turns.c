@@ -3,11 +3,23 @@
 #include "proxy/base/clock.h"
 #include "proxy/engine/worker.h"
 
+static bool keeps_pace(struct exchange *x)
+{
+    struct worker *worker = x->worker;
+
+    if (turn_pace_take(&worker->turn_pace, analyst_identity(worker->analyst, x->entry),
+                       worker->loop->now_ns)) {
+        return true;
+    }
+    metrics_add(worker->metrics, METRIC_TURNS_UNREAD, 1);
+    return false;
+}
+
 void turns_begin(struct exchange *x)
 {
     const struct snapshot *snapshot = x->view->snapshot;
 
-    if (snapshot->config->detection.mode != DETECTION_OFF) {
+    if (snapshot->config->detection.mode != DETECTION_OFF && keeps_pace(x)) {
         (void)!request_watch_turns(x->asked, analyst_key(x->worker->analyst),
                                    snapshot->harness);
     }

@@ -8,6 +8,7 @@
 #include "proxy/engine/analyst.h"
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/snapshot.h"
+#include "proxy/engine/turn_pace.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/meter/journal.h"
 #include "proxy/meter/metrics.h"
@@ -53,6 +54,7 @@ struct worker {
     struct metrics_shard *metrics;
     struct quota *quota; /* all workers share it */
     struct analyst_ring *analyst;
+    struct turn_pace turn_pace;
     struct watch_pool *watches;
     struct arena_pool arenas;
     struct view *view;    /* in force */
