@@ -16,14 +16,21 @@ struct tls_certificate {
     struct error_place place;
 };
 
+/* Which client certificates a listener takes. */
+struct tls_clients {
+    const char *ca;  /* file: who may sign them */
+    const char *crl; /* file: what these revoked; NULL: nothing is looked at */
+    bool required;   /* a handshake without one fails */
+};
+
 /* The server side of one listener: certificates are chosen by SNI (exact name, then
- * wildcard, else the first). `client_ca` (may be NULL) demands and verifies client
- * certificates. Files that cannot be read, pairs that do not match and certificates out
+ * wildcard, else the first). `clients` (may be NULL) asks for client certificates and
+ * verifies them. Files that cannot be read, pairs that do not match and certificates out
  * of their dates are mistakes; NULL and an entry in *error for each. Threads may share
  * it, and its SSLs may outlive it. */
 struct tls_server;
 struct tls_server *tls_server_new(const struct tls_certificate *certificates,
-                                  size_t count, const char *client_ca,
+                                  size_t count, const struct tls_clients *clients,
                                   struct error *error);
 struct tls_server *tls_server_free(struct tls_server *server);
 

@@ -105,25 +105,45 @@ static int64_t earliest_expiry(SSL_CTX *context)
 
 /* Client certificates. */
 
-static bool client_ca_set(SSL_CTX *context, const char *client_ca, struct error *error)
+/* The leaf is looked up in its issuer's list; without a list that is in force, it is
+ * refused. */
+static bool crl_set(X509_STORE *store, const char *crl, struct error *error)
+{
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+
+    if (lookup == NULL || X509_load_crl_file(lookup, crl, X509_FILETYPE_PEM) < 1) {
+        error_add(error, (struct error_place){ 0 },
+                  "%s: cannot read revocation lists: %s", crl, tls_reason().words);
+        return false;
+    }
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+    return true;
+}
+
+static bool clients_set(SSL_CTX *context, const struct tls_clients *clients,
+                        struct error *error)
 {
     STACK_OF(X509_NAME) * names;
-    X509_STORE *store = store_file(client_ca, error);
+    X509_STORE *store = store_file(clients->ca, error);
 
     if (store == NULL) {
         return false;
     }
     SSL_CTX_set_cert_store(context, store);
-    names = SSL_load_client_CA_file(client_ca);
+    names = SSL_load_client_CA_file(clients->ca);
     if (names == NULL) {
         error_add(error, (struct error_place){ 0 },
-                  "%s: cannot read CA certificates: %s", client_ca, tls_reason().words);
+                  "%s: cannot read CA certificates: %s", clients->ca,
+                  tls_reason().words);
         return false;
     }
     SSL_CTX_set_client_CA_list(context, names);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+    SSL_CTX_set_verify(context,
+                       clients->required
+                           ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                           : SSL_VERIFY_PEER,
                        NULL);
-    return true;
+    return clients->crl == NULL || crl_set(store, clients->crl, error);
 }
 
 /* Callbacks of the handshake. */
@@ -193,7 +213,7 @@ static void resumption_forbid(SSL_CTX *context)
 }
 
 static SSL_CTX *context_new(const struct tls_certificate *certificate,
-                            const char *client_ca, struct error *error)
+                            const struct tls_clients *clients, struct error *error)
 {
     SSL_CTX *context = tls_settings_new(TLS_server_method());
     bool usable;
@@ -209,7 +229,7 @@ static SSL_CTX *context_new(const struct tls_certificate *certificate,
     usable = key_private(certificate, error) &&
              pair_load(context, certificate, error) &&
              date_check(context, certificate, error) &&
-             (client_ca == NULL || client_ca_set(context, client_ca, error));
+             (clients == NULL || clients_set(context, clients, error));
     if (!usable) {
         SSL_CTX_free(context);
         return NULL;
@@ -218,10 +238,10 @@ static SSL_CTX *context_new(const struct tls_certificate *certificate,
 }
 
 static void server_add(struct tls_server *server,
-                       const struct tls_certificate *certificate, const char *client_ca,
-                       struct error *error)
+                       const struct tls_certificate *certificate,
+                       const struct tls_clients *clients, struct error *error)
 {
-    SSL_CTX *context = context_new(certificate, client_ca, error);
+    SSL_CTX *context = context_new(certificate, clients, error);
     int64_t expiry;
 
     if (context == NULL) {
@@ -276,7 +296,7 @@ static bool server_own(struct tls_server *server)
 }
 
 struct tls_server *tls_server_new(const struct tls_certificate *certificates,
-                                  size_t count, const char *client_ca,
+                                  size_t count, const struct tls_clients *clients,
                                   struct error *error)
 {
     struct tls_server *server = calloc(1, sizeof *server + count * sizeof(SSL_CTX *));
@@ -288,7 +308,7 @@ struct tls_server *tls_server_new(const struct tls_certificate *certificates,
     }
     server->expiry = INT64_MAX;
     for (size_t i = 0; i < count; i++) {
-        server_add(server, &certificates[i], client_ca, error);
+        server_add(server, &certificates[i], clients, error);
     }
     if (server->count < count) {
         contexts_free(server, 0);

@@ -34,10 +34,112 @@ struct config_certificate {
     struct error_place place;
 };
 
-struct config_listener {
-    struct config_address address;
+/* Of FIELD_WORDS: indexes of words, in the order written, none twice. */
+struct config_words {
+    uint8_t count;
+    uint8_t at[7];
+};
+
+/* Names that a client certificate can hold, and that a caller may be taken from. */
+enum config_certificate_name {
+    CERTIFICATE_SPIFFE, /* the URI, if it is a SPIFFE id */
+    CERTIFICATE_URI,
+    CERTIFICATE_EMAIL,
+    CERTIFICATE_DNS,
+    CERTIFICATE_CN
+};
+
+struct config_tls {
     struct config_certificate *certificates; /* none: plain HTTP */
     size_t certificate_count;
+    const char *client_ca;     /* file; NULL: no client certificate is asked for */
+    const char *client_crl;    /* file; NULL: nothing is revoked */
+    bool client_required;      /* a handshake without one fails */
+    struct config_words names; /* enum config_certificate_name, the first that it has */
+};
+
+/* "10.0.0.0/8", "::1", "unix" (whoever may open the Unix socket). IPv4 as ::ffff:a.b.c.d. */
+struct config_network {
+    uint8_t address[16];
+    uint8_t bits;
+    bool local;
+};
+
+enum { NETWORKS_MAX = 32 };
+
+struct config_networks {
+    size_t count;
+    struct config_network at[NETWORKS_MAX];
+};
+
+/* A header field in which a proxy before assay names the caller. */
+struct config_trusted_header {
+    const char *name; /* NULL: none is trusted */
+    const char *team; /* field with the team's name; NULL: the directory knows it */
+    struct config_networks from;
+};
+
+/* Credentials that a listener takes. */
+enum config_identify {
+    IDENTIFY_KEY,
+    IDENTIFY_JWT,
+    IDENTIFY_CERTIFICATE,
+    IDENTIFY_HEADER,
+    IDENTIFY_COUNT
+};
+
+struct config_listener {
+    struct config_address address;
+    struct config_tls tls;
+    struct config_words identify; /* enum config_identify */
+    struct config_trusted_header trusted_header;
+    const char *default_team; /* of certificates' and headers' callers that are in no
+                                 team; NULL: they are refused */
+    struct error_place place;
+};
+
+/* A name and what is said of it, from a map of texts. */
+struct config_pair {
+    const char *name;
+    const char *value;
+    struct error_place place;
+};
+
+/* Where an issuer's keys come from: a file or a URL. */
+struct config_jwks {
+    const char *text; /* as written */
+    const char *file; /* NULL: the URL */
+    struct config_url url;
+};
+
+/* Somebody whose signed tokens are taken. */
+struct config_issuer {
+    const char *name;
+    struct error_place place;
+    const char *issuer;          /* "iss" */
+    const char *const *audience; /* "aud" holds one of these; NULL at the end */
+    struct config_jwks jwks;
+    const char *ca;            /* file; NULL: the system's store */
+    const char *rsa_algorithm; /* of RSA keys that name none */
+    const char *caller_claim;  /* paths of claims */
+    const char *team_claim;    /* NULL: the directory knows it */
+    struct config_pair *tags;  /* tag from claim */
+    size_t tag_count;
+    const char *default_team; /* of callers in no team; NULL: they are refused */
+    uint32_t leeway_ms;
+    uint32_t refresh_ms;
+};
+
+enum config_role { ROLE_OPERATOR, ROLE_AUDITOR, ROLE_LEAD };
+
+/* Somebody who may use the admin port. */
+struct config_admin_user {
+    const char *name;
+    struct error_place place;
+    enum config_role role;
+    const char *team;        /* of a lead; NULL: no lead */
+    struct secret *token;    /* NULL: by certificate */
+    const char *certificate; /* the name in it; NULL: by token */
 };
 
 enum config_abort { ABORT_DRAIN, ABORT_CANCEL };
@@ -110,7 +212,12 @@ struct config_provider {
 struct config_team {
     const char *name;
     struct error_place place;
-    const char *const *callers; /* NULL at the end */
+    const char *const *callers;  /* NULL at the end; NULL: none */
+    const char *const *services; /* automation that is declared; the same */
+    struct config_pair *tags;
+    size_t tag_count;
+    struct config_pair *aliases; /* caller by what a credential calls him */
+    size_t alias_count;
 };
 
 /* What a quota has one counter for each of. */
@@ -270,6 +377,11 @@ struct config {
     size_t listener_count;
     struct config_address admin;
     bool admin_on;
+    struct config_tls admin_tls;
+    struct config_admin_user *admin_users; /* none: nobody is asked who he is */
+    size_t admin_user_count;
+    struct config_issuer *issuers; /* in the order of the file */
+    size_t issuer_count;
     const char *state;                 /* folder of journal, ledger and keys */
     struct config_provider *providers; /* in the order of the file */
     size_t provider_count;

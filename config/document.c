@@ -22,13 +22,17 @@ static void put_kind(struct text *text, const struct field *field)
         [FIELD_ADDRESS] = "address",
         [FIELD_URL] = "URL",
         [FIELD_LINK] = "URL",
-        [FIELD_SECRET] = "secret",
         [FIELD_CREDENTIAL] = "credential",
         [FIELD_LIMIT] = "limit",
         [FIELD_PERIOD] = "period",
         [FIELD_SHARE] = "percentage",
         [FIELD_TIMEZONE] = "time zone",
+        [FIELD_JWKS] = "URL or file",
+        [FIELD_SECRET] = "secret",
         [FIELD_TEXTS] = "list of ",
+        [FIELD_WORDS] = "list of ",
+        [FIELD_NETWORKS] = "list of networks",
+        [FIELD_PAIRS] = "map of texts",
         [FIELD_MAP] = "map",
         [FIELD_LIST] = "list of maps",
         [FIELD_NAMED] = "map by name",
@@ -40,7 +44,9 @@ static void put_kind(struct text *text, const struct field *field)
         text_put(text, SPAN("s"));
     }
     for (size_t i = 0; field->words != NULL && field->words[i] != NULL; i++) {
-        text_put(text, i == 0 ? SPAN("") : SPAN(" or "));
+        text_put(text, i == 0                       ? SPAN("")
+                       : field->type == FIELD_WORDS ? SPAN(", ")
+                                                    : SPAN(" or "));
         text_put(text, span_text(field->words[i]));
     }
 }

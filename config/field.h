@@ -22,14 +22,19 @@ enum field_type {
     FIELD_ADDRESS,    /* struct config_address */
     FIELD_URL,        /* url and its parts in a struct config_provider */
     FIELD_LINK,       /* struct config_url */
-    FIELD_SECRET,     /* struct secret *: env:NAME or file:/path */
     FIELD_CREDENTIAL, /* credential and secret in a struct config_provider */
     FIELD_LIMIT,      /* struct config_limit */
     FIELD_PERIOD,     /* struct config_period */
     FIELD_SHARE,      /* const char *: "80%" */
     FIELD_TIMEZONE,   /* const char *: a zone of the tz database */
+    FIELD_JWKS,       /* struct config_jwks: https://... or file:/path */
+    FIELD_SECRET,     /* struct secret *: env:NAME or file:/path */
     FIELD_TEXTS,      /* const char *const *, NULL at the end: a list of `element` */
-    FIELD_MAP,        /* the members of `group`, in the same struct */
+    FIELD_WORDS,      /* struct config_words: a list of some of `words` */
+    FIELD_NETWORKS,   /* struct config_networks: a list of addresses or networks */
+    FIELD_PAIRS,      /* struct config_pair *, and a size_t at count_offset: a map from
+                         names to texts */
+    FIELD_MAP,        /* the members of `group`, in the struct at the offset */
     FIELD_LIST,       /* an array of `group` structs, and a size_t at count_offset */
     FIELD_NAMED       /* the same, written as a map from names to their members */
 };
@@ -46,7 +51,7 @@ struct field {
     enum field_reload reload;
     bool required;
     size_t offset;
-    size_t count_offset;      /* of FIELD_LIST and FIELD_NAMED */
+    size_t count_offset;      /* of FIELD_PAIRS, FIELD_LIST and FIELD_NAMED */
     const char *fallback;     /* the default, as it would be written; NULL: none */
     const char *without;      /* what happens when there is none, for the reference */
     uint64_t least, most;     /* of numbers, and of the elements of lists */

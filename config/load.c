@@ -112,6 +112,49 @@ static void fill_texts(struct loader *loader, const struct field *field,
     *(const char ***)member = texts;
 }
 
+/* A list whose elements are scalars that the setter of the row appends. */
+static void fill_appended(struct loader *loader, const struct field *field,
+                          const struct node *list, void *target)
+{
+    if (!expect(loader, field, list, NODE_LIST) || !expect_count(loader, field, list)) {
+        return;
+    }
+    for (const struct node *node = list->first; node != NULL; node = node->next) {
+        if (expect(loader, field, node, NODE_SCALAR)) {
+            value_set(&loader->values, field, node->text, node->place, target);
+        }
+    }
+}
+
+static void fill_pairs(struct loader *loader, const struct field *field,
+                       const struct node *map, void *target)
+{
+    const struct field text = { .type = FIELD_TEXT };
+    struct config_pair *pairs;
+    size_t count = 0;
+
+    if (!expect(loader, field, map, NODE_MAP) || !expect_count(loader, field, map)) {
+        return;
+    }
+    pairs = take(loader, (map->count + 1) * sizeof *pairs);
+    if (pairs == NULL) {
+        return;
+    }
+    for (const struct node *node = map->first; node != NULL; node = node->next) {
+        struct config_pair *pair = &pairs[count];
+
+        if (!expect(loader, field, node, NODE_SCALAR)) {
+            continue;
+        }
+        pair->place = node->key_place;
+        pair->name = arena_copy(&loader->loaded->arena, span_text(node->key)).at;
+        value_set(&loader->values, &text, node->text, node->place, &pair->value);
+        count += pair->name != NULL && pair->value != NULL;
+    }
+    memcpy((char *)target + field->offset, &pairs, sizeof pairs);
+    memcpy((char *)target + field->count_offset, &count, sizeof count);
+}
+
 /* Where an element's mistakes are told: at its name, if it has one. */
 static struct error_place element_place(const struct node *node)
 {
@@ -174,8 +217,9 @@ static void fill_absent(struct loader *loader, const struct field *field,
                         const struct filling *filling)
 {
     if (field->type == FIELD_MAP) {
-        fill_group(loader, &(struct filling){ field->group, NULL, filling->place,
-                                              filling->target });
+        fill_group(loader,
+                   &(struct filling){ field->group, NULL, filling->place,
+                                      (char *)filling->target + field->offset });
     } else if (field->required && filling->map != NULL) {
         error_add(loader->error, filling->place, "missing key '%s'", field->key);
     } else if (field->fallback != NULL) {
@@ -191,7 +235,7 @@ static void fill_written(struct loader *loader, const struct field *field,
 
     if (field->type == FIELD_MAP) {
         fill_group(loader,
-                   &(struct filling){ field->group, node, node->key_place, target });
+                   &(struct filling){ field->group, node, node->key_place, member });
         return;
     }
     if (node->kind == NODE_EMPTY) {
@@ -201,6 +245,10 @@ static void fill_written(struct loader *loader, const struct field *field,
     note_place(loader, member, node->place);
     if (field->type == FIELD_LIST || field->type == FIELD_NAMED) {
         fill_elements(loader, field, node, target);
+    } else if (field->type == FIELD_PAIRS) {
+        fill_pairs(loader, field, node, target);
+    } else if (field->type == FIELD_WORDS || field->type == FIELD_NETWORKS) {
+        fill_appended(loader, field, node, target);
     } else if (field->type == FIELD_TEXTS) {
         fill_texts(loader, field, node, member);
     } else if (expect(loader, field, node, NODE_SCALAR)) {
@@ -415,6 +463,9 @@ struct config *config_free(struct config *config)
     }
     for (size_t i = 0; i < config->webhook_count; i++) {
         secret_free(config->webhooks[i].secret);
+    }
+    for (size_t i = 0; i < config->admin_user_count; i++) {
+        secret_free(config->admin_users[i].token);
     }
     arena_done(&loaded->arena);
     arena_pool_done(&loaded->pool);

@@ -47,10 +47,14 @@ static bool same_value(enum field_type type, const char *old, const char *wanted
     case FIELD_HEADER:
     case FIELD_URL:
     case FIELD_LINK:
+    case FIELD_JWKS:
         return same_text(text_at(old), text_at(wanted));
     case FIELD_CREDENTIAL:
     case FIELD_SECRET:
     case FIELD_TEXTS:
+    case FIELD_WORDS:
+    case FIELD_NETWORKS:
+    case FIELD_PAIRS:
     case FIELD_MAP:
     case FIELD_LIST:
     case FIELD_NAMED:
@@ -97,7 +101,8 @@ static void check_listeners(const struct config *old, const struct config *wante
                              "listen.", error };
 
         check_fields(&pair, listen->group->fields);
-        if ((before->certificate_count == 0) != (after->certificate_count == 0)) {
+        if ((before->tls.certificate_count == 0) !=
+            (after->tls.certificate_count == 0)) {
             tell(&pair, field_find(listen->group, "address"),
                  "goes from or to TLS; only a restart can change that");
         }
@@ -118,6 +123,8 @@ void config_reload_check(const struct config *old, const struct config *wanted,
 
             snprintf(path, sizeof path, "%s.", field->key);
             nested.path = path;
+            nested.old += field->offset;
+            nested.wanted += field->offset;
             check_fields(&nested, field->group->fields);
         }
     }

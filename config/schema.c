@@ -1,5 +1,6 @@
 #include "config/config.h"
 #include "config/field.h"
+#include "config/schema_identity.h"
 
 #include <string.h>
 
@@ -15,14 +16,13 @@ enum {
     GIB = 1024 * MIB
 };
 
-#define IN_CONFIG(member)      offsetof(struct config, member)
-#define IN_LISTENER(member)    offsetof(struct config_listener, member)
-#define IN_CERTIFICATE(member) offsetof(struct config_certificate, member)
-#define IN_PROVIDER(member)    offsetof(struct config_provider, member)
-#define IN_TEAM(member)        offsetof(struct config_team, member)
-#define IN_QUOTA(member)       offsetof(struct config_quota, member)
-#define IN_PERMIT(member)      offsetof(struct config_permit, member)
-#define IN_WEBHOOK(member)     offsetof(struct config_webhook, member)
+#define IN_CONFIG(member)   offsetof(struct config, member)
+#define IN_LISTENER(member) offsetof(struct config_listener, member)
+#define IN_PROVIDER(member) offsetof(struct config_provider, member)
+#define IN_TEAM(member)     offsetof(struct config_team, member)
+#define IN_QUOTA(member)    offsetof(struct config_quota, member)
+#define IN_PERMIT(member)   offsetof(struct config_permit, member)
+#define IN_WEBHOOK(member)  offsetof(struct config_webhook, member)
 
 static const char *const abort_words[] = {
     [ABORT_DRAIN] = "drain", [ABORT_CANCEL] = "cancel", NULL
@@ -62,44 +62,6 @@ static const char *const detection_words[] = {
     [DETECTION_OFF] = "off", [DETECTION_SHADOW] = "shadow", [DETECTION_ON] = "on", NULL
 };
 
-static const struct field certificate_fields[] = {
-    { .key = "chain",
-      .type = FIELD_PATH,
-      .required = true,
-      .offset = IN_CERTIFICATE(chain),
-      .help = "PEM file: the certificate, then the intermediates that sign it" },
-    { .key = "key",
-      .type = FIELD_PATH,
-      .required = true,
-      .offset = IN_CERTIFICATE(key),
-      .help = "PEM file: the certificate's private key" },
-    { 0 }
-};
-
-static const struct field_group certificate_group = {
-    .title = "listen[].tls.certificates[]",
-    .fields = certificate_fields,
-    .size = sizeof(struct config_certificate),
-    .name_offset = NO_OFFSET,
-    .place_offset = IN_CERTIFICATE(place)
-};
-
-static const struct field tls_fields[] = {
-    { .key = "certificates",
-      .type = FIELD_LIST,
-      .required = true,
-      .offset = IN_LISTENER(certificates),
-      .count_offset = IN_LISTENER(certificate_count),
-      .least = 1,
-      .most = 256,
-      .group = &certificate_group,
-      .help = "chosen by the name the client asks for; the first serves all others" },
-    { 0 }
-};
-
-static const struct field_group tls_group = { .title = "listen[].tls",
-                                              .fields = tls_fields };
-
 static const struct field listener_fields[] = {
     { .key = "address",
       .type = FIELD_ADDRESS,
@@ -109,9 +71,29 @@ static const struct field listener_fields[] = {
       .help = "where clients connect: 127.0.0.1:8080, [::1]:8080 or unix:/path" },
     { .key = "tls",
       .type = FIELD_MAP,
+      .offset = IN_LISTENER(tls),
       .without = "plain HTTP",
       .group = &tls_group,
       .help = "serves HTTPS; adding or removing it needs a restart" },
+    { .key = "identify",
+      .type = FIELD_WORDS,
+      .offset = IN_LISTENER(identify),
+      .fallback = "key",
+      .words = identify_words,
+      .least = 1,
+      .most = IDENTIFY_COUNT,
+      .help = "credentials that are taken here; a call has exactly one of them" },
+    { .key = "trusted_header",
+      .type = FIELD_MAP,
+      .offset = IN_LISTENER(trusted_header),
+      .without = "none",
+      .group = &trusted_header_group,
+      .help = "a proxy before assay names the caller (with identify: [header])" },
+    { .key = "default_team",
+      .type = FIELD_NAME,
+      .offset = IN_LISTENER(default_team),
+      .without = "they are refused",
+      .help = "team of callers, named by certificate or header, that are in none" },
     { 0 }
 };
 
@@ -120,7 +102,7 @@ static const struct field_group listener_group = { .title = "listen[]",
                                                    .size =
                                                        sizeof(struct config_listener),
                                                    .name_offset = NO_OFFSET,
-                                                   .place_offset = NO_OFFSET };
+                                                   .place_offset = IN_LISTENER(place) };
 
 static const struct field admin_fields[] = {
     { .key = "enabled",
@@ -379,11 +361,33 @@ static const struct field team_fields[] = {
     { .key = "callers",
       .type = FIELD_TEXTS,
       .element = FIELD_NAME,
-      .required = true,
       .offset = IN_TEAM(callers),
+      .without = "nobody",
       .least = 1,
       .most = 65536,
-      .help = "who may hold a key of this team; a person may be in several teams" },
+      .help = "its people; a person may be in several teams" },
+    { .key = "services",
+      .type = FIELD_TEXTS,
+      .element = FIELD_NAME,
+      .offset = IN_TEAM(services),
+      .without = "none",
+      .least = 1,
+      .most = 4096,
+      .help = "its declared automation, such as CI: callers that are no people" },
+    { .key = "tags",
+      .type = FIELD_PAIRS,
+      .offset = IN_TEAM(tags),
+      .count_offset = IN_TEAM(tag_count),
+      .without = "none",
+      .most = TAGS_MAX,
+      .help = "what its calls are marked with, such as cost_centre or project" },
+    { .key = "aliases",
+      .type = FIELD_PAIRS,
+      .offset = IN_TEAM(aliases),
+      .count_offset = IN_TEAM(alias_count),
+      .without = "none",
+      .most = 4096,
+      .help = "caller by what a token, certificate or header calls him" },
     { 0 }
 };
 
@@ -860,6 +864,14 @@ static const struct field config_fields[] = {
       .most = 4096,
       .group = &team_group,
       .help = "by name: whose calls are whose" },
+    { .key = "issuers",
+      .type = FIELD_NAMED,
+      .offset = IN_CONFIG(issuers),
+      .count_offset = IN_CONFIG(issuer_count),
+      .without = "no token is taken",
+      .most = 16,
+      .group = &issuer_group,
+      .help = "by name: whose signed tokens (JWT, OpenID Connect) prove who calls" },
     { .key = "quotas",
       .type = FIELD_LIST,
       .offset = IN_CONFIG(quotas),

@@ -96,14 +96,31 @@ static const struct config_team *team_named(const struct config *config,
     return NULL;
 }
 
-static bool has_caller(const struct config_team *team, const char *name)
+static bool holds(const char *const *names, const char *name)
 {
-    for (size_t i = 0; team->callers != NULL && team->callers[i] != NULL; i++) {
-        if (strcmp(team->callers[i], name) == 0) {
+    while (names != NULL && *names != NULL) {
+        if (strcmp(*names++, name) == 0) {
             return true;
         }
     }
     return false;
+}
+
+static bool has_caller(const struct config_team *team, const char *name)
+{
+    return holds(team->callers, name) || holds(team->services, name);
+}
+
+/* Can there be callers whom no team of the configuration lists? */
+static bool knows_others(const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i].default_team != NULL ||
+            config->listeners[i].trusted_header.team != NULL) {
+            return true;
+        }
+    }
+    return config->issuer_count > 0;
 }
 
 /* "no team is called 'X'", with the nearest word that there is. */
@@ -160,6 +177,9 @@ static void check_caller(const struct scope_checker *checker)
         for (size_t k = 0; team->callers != NULL && team->callers[k] != NULL; k++) {
             nearest_offer(&nearest, team->callers[k]);
         }
+    }
+    if (knows_others(config)) {
+        return;
     }
     tell_nothing(checker, &scope->caller,
                  scope->team == NULL ? "caller" : "caller of that team", &nearest);

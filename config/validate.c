@@ -1,6 +1,7 @@
 #include "config/validate.h"
 
 #include "config/aws_host.h"
+#include "config/identity_rule.h"
 #include "config/load.h"
 #include "config/nearest.h"
 #include "config/quota_rule.h"
@@ -47,6 +48,18 @@ static bool same_address(const struct config_address *a, const struct config_add
            (same_text(a->host, b->host) && a->port == b->port);
 }
 
+static void check_tls(const struct checker *checker, const struct config_tls *tls)
+{
+    for (size_t i = 0; i < tls->certificate_count; i++) {
+        const struct config_certificate *certificate = &tls->certificates[i];
+
+        check_readable(checker, &certificate->chain, certificate->place);
+        check_readable(checker, &certificate->key, certificate->place);
+    }
+    check_readable(checker, &tls->client_ca, whole_file(checker));
+    check_readable(checker, &tls->client_crl, whole_file(checker));
+}
+
 static void check_listeners(const struct checker *checker)
 {
     const struct config *config = checker->config;
@@ -66,24 +79,7 @@ static void check_listeners(const struct checker *checker)
             error_add(error, place, "%s is the address of 'admin' already",
                       listener->address.text);
         }
-        for (size_t j = 0; j < listener->certificate_count; j++) {
-            const struct config_certificate *certificate = &listener->certificates[j];
-
-            check_readable(checker, &certificate->chain, certificate->place);
-            check_readable(checker, &certificate->key, certificate->place);
-        }
-    }
-}
-
-static void check_admin(const struct checker *checker)
-{
-    const struct config_address *admin = &checker->config->admin;
-
-    if (checker->config->admin_on && admin->host != NULL && !admin->loopback) {
-        error_add(checker->validation->error, at(checker, admin, whole_file(checker)),
-                  "the admin port asks for no credential, so that it must stay on "
-                  "loopback or a Unix socket, not %s",
-                  admin->text);
+        check_tls(checker, &listener->tls);
     }
 }
 
@@ -322,6 +318,16 @@ static void check_providers(const struct checker *checker)
     }
 }
 
+static void check_issuers(const struct checker *checker)
+{
+    for (size_t i = 0; i < checker->config->issuer_count; i++) {
+        const struct config_issuer *issuer = &checker->config->issuers[i];
+
+        check_readable(checker, &issuer->ca, issuer->place);
+    }
+    check_tls(checker, &checker->config->admin_tls);
+}
+
 static bool is_name(const char *name)
 {
     size_t len = strlen(name);
@@ -467,9 +473,10 @@ void config_validate(const struct config *config, const struct validation *valid
     struct checker checker = { config, validation };
 
     check_listeners(&checker);
-    check_admin(&checker);
     check_providers(&checker);
+    check_issuers(&checker);
     check_teams(&checker);
+    identity_rules_validate(config, validation);
     quota_rules_validate(config, validation);
     permit_rules_validate(config, validation);
     check_webhooks(&checker);

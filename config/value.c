@@ -3,8 +3,11 @@
 #include "config/address.h"
 #include "config/limit.h"
 #include "config/nearest.h"
+#include "config/network.h"
 #include "config/quantity.h"
 #include "proxy/base/zone.h"
+
+#include <limits.h>
 
 /* Of a value in a mistake: it may be a page pasted by accident. */
 #define SHOWN "'%.60s'"
@@ -178,6 +181,43 @@ static void set_word(const struct setting *setting)
               setting->text, (int)known.len, known.at);
 }
 
+/* Appends one word. */
+static void set_words(const struct setting *setting)
+{
+    struct setting one = *setting;
+    struct field field = *setting->field;
+    struct config_words *words = member_of(setting);
+    unsigned word = UINT_MAX;
+
+    field.offset = 0;
+    one.field = &field;
+    one.target = &word;
+    set_word(&one);
+    if (word == UINT_MAX) {
+        return;
+    }
+    if (memchr(words->at, (int)word, words->count) != NULL) {
+        refuse(setting, "stands here twice");
+        return;
+    }
+    CHECK(words->count < sizeof words->at);
+    words->at[words->count++] = (uint8_t)word;
+}
+
+/* Appends one network. */
+static void set_networks(const struct setting *setting)
+{
+    struct config_networks *networks = member_of(setting);
+    struct config_network network;
+
+    if (!network_parse(setting->text, &network)) {
+        refuse(setting, "is not an address, a network such as 10.0.0.0/8, or unix");
+        return;
+    }
+    CHECK(networks->count < NETWORKS_MAX);
+    networks->at[networks->count++] = network;
+}
+
 static void set_switch(const struct setting *setting)
 {
     static const struct {
@@ -309,6 +349,23 @@ static struct secret *read_secret(const struct setting *setting)
     return secret_read(text_span(&file), setting->place, error);
 }
 
+static void set_jwks(const struct setting *setting)
+{
+    struct span text = span_text(setting->text);
+    struct config_jwks *jwks = member_of(setting);
+    char memory[PATH_LIMIT + 1];
+    struct text file = text_over(memory, sizeof memory);
+    struct config_url url = { 0 };
+
+    if (span_starts(text, SPAN("file:"))) {
+        put_path(setting, span_after(text, strlen("file:")), &file);
+        jwks->file = arena_copy(setting->reader->arena, text_span(&file)).at;
+        jwks->text = jwks->file;
+    } else if (read_url(setting, &url)) {
+        *jwks = (struct config_jwks){ .text = url.text, .url = url };
+    }
+}
+
 /* The text is not shown: people write the secret itself. */
 static void set_credential(const struct setting *setting)
 {
@@ -431,6 +488,9 @@ void value_set(const struct value_reader *reader, const struct field *field,
         [FIELD_PERIOD] = set_period,
         [FIELD_SHARE] = set_share,
         [FIELD_TIMEZONE] = set_timezone,
+        [FIELD_JWKS] = set_jwks,
+        [FIELD_WORDS] = set_words,
+        [FIELD_NETWORKS] = set_networks,
     };
     struct setting setting = { reader, field, text, place, target };
 

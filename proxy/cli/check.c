@@ -29,11 +29,11 @@ static void print_listeners(const struct config *config)
         const struct config_listener *listener = &config->listeners[i];
 
         printf("  listen    %s, ", listener->address.text);
-        if (listener->certificate_count == 0) {
+        if (listener->tls.certificate_count == 0) {
             puts("plain HTTP");
         } else {
-            printf("HTTPS with %zu certificate%s\n", listener->certificate_count,
-                   listener->certificate_count == 1 ? "" : "s");
+            printf("HTTPS with %zu certificate%s\n", listener->tls.certificate_count,
+                   listener->tls.certificate_count == 1 ? "" : "s");
         }
     }
     printf("  admin     %s\n", config->admin_on ? config->admin.text : "off");
@@ -77,7 +77,8 @@ static void print_teams(const struct config *config)
     for (size_t i = 0; i < config->team_count; i++) {
         size_t callers = 0;
 
-        while (config->teams[i].callers[callers] != NULL) {
+        while (config->teams[i].callers != NULL &&
+               config->teams[i].callers[callers] != NULL) {
             callers++;
         }
         printf("  team      %s, %zu caller%s\n", config->teams[i].name, callers,

@@ -4,6 +4,7 @@
 #include "proxy/base/text.h"
 #include "proxy/cli/action.h"
 #include "proxy/cli/moment.h"
+#include "proxy/identity/directory.h"
 #include "proxy/identity/virtual_key.h"
 
 #include <cjson/cJSON.h>
@@ -124,7 +125,7 @@ static void show(const struct config *config, const struct key_record *made,
         return;
     }
     snprintf(base, sizeof base, "%s://%s",
-             listener->certificate_count > 0 ? "https" : "http",
+             listener->tls.certificate_count > 0 ? "https" : "http",
              listener->address.text);
     fputs("With ASSAY_KEY set to it, point tools at assay:\n", stderr);
     for (size_t i = 0; i < config->provider_count; i++) {
@@ -134,45 +135,66 @@ static void show(const struct config *config, const struct key_record *made,
 
 /* add */
 
-static const struct config_team *team_find(const struct command_line *line,
-                                           const struct config *config,
-                                           const char *name)
-{
-    struct nearest nearest = nearest_to(name);
+/* Words near to the one that was given. */
+struct offers {
+    struct nearest nearest;
+    const char *team; /* whose members are offered; NULL: teams are */
+};
 
-    for (size_t i = 0; i < config->team_count; i++) {
-        if (strcmp(config->teams[i].name, name) == 0) {
-            return &config->teams[i];
-        }
-        nearest_offer(&nearest, config->teams[i].name);
+static bool offer(void *self, const struct member *member)
+{
+    struct offers *offers = self;
+
+    if (offers->team == NULL) {
+        nearest_offer(&offers->nearest, member->team);
+    } else if (strcmp(member->team, offers->team) == 0) {
+        nearest_offer(&offers->nearest, member->name);
     }
-    if (nearest.word != NULL) {
-        command_misused(line, "%s has no team '%s'; did you mean '%s'?", config->file,
-                        name, nearest.word);
-    } else {
-        command_misused(line, "%s has no team '%s'", config->file, name);
-    }
-    return NULL;
+    return true;
 }
 
-static bool caller_check(const struct command_line *line,
-                         const struct config_team *team, const char *name)
+static void tell_absent(const struct command_line *line,
+                        const struct directory *directory, const char *team,
+                        const char *name)
 {
-    struct nearest nearest = nearest_to(name);
+    struct offers offers = { nearest_to(name), team };
+    const char *near;
 
-    for (const char *const *caller = team->callers; *caller != NULL; caller++) {
-        if (strcmp(*caller, name) == 0) {
-            return true;
+    directory_each(directory, offer, &offers);
+    near = offers.nearest.word;
+    command_misused(line, "%s%s%s has no %s '%s'%s%s%s", team == NULL ? "" : "team '",
+                    team == NULL ? "the directory" : team, team == NULL ? "" : "'",
+                    team == NULL ? "team" : "caller", name,
+                    near == NULL ? "" : "; did you mean '", near == NULL ? "" : near,
+                    near == NULL ? "" : "'?");
+}
+
+/* Is he a member, by the configuration or an import? */
+static bool member_check(const struct command_line *line, const struct config *config,
+                         const char *team, const char *name)
+{
+    struct error error;
+    struct directory *directory;
+    bool known = false;
+
+    error_init(&error);
+    directory = directory_new(config, config->state, &error);
+    if (directory == NULL) {
+        error_print(&error, stderr);
+    } else if (directory_team(directory, span_text(team)) == NULL) {
+        tell_absent(line, directory, NULL, team);
+    } else {
+        const struct member *member =
+            directory_member(directory, span_text(team), span_text(name));
+
+        known = member != NULL && strcmp(member->name, name) == 0;
+        if (!known) {
+            tell_absent(line, directory, team, name);
         }
     }
-    nearest_offer_all(&nearest, team->callers);
-    if (nearest.word != NULL) {
-        command_misused(line, "team '%s' has no caller '%s'; did you mean '%s'?",
-                        team->name, name, nearest.word);
-    } else {
-        command_misused(line, "team '%s' has no caller '%s'", team->name, name);
-    }
-    return false;
+    directory_free(directory);
+    error_done(&error);
+    return known;
 }
 
 static bool record_fill(const struct command_line *line, struct key_record *record)
@@ -197,7 +219,6 @@ static int keys_add(const struct command_line *line, const struct config *config
     const char *team_name = command_option(line, "team");
     const char *caller = command_option(line, "caller");
     struct key_record wanted = { .created = now };
-    const struct config_team *team;
     struct key_record made;
     char key[KEY_TEXT_SIZE];
     struct error error;
@@ -205,9 +226,8 @@ static int keys_add(const struct command_line *line, const struct config *config
     if (team_name == NULL || caller == NULL) {
         return command_misused(line, "add needs --team and --caller");
     }
-    team = team_find(line, config, team_name);
-    if (team == NULL || !caller_check(line, team, caller) ||
-        !record_fill(line, &wanted) || !option_expires(line, now, &wanted.expires)) {
+    if (!member_check(line, config, team_name, caller) || !record_fill(line, &wanted) ||
+        !option_expires(line, now, &wanted.expires)) {
         return COMMAND_MISUSED;
     }
     error_init(&error);

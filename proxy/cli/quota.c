@@ -3,6 +3,7 @@
 #include "proxy/cli/action.h"
 #include "proxy/cli/grid.h"
 #include "proxy/cli/quota_view.h"
+#include "proxy/identity/directory.h"
 
 #include <string.h>
 
@@ -87,50 +88,42 @@ static void explain(struct quota_view *view, const struct entry *call)
 
 /* ---- the call --------------------------------------------------------------------------- */
 
-static bool has_caller(const struct config_team *team, const char *caller)
+/* The teams that somebody is in. */
+struct teams_of {
+    const char *caller;
+    const char *wanted; /* NULL: any */
+    const char *team;   /* the first that fits */
+    size_t count;
+};
+
+static bool team_seen(void *self, const struct member *member)
 {
-    for (size_t i = 0; team->callers[i] != NULL; i++) {
-        if (strcmp(team->callers[i], caller) == 0) {
-            return true;
-        }
+    struct teams_of *teams = self;
+
+    if (strcmp(member->name, teams->caller) == 0 &&
+        (teams->wanted == NULL || strcmp(member->team, teams->wanted) == 0)) {
+        teams->team = teams->count++ == 0 ? member->team : teams->team;
     }
-    return false;
+    return true;
 }
 
-/* The next team of a caller from *index on, which is moved behind it; NULL after the last. */
-static const char *next_team(const struct config *config, const char *caller,
-                             size_t *index)
-{
-    while (*index < config->team_count) {
-        const struct config_team *team = &config->teams[(*index)++];
-
-        if (has_caller(team, caller)) {
-            return team->name;
-        }
-    }
-    return NULL;
-}
-
-/* The team that pays; NULL (and told) if that is not clear. */
-static const char *team_of(const struct command_line *line, const struct config *config,
-                           const char *caller)
+/* The team that pays; NULL (and told) if that is not clear. Of the directory. */
+static const char *team_of(const struct command_line *line,
+                           const struct directory *directory, const char *caller)
 {
     const char *wanted = command_option(line, "team");
-    size_t index = 0;
-    const char *team = next_team(config, caller, &index);
+    struct teams_of teams = { .caller = caller, .wanted = wanted };
 
-    while (wanted != NULL && team != NULL && strcmp(team, wanted) != 0) {
-        team = next_team(config, caller, &index);
-    }
-    if (team == NULL) {
+    directory_each(directory, team_seen, &teams);
+    if (teams.count == 0) {
         command_misused(line, "no team%s%s has a caller '%s'",
                         wanted == NULL ? "" : " ", wanted == NULL ? "" : wanted,
                         caller);
-    } else if (wanted == NULL && next_team(config, caller, &index) != NULL) {
+    } else if (teams.count > 1) {
         command_misused(line, "'%s' is in several teams: which --team?", caller);
-        team = NULL;
+        return NULL;
     }
-    return team;
+    return teams.team;
 }
 
 static const char *provider_of(const struct command_line *line,
@@ -148,23 +141,39 @@ static const char *provider_of(const struct command_line *line,
 
 #define STORE(array, value) text_store(array, sizeof(array), span_text(value))
 
+static bool read_team(const struct command_line *line, const struct config *config,
+                      const char *caller, struct entry *call)
+{
+    struct directory *directory;
+    struct error error;
+    const char *team = NULL;
+
+    error_init(&error);
+    directory = directory_new(config, config->state, &error);
+    if (directory != NULL) {
+        team = team_of(line, directory, caller);
+        STORE(call->team, team);
+    }
+    directory_free(directory);
+    error_print(&error, stderr);
+    error_done(&error);
+    return team != NULL;
+}
+
 static bool read_call(const struct command_line *line, const struct config *config,
                       struct entry *call)
 {
     const char *caller = command_option(line, "caller");
-    const char *team;
 
     if (caller == NULL) {
         command_misused(line, "whose call? --caller CALLER");
         return false;
     }
-    team = team_of(line, config, caller);
-    if (team == NULL) {
+    *call = (struct entry){ .started_ns = clock_unix_ns() };
+    if (!read_team(line, config, caller, call)) {
         return false;
     }
-    *call = (struct entry){ .started_ns = clock_unix_ns() };
     STORE(call->caller, caller);
-    STORE(call->team, team);
     STORE(call->request_model, command_option(line, "model"));
     STORE(call->provider, provider_of(line, config));
     STORE(call->tool, command_option(line, "tool"));

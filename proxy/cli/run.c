@@ -245,7 +245,7 @@ static void tell_ready(const struct run *run)
 
     for (size_t i = 0; i < config->listener_count; i++) {
         log_line(LOG_INFO, "listening", "%s (%s)", config->listeners[i].address.text,
-                 config->listeners[i].certificate_count > 0 ? "TLS" : "plain HTTP");
+                 config->listeners[i].tls.certificate_count > 0 ? "TLS" : "plain HTTP");
     }
     if (config->admin_on) {
         log_line(LOG_INFO, "listening", "%s (admin)", config->admin.text);

@@ -2,6 +2,7 @@
 
 #include "filters/clients.h"
 #include "proxy/base/clock.h"
+#include "proxy/engine/client.h"
 #include "proxy/engine/forward.h"
 #include "proxy/engine/hold.h"
 #include "proxy/engine/reserve.h"
@@ -10,6 +11,7 @@
 #include "proxy/engine/turns.h"
 #include "proxy/engine/worker.h"
 #include "proxy/identity/identity.h"
+#include "proxy/identity/peer.h"
 
 static bool is_encoded_twice(const struct head *head)
 {
@@ -100,6 +102,27 @@ static enum fault write_head(struct exchange *x, const struct head *head,
     return FAULT_NONE;
 }
 
+static enum fault verify(struct exchange *x, const struct head *head, bool passthrough,
+                         struct caller *caller)
+{
+    struct client *client = x->client;
+    const struct config_listener *listener =
+        &worker_config(x->worker)->listeners[client->listener];
+    struct evidence evidence = { .head = head,
+                                 .listener = listener,
+                                 .passthrough = passthrough,
+                                 .now_unix_ns = clock_unix_ns() };
+
+    if (listener->tls.client_ca != NULL) {
+        evidence.certificate = client_certificate(client);
+    }
+    if (listener->trusted_header.name != NULL) {
+        evidence.from_proxy =
+            peer_is_in(client->stream.fd, &listener->trusted_header.from);
+    }
+    return identity_verify(x->worker->verifier, x->worker->trust, &evidence, caller);
+}
+
 enum fault admit(struct exchange *x, const struct head *head,
                  const struct known_head *known, struct span raw)
 {
@@ -115,8 +138,7 @@ enum fault admit(struct exchange *x, const struct head *head,
     x->dialect = route.dialect;
     x->route = route.row;
     x->asks_for_events = route.events;
-    fault = identity_verify(head, x->worker->keyring->table, passthrough,
-                            clock_unix_ns(), &caller);
+    fault = verify(x, head, passthrough, &caller);
     if (fault == FAULT_NONE) {
         fault = take_slot(x, &caller);
     }

@@ -3,6 +3,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/engine/reply.h"
 #include "proxy/engine/worker.h"
+#include "proxy/identity/peer.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -53,6 +54,7 @@ static void client_freed(void *self)
     struct client *client = self;
 
     free(client->pending);
+    free(client->certificate);
     worker_client_back(client->worker, client);
 }
 
@@ -294,12 +296,26 @@ void client_accept(struct worker *worker, size_t listener, int fd)
         worker_client_back(worker, client);
         return;
     }
+    client->listener = listener;
     client->stream.deadline.expired = on_expired;
     client->stream.deadline.owner = client;
     /* A fresh connection has the time of a head for its handshake and its first head. */
     stream_deadline(&client->stream,
                     (uint64_t)worker_config(worker)->limits.head_timeout_ms *
                         NS_PER_MS);
+}
+
+struct span client_certificate(struct client *client)
+{
+    const struct config_tls *tls =
+        &worker_config(client->worker)->listeners[client->listener].tls;
+    char name[PEER_NAME_MAX + 1];
+
+    if (client->certificate == NULL && client->stream.ssl != NULL) {
+        (void)peer_certificate_name(client->stream.ssl, &tls->names, name);
+        client->certificate = strdup(name);
+    }
+    return span_text(client->certificate);
 }
 
 void client_watch_queue(struct client *client)

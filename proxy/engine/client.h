@@ -15,6 +15,8 @@ struct client {
     size_t pending_len, pending_cap;
     size_t scanned;    /* of pending, by head_find_end() */
     bool head_begun;   /* a part of a head came: its time runs */
+    size_t listener;   /* number of the listener it came by */
+    char *certificate; /* the name in its certificate, once looked at; "": none */
     uint64_t lingered; /* bytes read and dropped after a refusal */
     uint64_t sent;     /* of the stream's, when its queue was last looked at */
     bool feeding;      /* client_feed() is on the stack */
@@ -25,6 +27,9 @@ struct client {
 
 /* A connection was accepted on listener number `listener`; the socket is taken over. */
 void client_accept(struct worker *worker, size_t listener, int fd);
+
+/* The name in the client certificate that the handshake verified; empty: there is none. */
+struct span client_certificate(struct client *client);
 
 /* The exchange is over and forgotten; `keep` the connection for another. */
 void client_exchange_over(struct client *client, bool keep);

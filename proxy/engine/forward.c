@@ -88,13 +88,38 @@ static bool passes_through(const struct exchange *exchange, const struct field *
             field->id == FIELD_X_API_KEY || field->id == FIELD_X_GOOG_API_KEY);
 }
 
+static bool is_named(const char *wanted, struct span name)
+{
+    const struct dropped row = { .name = wanted };
+
+    return wanted != NULL && row_matches(&row, name);
+}
+
+/* Where a listener takes a proxy's word for the caller, nobody else's goes on either, in
+ * dashes or underscores. */
+static bool names_caller(const struct config *config, struct span name)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_trusted_header *header =
+            &config->listeners[i].trusted_header;
+
+        if (is_named(header->name, name) || is_named(header->team, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void put_fields(struct text *out, const struct exchange *exchange,
                        const struct head *head)
 {
+    const struct config *config = worker_config(exchange->worker);
+
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
 
-        if (field->hop_by_hop || is_rewritten(field->id)) {
+        if (field->hop_by_hop || is_rewritten(field->id) ||
+            names_caller(config, field->name)) {
             continue;
         }
         if (is_credential(field) ? passes_through(exchange, field)

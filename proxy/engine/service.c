@@ -16,7 +16,8 @@ enum { WORKERS_MAX = 64 };
 
 struct service {
     struct snapshot *snapshot; /* in force; the newest */
-    struct keyring *keyring;
+    struct jwks_keeper *issuers;
+    struct trust *trust;
     struct key_watch *keys;
     struct keeper *keeper; /* of assay's own credentials */
     struct ledger *ledger;
@@ -107,7 +108,7 @@ static bool workers_new(struct service *service, struct error *error)
         service->shards[i] = shard;
         service->workers[i] =
             worker_new(i, service->count, snapshot_ref(service->snapshot),
-                       keyring_ref(service->keyring), &meters,
+                       trust_ref(service->trust), &meters,
                        i == 0 ? NULL : service->workers[0], error);
         if (service->workers[i] == NULL) {
             return false;
@@ -182,10 +183,11 @@ static bool service_make(struct service *service, struct config *config,
     }
     note_expiry(service);
     service->keys = key_watch_open(config->state, error);
-    service->keyring =
-        service->keys == NULL ? NULL : keyring_load(config->state, error);
-    service->ledger =
-        service->keyring == NULL ? NULL : ledger_open(config->state, error);
+    service->issuers =
+        service->keys == NULL ? NULL : jwks_keeper_new(config, NULL, error);
+    service->trust =
+        service->issuers == NULL ? NULL : trust_new(config, service->issuers, error);
+    service->ledger = service->trust == NULL ? NULL : ledger_open(config->state, error);
     service->quota = quota_new(clock_unix_ns(), clock_monotonic_ns());
     if (service->ledger == NULL || !journals_open(service, config, error) ||
         !count_quotas(service, service->snapshot, error)) {
@@ -223,6 +225,10 @@ bool service_start(struct service *service,
         return false;
     }
     service->keeper = keep_credentials(service);
+    if (!jwks_keeper_start(service->issuers)) {
+        error_add(error, place, "the keys of issuers cannot be fetched: no thread");
+        return false;
+    }
     for (; service->started < service->count; service->started++) {
         if (!worker_start(service->workers[service->started])) {
             error_add(error, place, "a thread cannot be started");
@@ -238,6 +244,35 @@ const struct config *service_config(const struct service *service)
     return service->snapshot->config;
 }
 
+static void put_in_force(struct service *service, struct trust *trust)
+{
+    for (unsigned i = 0; i < service->count; i++) {
+        worker_rekey(service->workers[i], trust_ref(trust));
+    }
+    trust_unref(service->trust);
+    service->trust = trust;
+}
+
+/* Callers are verified by the new configuration: its issuers, teams and members. */
+static bool retrust(struct service *service, const struct config *config,
+                    struct error *error)
+{
+    struct jwks_keeper *issuers = jwks_keeper_new(config, service->issuers, error);
+    struct trust *trust = issuers == NULL ? NULL : trust_new(config, issuers, error);
+
+    if (trust == NULL || !jwks_keeper_start(issuers)) {
+        trust_unref(trust);
+        jwks_keeper_stop(issuers);
+        jwks_keeper_unref(issuers);
+        return false;
+    }
+    put_in_force(service, trust);
+    jwks_keeper_stop(service->issuers);
+    jwks_keeper_unref(service->issuers);
+    service->issuers = issuers;
+    return true;
+}
+
 bool service_reload(struct service *service, struct config *config, struct error *error)
 {
     struct snapshot *snapshot;
@@ -251,7 +286,8 @@ bool service_reload(struct service *service, struct config *config, struct error
     if (snapshot == NULL) {
         return false;
     }
-    if (!count_quotas(service, snapshot, error)) {
+    if (!count_quotas(service, snapshot, error) ||
+        !retrust(service, snapshot->config, error)) {
         snapshot_unref(snapshot);
         return false;
     }
@@ -269,21 +305,19 @@ bool service_reload(struct service *service, struct config *config, struct error
 
 bool service_rekey(struct service *service, struct error *error)
 {
-    struct keyring *keyring;
+    bool keys = key_watch_changed(service->keys);
+    bool issuers = jwks_keeper_changed(service->issuers);
+    struct trust *trust;
 
-    if (!key_watch_changed(service->keys)) {
-        return true;
+    jwks_keeper_tell(service->issuers, error);
+    if (keys || issuers) {
+        trust = trust_new(service->snapshot->config, service->issuers, error);
+        if (trust == NULL) {
+            return false;
+        }
+        put_in_force(service, trust);
     }
-    keyring = keyring_load(service->snapshot->config->state, error);
-    if (keyring == NULL) {
-        return false;
-    }
-    for (unsigned i = 0; i < service->count; i++) {
-        worker_rekey(service->workers[i], keyring_ref(keyring));
-    }
-    keyring_unref(service->keyring);
-    service->keyring = keyring;
-    return true;
+    return !error_any(error);
 }
 
 void service_sweep(struct service *service)
@@ -314,6 +348,7 @@ bool service_stopped(const struct service *service)
 struct service *service_free(struct service *service)
 {
     service->keeper = keeper_free(service->keeper);
+    jwks_keeper_stop(service->issuers);
     for (unsigned i = 0; i < service->started; i++) {
         worker_join(service->workers[i]);
     }
@@ -329,7 +364,8 @@ struct service *service_free(struct service *service)
     analyst_free(service->analyst);
     ledger_close(service->ledger);
     quota_free(service->quota);
-    keyring_unref(service->keyring);
+    trust_unref(service->trust);
+    jwks_keeper_unref(service->issuers);
     key_watch_close(service->keys);
     snapshot_unref(service->snapshot);
     free(service);

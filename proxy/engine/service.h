@@ -32,8 +32,9 @@ const struct config *service_config(const struct service *service);
 bool service_reload(struct service *service, struct config *config,
                     struct error *error);
 
-/* Looks whether virtual keys changed and puts them in force: to be called several times a
- * second. false and entries in *error if they cannot be read; the old ones stay. */
+/* Looks whether virtual keys, imported members or the keys of issuers changed and puts them
+ * in force: to be called several times a second. false and entries in *error for what
+ * cannot be read or fetched; the old ones stay. */
 bool service_rekey(struct service *service, struct error *error);
 
 /* Forgets counters of quotas that are long over: to be called several times a second. */

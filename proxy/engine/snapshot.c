@@ -24,19 +24,23 @@ static struct snapshot *snapshot_free(struct snapshot *snapshot)
 static struct tls_server *listener_tls(const struct config_listener *listener,
                                        struct error *error)
 {
+    const struct config_tls *tls = &listener->tls;
+    const struct tls_clients clients = { tls->client_ca, tls->client_crl,
+                                         tls->client_required };
     struct tls_certificate *certificates;
     struct tls_server *server;
 
-    certificates = calloc(listener->certificate_count, sizeof *certificates);
+    certificates = calloc(tls->certificate_count, sizeof *certificates);
     CHECK(certificates != NULL);
-    for (size_t i = 0; i < listener->certificate_count; i++) {
+    for (size_t i = 0; i < tls->certificate_count; i++) {
         certificates[i] = (struct tls_certificate){
-            .chain = listener->certificates[i].chain,
-            .key = listener->certificates[i].key,
-            .place = listener->certificates[i].place,
+            .chain = tls->certificates[i].chain,
+            .key = tls->certificates[i].key,
+            .place = tls->certificates[i].place,
         };
     }
-    server = tls_server_new(certificates, listener->certificate_count, NULL, error);
+    server = tls_server_new(certificates, tls->certificate_count,
+                            tls->client_ca == NULL ? NULL : &clients, error);
     free(certificates);
     return server;
 }
@@ -66,7 +70,7 @@ static bool snapshot_load(struct snapshot *snapshot, struct error *error)
     snapshot->tls = calloc(config->listener_count, sizeof(struct tls_server *));
     CHECK(snapshot->tls != NULL);
     for (size_t i = 0; i < config->listener_count; i++) {
-        if (config->listeners[i].certificate_count > 0) {
+        if (config->listeners[i].tls.certificate_count > 0) {
             snapshot->tls[i] = listener_tls(&config->listeners[i], error);
         }
     }
@@ -104,36 +108,6 @@ struct snapshot *snapshot_unref(struct snapshot *snapshot)
     if (snapshot != NULL &&
         __atomic_sub_fetch(&snapshot->references, 1, __ATOMIC_ACQ_REL) == 0) {
         snapshot_free(snapshot);
-    }
-    return NULL;
-}
-
-struct keyring *keyring_load(const char *state, struct error *error)
-{
-    struct key_table *table = key_table_load(state, error);
-    struct keyring *keyring;
-
-    if (table == NULL) {
-        return NULL;
-    }
-    keyring = calloc(1, sizeof *keyring);
-    CHECK(keyring != NULL);
-    *keyring = (struct keyring){ .references = 1, .table = table };
-    return keyring;
-}
-
-struct keyring *keyring_ref(struct keyring *keyring)
-{
-    __atomic_add_fetch(&keyring->references, 1, __ATOMIC_RELAXED);
-    return keyring;
-}
-
-struct keyring *keyring_unref(struct keyring *keyring)
-{
-    if (keyring != NULL &&
-        __atomic_sub_fetch(&keyring->references, 1, __ATOMIC_ACQ_REL) == 0) {
-        key_table_free(keyring->table);
-        free(keyring);
     }
     return NULL;
 }

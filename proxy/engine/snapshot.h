@@ -7,7 +7,6 @@
 #include "config/config.h"
 #include "filters/clients.h"
 #include "filters/turn/harness.h"
-#include "proxy/identity/virtual_key.h"
 #include "proxy/meter/price.h"
 #include "proxy/meter/quota_policy.h"
 
@@ -27,16 +26,5 @@ struct snapshot *snapshot_new(struct config *config, struct error *error);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 /* Takes NULL; returns NULL. The last one frees it. */
 struct snapshot *snapshot_unref(struct snapshot *snapshot);
-
-/* The keys in force, counted in the same way: they change more often. */
-struct keyring {
-    unsigned references; /* atomic */
-    struct key_table *table;
-};
-
-/* NULL and entries in *error on failure. */
-struct keyring *keyring_load(const char *state, struct error *error);
-struct keyring *keyring_ref(struct keyring *keyring);
-struct keyring *keyring_unref(struct keyring *keyring);
 
 #endif

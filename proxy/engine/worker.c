@@ -165,25 +165,26 @@ static void on_mail(void *self, uint32_t events)
     struct worker *worker = self;
     struct mailbox *mailbox = &worker->mailbox;
     struct snapshot *snapshot;
-    struct keyring *keyring;
+    struct trust *trust;
     struct wallet *wallet;
     uint64_t count;
 
     (void)events;
     (void)!read(mailbox->event_fd, &count, sizeof count);
     snapshot = __atomic_exchange_n(&mailbox->snapshot, NULL, __ATOMIC_ACQ_REL);
-    keyring = __atomic_exchange_n(&mailbox->keyring, NULL, __ATOMIC_ACQ_REL);
+    trust = __atomic_exchange_n(&mailbox->trust, NULL, __ATOMIC_ACQ_REL);
     wallet = __atomic_exchange_n(&mailbox->wallet, NULL, __ATOMIC_ACQ_REL);
     if (wallet != NULL) {
         wallet_unref(worker->wallet);
         worker->wallet = wallet;
     }
+    /* First, as the old one points into the old configuration. */
+    if (trust != NULL) {
+        trust_unref(worker->trust);
+        worker->trust = trust;
+    }
     if (snapshot != NULL) {
         take_snapshot(worker, snapshot);
-    }
-    if (keyring != NULL) {
-        keyring_unref(worker->keyring);
-        worker->keyring = keyring;
     }
     take_stop(worker, __atomic_load_n(&mailbox->stop, __ATOMIC_ACQUIRE));
 }
@@ -209,10 +210,9 @@ void worker_refill(struct worker *worker, struct wallet *wallet)
     mailbox_ring(&worker->mailbox);
 }
 
-void worker_rekey(struct worker *worker, struct keyring *keyring)
+void worker_rekey(struct worker *worker, struct trust *trust)
 {
-    keyring_unref(
-        __atomic_exchange_n(&worker->mailbox.keyring, keyring, __ATOMIC_ACQ_REL));
+    trust_unref(__atomic_exchange_n(&worker->mailbox.trust, trust, __ATOMIC_ACQ_REL));
     mailbox_ring(&worker->mailbox);
 }
 
@@ -345,7 +345,7 @@ static bool mailbox_open(struct worker *worker)
 }
 
 struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *snapshot,
-                          struct keyring *keyring, const struct worker_meters *meters,
+                          struct trust *trust, const struct worker_meters *meters,
                           const struct worker *first, struct error *error)
 {
     const struct config_limits *limits = &snapshot->config->limits;
@@ -359,7 +359,8 @@ struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *sn
     worker->metrics = meters->metrics;
     worker->quota = meters->quota;
     worker->analyst = meters->analyst;
-    worker->keyring = keyring;
+    worker->trust = trust;
+    worker->verifier = verifier_new();
     worker->loop = loop_new();
     worker->built = malloc(WORKER_BUILT_BYTES);
     worker->watches = watch_pool_new((struct decode_limits){
@@ -369,7 +370,7 @@ struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *sn
     arena_pool_init(&worker->arenas, IDLE_ARENA_BLOCKS);
     worker->stop_deadline = (struct deadline){ .expired = stop_now, .owner = worker };
     if (worker->loop == NULL || worker->built == NULL || worker->watches == NULL ||
-        !mailbox_open(worker)) {
+        worker->verifier == NULL || !mailbox_open(worker)) {
         error_add(error, place, "worker %u cannot be made: out of resources", number);
         snapshot_unref(snapshot);
         return worker_free(worker);
@@ -469,10 +470,11 @@ struct worker *worker_free(struct worker *worker)
         close(worker->mailbox.event_fd);
     }
     snapshot_unref(worker->mailbox.snapshot);
-    keyring_unref(worker->mailbox.keyring);
+    trust_unref(worker->mailbox.trust);
     wallet_unref(worker->mailbox.wallet);
     wallet_unref(worker->wallet);
-    keyring_unref(worker->keyring);
+    trust_unref(worker->trust);
+    verifier_free(worker->verifier);
     loop_free(worker->loop);
     watch_pool_free(worker->watches);
     spares_free(worker);

@@ -10,6 +10,7 @@
 #include "proxy/engine/snapshot.h"
 #include "proxy/engine/turn_pace.h"
 #include "proxy/engine/upstream.h"
+#include "proxy/identity/verifier.h"
 #include "proxy/meter/journal.h"
 #include "proxy/meter/metrics.h"
 #include "proxy/meter/quota.h"
@@ -36,7 +37,7 @@ struct view {
 /* What other threads hand in; taken over by the worker at the next turn of its loop. */
 struct mailbox {
     struct snapshot *snapshot; /* atomic */
-    struct keyring *keyring;   /* atomic */
+    struct trust *trust;       /* atomic */
     struct wallet *wallet;     /* atomic */
     enum worker_stop stop;     /* atomic */
     int event_fd;
@@ -57,9 +58,10 @@ struct worker {
     struct turn_pace turn_pace;
     struct watch_pool *watches;
     struct arena_pool arenas;
-    struct view *view;    /* in force */
-    struct view *retired; /* with exchanges still under way */
-    struct keyring *keyring;
+    struct view *view;           /* in force */
+    struct view *retired;        /* with exchanges still under way */
+    struct trust *trust;         /* callers are verified with */
+    struct verifier *verifier;   /* and remembered in */
     struct wallet *wallet;       /* NULL: no provider's credential changes */
     struct listener **listeners; /* one per configured listener */
     struct listening *listening; /* what their callbacks know */
@@ -88,10 +90,10 @@ struct worker_meters {
 };
 
 /* Makes a worker with its listeners bound, so that every mistake is known before any
- * thread runs. `first` is the first worker (NULL for it itself). references to the snapshot and the keyring are taken over, also on failure
+ * thread runs. `first` is the first worker (NULL for it itself). References to the snapshot and the trust are taken over, also on failure
  * (NULL, with entries in *error). */
 struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *snapshot,
-                          struct keyring *keyring, const struct worker_meters *meters,
+                          struct trust *trust, const struct worker_meters *meters,
                           const struct worker *first, struct error *error);
 
 /* Starts and joins its thread. */
@@ -102,7 +104,7 @@ struct worker *worker_free(struct worker *worker);
 
 /* From any thread. The references are taken over. */
 void worker_reload(struct worker *worker, struct snapshot *snapshot);
-void worker_rekey(struct worker *worker, struct keyring *keyring);
+void worker_rekey(struct worker *worker, struct trust *trust);
 void worker_refill(struct worker *worker, struct wallet *wallet);
 
 /* WORKER_DRAINS: no new connections, open exchanges finish, the thread ends by itself or

@@ -1,15 +1,33 @@
 #include "proxy/identity/identity.h"
 
+#include "config/identity_rule.h"
 #include "proxy/base/clock.h"
+#include "proxy/identity/jwt.h"
 
-/* The fields of a head that can carry a credential. */
+/* What of a request can be a credential. */
 struct credentials {
     const struct field *own; /* the last x-assay-key */
     size_t own_count;
     const struct field *other; /* the last of those that providers know, too */
     size_t other_count;
     const struct field *signature; /* Authorization that an AWS SDK signed with */
+    const struct field *named;     /* the last trusted header */
+    size_t named_count;
+    struct span team; /* that it says; empty: none */
+    bool certificate;
 };
+
+static bool takes(const struct evidence *evidence, enum config_identify identify)
+{
+    return identity_rule_takes(evidence->listener, identify);
+}
+
+static bool takes_fields(const struct evidence *evidence)
+{
+    return takes(evidence, IDENTIFY_KEY) || takes(evidence, IDENTIFY_JWT);
+}
+
+/* ---- finding ------------------------------------------------------------------------ */
 
 static const struct span signature_scheme = { "AWS4-HMAC-SHA256 ", 17 };
 
@@ -19,45 +37,6 @@ static bool is_signature(const struct field *field)
 {
     return field->id == FIELD_AUTHORIZATION &&
            span_starts(field->value, signature_scheme);
-}
-
-static struct credentials credentials_find(const struct head *head, bool passthrough)
-{
-    struct credentials found = { 0 };
-
-    for (size_t i = 0; i < head->field_count; i++) {
-        const struct field *field = &head->fields[i];
-
-        if (field->id == FIELD_X_ASSAY_KEY) {
-            found.own = field;
-            found.own_count++;
-        } else if (!passthrough && is_signature(field) && found.signature == NULL) {
-            found.signature = field;
-        } else if (field->id == FIELD_AUTHORIZATION || field->id == FIELD_X_API_KEY ||
-                   field->id == FIELD_API_KEY || field->id == FIELD_X_GOOG_API_KEY) {
-            found.other = field;
-            found.other_count++;
-        }
-    }
-    /* Beside x-assay-key a signature is only what the SDK could not be kept from. */
-    if (found.signature != NULL && found.own_count != 1) {
-        found.other = found.signature;
-        found.other_count++;
-    }
-    return found;
-}
-
-/* A field counts by being there: an empty one beside a good one is still two, so that no
- * reader of the same head can see another caller. */
-static enum fault credential_choose(const struct credentials *found, bool passthrough,
-                                    const struct field **chosen)
-{
-    if (passthrough ? found->own_count > 1 || found->other_count > 1
-                    : found->own_count + found->other_count > 1) {
-        return FAULT_MANY_CREDENTIALS;
-    }
-    *chosen = found->own != NULL || passthrough ? found->own : found->other;
-    return *chosen == NULL ? FAULT_NO_CREDENTIAL : FAULT_NONE;
 }
 
 /* Of "AWS4-HMAC-SHA256 Credential=ID/SCOPE, ...". */
@@ -79,9 +58,9 @@ static struct span access_key_id(struct span value)
     return span_of(NULL, 0);
 }
 
-/* The key in a field; the empty span, which is no key, for a scheme that carries none.
+/* The text of a credential; the empty span, which is none, for a scheme that carries none.
  * "Bearer" in any case, then one or more spaces (RFC 9110, section 11.4). */
-static struct span credential_key(const struct field *field)
+static struct span credential_text(const struct field *field)
 {
     const struct span bearer = SPAN("bearer ");
 
@@ -97,26 +76,170 @@ static struct span credential_key(const struct field *field)
     return span_trim(span_after(field->value, bearer.len));
 }
 
-enum fault identity_verify(const struct head *head, const struct key_table *keys,
-                           bool passthrough, uint64_t now_unix_ns,
-                           struct caller *caller)
+static bool is_other(enum field_name id)
 {
-    struct credentials found = credentials_find(head, passthrough);
-    const struct key_record *record;
-    const struct field *chosen;
-    enum fault fault = credential_choose(&found, passthrough, &chosen);
+    return id == FIELD_AUTHORIZATION || id == FIELD_X_API_KEY || id == FIELD_API_KEY ||
+           id == FIELD_X_GOOG_API_KEY;
+}
+
+static bool counts(const struct evidence *evidence, const struct field *field)
+{
+    return takes_fields(evidence) || key_well_formed(credential_text(field));
+}
+
+static void trusted_find(struct credentials *found, const struct evidence *evidence,
+                         const struct field *field)
+{
+    const struct config_trusted_header *header = &evidence->listener->trusted_header;
+
+    if (!evidence->from_proxy || header->name == NULL) {
+        return;
+    }
+    if (span_equal_nocase(field->name, span_text(header->name))) {
+        found->named = field;
+        found->named_count++;
+    } else if (header->team != NULL &&
+               span_equal_nocase(field->name, span_text(header->team))) {
+        found->team = field->value;
+    }
+}
+
+static struct credentials credentials_find(const struct evidence *evidence)
+{
+    const struct head *head = evidence->head;
+    bool header = takes(evidence, IDENTIFY_HEADER);
+    struct credentials found = { .certificate = evidence->certificate.len > 0 &&
+                                                takes(evidence, IDENTIFY_CERTIFICATE) };
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct field *field = &head->fields[i];
+
+        if (field->id == FIELD_X_ASSAY_KEY) {
+            found.own = field;
+            found.own_count++;
+        } else if (!evidence->passthrough && is_signature(field) &&
+                   found.signature == NULL) {
+            found.signature = field;
+        } else if (is_other(field->id)) {
+            found.other = counts(evidence, field) ? field : found.other;
+            found.other_count += counts(evidence, field);
+        } else if (header) {
+            trusted_find(&found, evidence, field);
+        }
+    }
+    /* Beside x-assay-key a signature is only what the SDK could not be kept from. */
+    if (found.signature != NULL && found.own_count != 1 &&
+        counts(evidence, found.signature)) {
+        found.other = found.signature;
+        found.other_count++;
+    }
+    return found;
+}
+
+/* A field counts by being there: an empty one beside a good one is still two, so that no
+ * reader of the same head can see another caller. */
+static enum fault credentials_count(const struct credentials *found, bool passthrough)
+{
+    size_t ours = found->own_count + found->named_count + found->certificate;
+
+    if (passthrough ? ours > 1 || found->other_count > 1
+                    : ours + found->other_count > 1) {
+        return FAULT_MANY_CREDENTIALS;
+    }
+    return ours + (passthrough ? 0 : found->other_count) == 0 ? FAULT_NO_CREDENTIAL
+                                                              : FAULT_NONE;
+}
+
+/* ---- verifying ---------------------------------------------------------------------- */
+
+static void caller_of_known(const struct known_caller *known, struct caller *caller)
+{
+    *caller = (struct caller){ .team = known->team,
+                               .name = known->name,
+                               .key_id = known->key_id,
+                               .tags = known->tags,
+                               .service = known->service };
+}
+
+static enum fault key_verify(const struct trust *trust, struct span key, int64_t now,
+                             struct caller *caller)
+{
+    const struct key_record *record = key_table_find(trust->keys, key, now);
+    const struct member *member;
+
+    if (record == NULL) {
+        return FAULT_BAD_CREDENTIAL;
+    }
+    member = directory_member(trust->directory, span_text(record->team),
+                              span_text(record->caller));
+    *caller = (struct caller){ .team = record->team,
+                               .name = record->caller,
+                               .key_id = record->id,
+                               .tags = member == NULL ? "" : member->tags,
+                               .service = member != NULL && member->service };
+    return FAULT_NONE;
+}
+
+static enum fault field_verify(struct verifier *verifier, const struct trust *trust,
+                               const struct evidence *evidence,
+                               const struct field *field, struct caller *caller)
+{
+    int64_t now = (int64_t)(evidence->now_unix_ns / NS_PER_S);
+    struct span text = credential_text(field);
+    const struct known_caller *known;
+    enum fault fault;
+
+    if (takes(evidence, IDENTIFY_JWT) && jwt_looks_like(text)) {
+        fault = verifier_token(verifier, text, trust, now, &known);
+        if (fault == FAULT_NONE) {
+            caller_of_known(known, caller);
+        }
+    } else {
+        fault = takes(evidence, IDENTIFY_KEY) ? key_verify(trust, text, now, caller)
+                                              : FAULT_BAD_CREDENTIAL;
+    }
+    if (fault == FAULT_NONE) {
+        caller->credential = field->id;
+    }
+    return fault;
+}
+
+static enum fault subject_verify(struct verifier *verifier, const struct trust *trust,
+                                 const struct evidence *evidence,
+                                 const struct credentials *found, struct caller *caller)
+{
+    const struct known_caller *known;
+    struct subject subject = { .method = "certificate",
+                               .issuer = "",
+                               .name = evidence->certificate,
+                               .default_team = evidence->listener->default_team };
+    enum fault fault;
+
+    if (!found->certificate) {
+        subject.method = "header";
+        subject.name = found->named->value;
+        subject.team = subject_team_of_list(found->team, trust->directory);
+    }
+    fault = verifier_subject(verifier, &subject, trust, &known);
+    if (fault == FAULT_NONE) {
+        caller_of_known(known, caller);
+    }
+    return fault;
+}
+
+enum fault identity_verify(struct verifier *verifier, const struct trust *trust,
+                           const struct evidence *evidence, struct caller *caller)
+{
+    struct credentials found = credentials_find(evidence);
+    enum fault fault = credentials_count(&found, evidence->passthrough);
+    const struct field *field;
 
     if (fault != FAULT_NONE) {
         return fault;
     }
-    record =
-        key_table_find(keys, credential_key(chosen), (int64_t)(now_unix_ns / NS_PER_S));
-    if (record == NULL) {
-        return FAULT_BAD_CREDENTIAL;
+    if (found.certificate || found.named != NULL) {
+        return subject_verify(verifier, trust, evidence, &found, caller);
     }
-    *caller = (struct caller){ .team = record->team,
-                               .name = record->caller,
-                               .key_id = record->id,
-                               .credential = chosen->id };
-    return FAULT_NONE;
+    field = found.own != NULL || evidence->passthrough ? found.own : found.other;
+    return field_verify(verifier, trust, evidence, field, caller);
 }

@@ -5,27 +5,47 @@
 
 #include "proxy/base/fault.h"
 #include "proxy/http/head.h"
-#include "proxy/identity/virtual_key.h"
+#include "proxy/identity/verifier.h"
 
 struct caller {
-    const char *team; /* borrowed from the key table that verified it */
+    const char
+        *team; /* borrowed: from the trust, or from the verifier until next time */
     const char *name;
     const char *key_id;         /* public id of the credential */
-    enum field_name credential; /* the field that carried it */
+    const char *tags;           /* "cost_centre=4711,project=atlas" */
+    bool service;               /* declared automation */
+    enum field_name credential; /* the field that carried it; FIELD_OTHER: none did */
 };
 
-/* Finds the one credential in the head (Authorization: Bearer, x-api-key, api-key,
- * x-goog-api-key, x-assay-key), verifies it against `keys` at `now_unix_ns` and names the
- * caller. None: FAULT_NO_CREDENTIAL; two or more: FAULT_MANY_CREDENTIALS; unknown,
- * expired or revoked: FAULT_BAD_CREDENTIAL.
+/* What a request comes with, and where. */
+struct evidence {
+    const struct head *head;
+    const struct config_listener *listener;
+    struct span
+        certificate; /* the name in the verified client certificate; empty: none */
+    bool from_proxy; /* the peer is one of listener->trusted_header.from */
+    bool passthrough;
+    uint64_t now_unix_ns;
+};
+
+/* Finds the one credential of the request, verifies it and names the caller.
+ *
+ * Credentials are: a virtual key or a token in one of the fields Authorization: Bearer,
+ * x-api-key, api-key, x-goog-api-key and x-assay-key; a client certificate; a trusted
+ * header. Taken are those that the listener lists in `identify`. Where it takes neither keys
+ * nor tokens, what stands in those fields is passed over (SDKs insist on sending one),
+ * unless it is a virtual key.
  *
  * An Authorization of AWS's signature scheme counts with its access key id as the key, and
  * beside x-assay-key not at all: SDKs of AWS always send one.
  *
- * With `passthrough` the provider's own credential stays in its field and the virtual key
- * must come as x-assay-key: then x-assay-key and at most one other field may be present. */
-enum fault identity_verify(const struct head *head, const struct key_table *keys,
-                           bool passthrough, uint64_t now_unix_ns,
+ * None: FAULT_NO_CREDENTIAL; two or more: FAULT_MANY_CREDENTIALS; unknown, expired or
+ * revoked: FAULT_BAD_CREDENTIAL, or what token_verify() says.
+ *
+ * With `passthrough` the provider's own credential stays in its field and ours must come as
+ * x-assay-key: then x-assay-key and at most one other field may be present. */
+enum fault identity_verify(struct verifier *verifier, const struct trust *trust,
+                           const struct evidence *evidence,
                            struct caller *caller) MUST_CHECK;
 
 #endif

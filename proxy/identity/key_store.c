@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* SCHEMA_VERSION stands in the file as user_version. */
-enum { SCHEMA_VERSION = 1, BUSY_TIMEOUT_MS = 2000 };
+enum { SCHEMA_VERSION = 2, BUSY_TIMEOUT_MS = 2000 };
 
 static const struct error_place nowhere = { 0 };
 
@@ -96,6 +96,7 @@ static bool store_version(sqlite3 *db, int *version)
     return sqlite3_finalize(statement) == SQLITE_OK && read;
 }
 
+/* Also makes a store of version 1, which had no members, one of this version. */
 static bool schema_make(sqlite3 *db)
 {
     return store_run(db, "BEGIN IMMEDIATE") &&
@@ -109,7 +110,15 @@ static bool schema_make(sqlite3 *db)
                          " expires INTEGER NOT NULL,"
                          " revoked INTEGER NOT NULL"
                          ") STRICT, WITHOUT ROWID") &&
-           store_run(db, "PRAGMA user_version = 1") && store_run(db, "COMMIT");
+           store_run(db, "CREATE TABLE IF NOT EXISTS members ("
+                         " team TEXT NOT NULL,"
+                         " caller TEXT NOT NULL,"
+                         " service INTEGER NOT NULL,"
+                         " alias TEXT NOT NULL,"
+                         " tags TEXT NOT NULL,"
+                         " PRIMARY KEY (team, caller)"
+                         ") STRICT, WITHOUT ROWID") &&
+           store_run(db, "PRAGMA user_version = 2") && store_run(db, "COMMIT");
 }
 
 static bool store_prepare(sqlite3 *db, struct error *error)
@@ -118,7 +127,7 @@ static bool store_prepare(sqlite3 *db, struct error *error)
 
     sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
     if (!store_run(db, "PRAGMA journal_mode = WAL") || !store_version(db, &version) ||
-        (version == 0 && !schema_make(db))) {
+        (version < SCHEMA_VERSION && !schema_make(db))) {
         return store_failed(db, "open the store of keys", error);
     }
     if (version > SCHEMA_VERSION) {

@@ -10,7 +10,9 @@
 
 enum { LENGTH_KEY = 255, LENGTH_BEARER = 254 };
 
-static struct key_table *keys;
+static const struct config_listener listener = { .identify = { 1, { IDENTIFY_KEY } } };
+static struct trust *trust;
+static struct verifier *verifier;
 static char bearer[7 + KEY_TEXT_SIZE] = "Bearer ";
 static char *const key = bearer + 7;
 
@@ -22,13 +24,16 @@ static void keys_make(void)
     struct key_record made;
     struct error error;
     char folder[] = "/tmp/fuzz_key.XXXXXX";
+    struct config config = { 0 };
     char path[64];
 
     error_init(&error);
     CHECK(mkdtemp(folder) != NULL);
     CHECK(key_add(folder, &wanted, key, &made, &error));
-    keys = key_table_load(folder, &error);
-    CHECK(keys != NULL);
+    config.state = folder;
+    trust = trust_new(&config, jwks_keeper_new(&config, NULL, &error), &error);
+    verifier = verifier_new();
+    CHECK(trust != NULL && verifier != NULL);
     snprintf(path, sizeof path, "%s/keys.db", folder);
     remove(path);
     remove(folder);
@@ -84,18 +89,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct caller caller;
     bool passthrough;
 
-    if (keys == NULL) {
+    if (trust == NULL) {
         keys_make();
     }
     CHECK(!key_well_formed(input) || size == KEY_TEXT_SIZE - 1);
-    CHECK(key_table_find(keys, input, 0) == NULL ||
+    CHECK(key_table_find(trust->keys, input, 0) == NULL ||
           span_equal(input, span_of(key, KEY_TEXT_SIZE - 1)));
     if (size == 0) {
         return 0;
     }
     passthrough = (bytes[0] & 1) != 0;
     head_make(&head, span_after(input, 1));
-    if (identity_verify(&head, keys, passthrough, 0, &caller) == FAULT_NONE) {
+    if (identity_verify(verifier, trust,
+                        &(struct evidence){ .head = &head,
+                                            .listener = &listener,
+                                            .passthrough = passthrough },
+                        &caller) == FAULT_NONE) {
         CHECK(key_carried(&head, caller.credential));
         CHECK(!passthrough || caller.credential == FIELD_X_ASSAY_KEY);
     }

@@ -22,13 +22,17 @@ static const struct broken {
     { LEAST "admin: {address: 127.0.0.1:1}\n",
       "1:20: 127.0.0.1:1 is the address of 'admin' already\n" },
     { LEAST "admin: {address: 0.0.0.0:9090}\n",
-      "3:18: the admin port asks for no credential, so that it must stay on loopback "
-      "or a "
-      "Unix socket, not 0.0.0.0:9090\n" },
+      "3:18: the admin port asks nobody who he is; beyond loopback (0.0.0.0:9090) it "
+      "needs 'users'\n"
+      "3:18: beyond loopback (0.0.0.0:9090) the admin port needs 'tls': tokens and "
+      "what "
+      "it tells would be read on the way\n" },
     { LEAST "admin: {address: '[::]:9090'}\n",
-      "3:18: the admin port asks for no credential, so that it must stay on loopback "
-      "or a "
-      "Unix socket, not [::]:9090\n" },
+      "3:18: the admin port asks nobody who he is; beyond loopback ([::]:9090) it "
+      "needs 'users'\n"
+      "3:18: beyond loopback ([::]:9090) the admin port needs 'tls': tokens and what "
+      "it "
+      "tells would be read on the way\n" },
     { PROVIDER("http://example.org", ""),
       "2:22: plain http only to loopback: 'example.org' must be reached by https\n" },
     { PROVIDER("http://localhost.example.org", ""),

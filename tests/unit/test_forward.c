@@ -1,3 +1,4 @@
+#include "proxy/engine/client.h"
 #include "proxy/engine/forward.h"
 #include "tests/support/vectors.h"
 #include "tests/unit/routing.h"
@@ -39,7 +40,8 @@ static struct forwarded *forward_to(struct routing *routing, const char *target,
     static char raw[RAW_MAX + 1024], built[WORKER_BUILT_BYTES];
     static struct worker worker = { .built = built };
     static struct forwarded forwarded;
-    struct exchange exchange = { .worker = &worker };
+    static struct client client;
+    struct exchange exchange = { .worker = &worker, .client = &client };
     static struct head head;
     struct route route;
 
@@ -50,6 +52,7 @@ static struct forwarded *forward_to(struct routing *routing, const char *target,
     if (forwarded.refused != FAULT_NONE) {
         return &forwarded;
     }
+    worker.view = &routing->view;
     assert_int_equal(route_find(&routing->view, &head, &route), FAULT_NONE);
     exchange.origin = route.origin;
     exchange.dialect = route.dialect;

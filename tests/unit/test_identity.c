@@ -16,7 +16,11 @@ static const uint64_t now = 1000 * (uint64_t)NS_PER_S;
 
 static char folder[] = "/tmp/test_identity.XXXXXX";
 static char key[KEY_TEXT_SIZE];
-static struct key_table *keys;
+static struct config_listener listener = { .identify = { 1, { IDENTIFY_KEY } } };
+static const struct config config = { .state = folder };
+static struct jwks_keeper *keeper;
+static struct trust *trust;
+static struct verifier *verifier;
 
 static int set_up(void **state)
 {
@@ -28,8 +32,12 @@ static int set_up(void **state)
     error_init(&error);
     assert_non_null(mkdtemp(folder));
     assert_true(key_add(folder, &wanted, key, &made, &error));
-    keys = key_table_load(folder, &error);
-    assert_non_null(keys);
+    keeper = jwks_keeper_new(&config, NULL, &error);
+    assert_non_null(keeper);
+    trust = trust_new(&config, keeper, &error);
+    assert_non_null(trust);
+    verifier = verifier_new();
+    assert_non_null(verifier);
     return 0;
 }
 
@@ -38,7 +46,9 @@ static int tear_down(void **state)
     char path[64];
 
     (void)state;
-    keys = key_table_free(keys);
+    verifier_free(verifier);
+    trust_unref(trust);
+    jwks_keeper_unref(keeper);
     snprintf(path, sizeof path, "%s/keys.db", folder);
     remove(path);
     remove(folder);
@@ -55,7 +65,12 @@ static enum fault verify(const struct head *head, bool passthrough,
                          struct caller *caller)
 {
     *caller = (struct caller){ 0 };
-    return identity_verify(head, keys, passthrough, now, caller);
+    return identity_verify(verifier, trust,
+                           &(struct evidence){ .head = head,
+                                               .listener = &listener,
+                                               .passthrough = passthrough,
+                                               .now_unix_ns = now },
+                           caller);
 }
 
 static const char *bearer(void)

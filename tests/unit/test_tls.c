@@ -615,8 +615,8 @@ static bool client_certificate_accepted(const char *file)
     const struct tls_certificate certificate = { path("good", ".pem"),
                                                  path("good", ".key"),
                                                  { 0 } };
-    struct tls_server *server =
-        tls_server_new(&certificate, 1, path("ca", ".pem"), &error);
+    const struct tls_clients clients = { .ca = path("ca", ".pem"), .required = true };
+    struct tls_server *server = tls_server_new(&certificate, 1, &clients, &error);
     SSL_CTX *context = lax_context(TLS_client_method(), file);
     struct link link;
     bool shaken;

@@ -1,0 +1,46 @@
+#include "proxy/identity/base64url.h"
+
+static int digit(char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+struct span base64url_read(struct span text, struct arena *arena)
+{
+    const struct span refused = { 0 };
+    uint32_t bits = 0;
+    unsigned waiting = 0; /* bits that make no byte yet */
+    size_t used = 0;
+    char *out;
+
+    if (text.len % 4 == 1) {
+        return refused;
+    }
+    out = arena_take(arena, text.len / 4 * 3 + 3);
+    if (out == NULL) {
+        return refused;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        int value = digit(text.at[i]);
+
+        if (value < 0) {
+            return refused;
+        }
+        bits = bits << 6 | (uint32_t)value;
+        waiting += 6;
+        if (waiting >= 8) {
+            waiting -= 8;
+            out[used++] = (char)(bits >> waiting & 0xff);
+        }
+    }
+    return (bits & ((1U << waiting) - 1)) == 0 ? span_of(out, used) : refused;
+}
