@@ -154,9 +154,13 @@ void openai_balance(const struct tally *tally, struct usage *usage)
 
 void openai_balance_backed(const struct tally *tally, struct usage *usage)
 {
-    const struct tally backed = balance_backup(tally);
+    struct tally backed;
 
-    openai_balance(&backed, usage);
+    if (tally_has(tally, COUNT_BACKUP_INPUT) || tally_has(tally, COUNT_BACKUP_OUTPUT)) {
+        backed = balance_backup(tally);
+        tally = &backed;
+    }
+    openai_balance(tally, usage);
 }
 
 void openai_balance_input(const struct tally *tally, struct usage *usage)
