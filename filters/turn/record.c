@@ -9,6 +9,7 @@
 enum tag {
     TAG_TS,
     TAG_END,
+    TAG_LATE,
     TAG_IDENTITY,
     TAG_SESSION,
     TAG_KIND,
@@ -30,6 +31,7 @@ enum tag {
 static const struct scan_path paths[] = {
     { .path = "ts", .tag = TAG_TS },
     { .path = "end", .tag = TAG_END },
+    { .path = "late", .tag = TAG_LATE },
     { .path = "identity", .tag = TAG_IDENTITY },
     { .path = "session", .tag = TAG_SESSION },
     { .path = "kind", .tag = TAG_KIND },
@@ -221,6 +223,8 @@ static bool read_number(const struct scan_value *value, struct reading *reading)
         return read_time(value->text, &turn->begin_ms);
     case TAG_END:
         return read_time(value->text, &turn->end_ms);
+    case TAG_LATE:
+        return read_time(value->text, &reading->record->at_ms);
     case TAG_INPUT_TOKENS:
         return span_decimal(value->text, &turn->input_tokens);
     case TAG_OUTPUT_TOKENS:
@@ -252,6 +256,7 @@ static bool read_number(const struct scan_value *value, struct reading *reading)
 static const char *const complaints[] = {
     [TAG_TS] = "\"ts\" is no time",
     [TAG_END] = "\"end\" is no time",
+    [TAG_LATE] = "\"late\" is no time",
     [TAG_IDENTITY] = "\"identity\" is no string of at most 160 bytes",
     [TAG_SESSION] = "\"session\" is no string of at most 160 bytes",
     [TAG_KIND] = "\"kind\" is none of turn, cont, sub",
@@ -323,6 +328,16 @@ static const char *missing(const struct reading *reading)
     return NULL;
 }
 
+/* The name itself, where it is a hash. */
+static uint64_t hash_of(const char *name, uint64_t seed)
+{
+    uint64_t hash;
+
+    return read_hex(span_text(name), &hash)
+               ? hash
+               : XXH3_64bits_withSeed(name, strlen(name), seed);
+}
+
 const char *record_read(const struct record_reader *reader, struct span line,
                         struct record *record)
 {
@@ -341,9 +356,106 @@ const char *record_read(const struct record_reader *reader, struct span line,
     if (record->turn.end_ms < record->turn.begin_ms) {
         record->turn.end_ms = record->turn.begin_ms;
     }
-    record->turn.identity =
-        XXH3_64bits_withSeed(record->identity, strlen(record->identity), reader->seed);
-    record->turn.session =
-        XXH3_64bits_withSeed(record->session, strlen(record->session), reader->seed);
+    if (record->at_ms < record->turn.begin_ms) {
+        record->at_ms = record->turn.begin_ms;
+    }
+    record->turn.identity = hash_of(record->identity, reader->seed);
+    record->turn.session = hash_of(record->session, reader->seed);
     return reading.wrong;
+}
+
+/* ---- writing ------------------------------------------------------------------------ */
+
+static void put_time(struct text *out, int64_t unix_ms)
+{
+    text_printf(out, "%lld.%03lld", (long long)(unix_ms / 1000),
+                (long long)(unix_ms % 1000));
+}
+
+static void put_samples(struct text *out, const uint32_t *samples, unsigned count)
+{
+    text_put_char(out, '[');
+    for (unsigned i = 0; i < count; i++) {
+        text_put(out, i == 0 ? SPAN("") : SPAN(","));
+        text_put_u64(out, samples[i]);
+    }
+    text_put_char(out, ']');
+}
+
+static void put_words(struct text *out, const struct prompt_sketch *prompt)
+{
+    if (!prompt->has_words) {
+        text_put(out, SPAN("null"));
+        return;
+    }
+    text_put_char(out, '[');
+    for (unsigned i = 0; i < SKETCH_WORDS; i++) {
+        text_put(out, i == 0 ? SPAN("") : SPAN(","));
+        text_put_i64(out, prompt->words[i]);
+    }
+    text_put_char(out, ']');
+}
+
+static void put_prompt(struct text *out, const struct prompt_sketch *prompt)
+{
+    text_put(out, SPAN(",\"text\":{\"h\":\""));
+    text_put_hex(out, prompt->whole, 16);
+    text_put(out, SPAN("\",\"tmpl\":\""));
+    text_put_hex(out, prompt->shape, 16);
+    text_put(out, SPAN("\",\"sim\":\""));
+    text_put_hex(out, prompt->similar, 16);
+    text_printf(out, "\",\"len\":%u,\"bk\":[", prompt->characters);
+    for (unsigned i = 0; i < prompt->bottom_count; i++) {
+        text_put(out, i == 0 ? SPAN("") : SPAN(","));
+        text_put_u64(out, prompt->bottom[i]);
+    }
+    text_put(out, SPAN("],\"hs\":"));
+    put_samples(out, prompt->samples, prompt->sample_count);
+    text_put(out, SPAN(",\"bow\":"));
+    put_words(out, prompt);
+    text_put_char(out, '}');
+}
+
+static void put_known(struct text *out, const char *name, const char *otherwise)
+{
+    if (name[0] != '\0') {
+        text_put_json(out, span_text(name));
+    } else {
+        text_put(out, span_text(otherwise));
+    }
+}
+
+void record_write(const struct turn *turn, int64_t at_ms, const char *model,
+                  const char *agent, struct text *out)
+{
+    static const char *const kinds[] = {
+        [TURN_PROMPT] = "turn", [TURN_CONTINUATION] = "cont", [TURN_SUBAGENT] = "sub"
+    };
+
+    text_put(out, SPAN("{\"ts\":"));
+    put_time(out, turn->begin_ms);
+    text_put(out, SPAN(",\"end\":"));
+    put_time(out, turn->end_ms);
+    if (at_ms > turn->begin_ms) {
+        text_put(out, SPAN(",\"late\":"));
+        put_time(out, at_ms);
+    }
+    text_put(out, SPAN(",\"identity\":\""));
+    text_put_hex(out, turn->identity, 16);
+    text_put(out, SPAN("\",\"session\":\""));
+    text_put_hex(out, turn->session, 16);
+    text_printf(out, "\",\"kind\":\"%s\",\"model\":", kinds[turn->kind]);
+    put_known(out, model, "null");
+    text_put(out, SPAN(",\"agent\":"));
+    put_known(out, agent, "\"api\"");
+    text_printf(out, ",\"input_tokens\":%llu,\"output_tokens\":%llu",
+                (unsigned long long)turn->input_tokens,
+                (unsigned long long)turn->output_tokens);
+    if (turn->has_prompt && turn->kind != TURN_CONTINUATION) {
+        put_prompt(out, &turn->prompt);
+    }
+    text_put(out, SPAN(",\"out_sk\":"));
+    put_samples(out, turn->response.samples, turn->response.count);
+    text_put(out, turn->retry ? SPAN(",\"retry\":1") : SPAN(""));
+    text_put(out, turn->harness ? SPAN(",\"harness\":1}") : SPAN("}"));
 }

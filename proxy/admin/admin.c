@@ -1,7 +1,10 @@
 #include "proxy/admin/admin.h"
 
+#include "proxy/admin/findings.h"
 #include "proxy/admin/quotas.h"
+#include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/identity/virtual_key.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -13,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -26,6 +30,7 @@ enum {
 
 struct admin {
     struct admin_sources sources;
+    char *state;
     struct event_base *base;
     struct evhttp *http;
     struct event *stop;
@@ -204,11 +209,107 @@ static void on_quotas(struct evhttp_request *request, void *self)
     evbuffer_free(body);
 }
 
+static void answer_json(struct evhttp_request *request, cJSON *json,
+                        struct error *error)
+{
+    struct evbuffer *body = evbuffer_new();
+    char *text = json == NULL ? NULL : cJSON_PrintUnformatted(json);
+
+    CHECK(body != NULL);
+    if (text == NULL) {
+        log_line(LOG_ERROR, "findings_unread", "%s",
+                 error_any(error) ? error->entries[0].words : "out of memory");
+        answer_text(request, 500, "Internal Server Error", "findings cannot be read");
+    } else {
+        evbuffer_add_printf(body, "%s\n", text);
+        answer(request, 200, "OK", "application/json", body);
+    }
+    cJSON_free(text);
+    cJSON_Delete(json);
+    evbuffer_free(body);
+    error_done(error);
+}
+
+static int64_t unix_ms(void)
+{
+    return (int64_t)(clock_unix_ns() / NS_PER_MS);
+}
+
+static void on_findings(struct evhttp_request *request, void *self)
+{
+    const struct admin *admin = self;
+    const char *query_text =
+        evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    struct finding_query query = { .now_ms = unix_ms() };
+    struct evkeyvalq parameters;
+    struct error error;
+
+    TAILQ_INIT(&parameters);
+    error_init(&error);
+    if (query_text != NULL && evhttp_parse_query_str(query_text, &parameters) == 0) {
+        query.team = evhttp_find_header(&parameters, "team");
+        query.caller = evhttp_find_header(&parameters, "caller");
+    }
+    answer_json(request, findings_json(admin->state, &query, &error), &error);
+    evhttp_clear_headers(&parameters);
+}
+
+static void on_teams(struct evhttp_request *request, void *self)
+{
+    const struct admin *admin = self;
+    struct error error;
+
+    error_init(&error);
+    answer_json(request, findings_teams_json(admin->state, NULL, &error),
+                &error);
+}
+
+/* The virtual key of "Authorization: Bearer KEY" or "x-api-key: KEY". */
+static struct span credential_of(struct evhttp_request *request)
+{
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+    const char *bearer = evhttp_find_header(headers, "Authorization");
+    const char *key = evhttp_find_header(headers, "x-api-key");
+    struct span value = span_text(bearer != NULL ? bearer : key);
+
+    return bearer != NULL && span_starts_nocase(value, SPAN("Bearer "))
+               ? span_after(value, sizeof "Bearer " - 1)
+               : value;
+}
+
+/* Everybody may see what is said of him. Keys change, so they are read each time. */
+static void on_me(struct evhttp_request *request, void *self)
+{
+    const struct admin *admin = self;
+    struct error error;
+    struct key_table *keys;
+    const struct key_record *record;
+
+    error_init(&error);
+    keys = key_table_load(admin->state, &error);
+    record = keys == NULL
+                 ? NULL
+                 : key_table_find(keys, credential_of(request), unix_ms() / 1000);
+    if (record == NULL) {
+        answer_text(request, 401, "Unauthorized",
+                    "send your own virtual key: Authorization: Bearer assay_...");
+        error_done(&error);
+    } else {
+        const struct finding_query query = { .caller = record->caller,
+                                             .now_ms = unix_ms() };
+
+        answer_json(request, findings_json(admin->state, &query, &error),
+                    &error);
+    }
+    key_table_free(keys);
+}
+
 static void on_other(struct evhttp_request *request, void *self)
 {
     (void)self;
     answer_text(request, 404, "Not Found",
-                "here are /metrics, /healthz, /readyz, /v1/exchanges and /v1/quotas");
+                "here are /metrics, /healthz, /readyz, /v1/exchanges, /v1/quotas, "
+                "/v1/findings, /v1/findings/teams and /v1/me");
 }
 
 /* ---- life -------------------------------------------------------------------------- */
@@ -252,6 +353,9 @@ static bool admin_make(struct admin *admin)
            evhttp_set_cb(admin->http, "/healthz", on_health, admin) == 0 &&
            evhttp_set_cb(admin->http, "/readyz", on_ready, admin) == 0 &&
            evhttp_set_cb(admin->http, "/v1/exchanges", on_exchanges, admin) == 0 &&
+           evhttp_set_cb(admin->http, "/v1/findings", on_findings, admin) == 0 &&
+           evhttp_set_cb(admin->http, "/v1/findings/teams", on_teams, admin) == 0 &&
+           evhttp_set_cb(admin->http, "/v1/me", on_me, admin) == 0 &&
            evhttp_set_cb(admin->http, "/v1/quotas", on_quotas, admin) == 0;
 }
 
@@ -296,6 +400,8 @@ struct admin *admin_new(const struct admin_sources *sources, struct error *error
 
     CHECK(admin != NULL);
     admin->sources = *sources;
+    admin->state = strdup(sources->state);
+    CHECK(admin->state != NULL);
     pthread_mutex_init(&admin->lock, NULL);
     if (!admin_make(admin)) {
         error_add(error, nowhere, "the admin port cannot be made: out of resources");
@@ -348,6 +454,7 @@ struct admin *admin_free(struct admin *admin)
         close(admin->stop_fd);
     }
     pthread_mutex_destroy(&admin->lock);
+    free(admin->state);
     free(admin);
     return NULL;
 }

@@ -5,6 +5,9 @@
  *   GET /healthz         200 while the process runs
  *   GET /readyz          200 while it takes traffic and its ledger can be written, else 503
  *   GET /v1/exchanges    the newest settled exchanges as JSON, newest first; ?limit=N
+ *   GET /v1/findings     whose traffic looks automated, with evidence; ?team= ?caller=
+ *   GET /v1/findings/teams  how many callers of each team have which grade; none of small ones
+ *   GET /v1/me           the same of the caller whose virtual key is the credential
  *   GET /v1/quotas       what is used of each quota as JSON, with who used most */
 #ifndef ASSAY_ADMIN_ADMIN_H
 #define ASSAY_ADMIN_ADMIN_H
@@ -14,12 +17,13 @@
 #include "proxy/meter/metrics.h"
 #include "proxy/meter/quota.h"
 
-/* What the admin thread reads; everything outlives it. */
+/* What the admin thread reads; everything but strings outlives it. */
 struct admin_sources {
     struct config_address address;
     struct metrics_shard *const *shards;
     size_t shard_count;
     struct quota *quota;
+    const char *state; /* the folder of findings and keys */
     struct webhook *webhook;
     const char *const *state_names; /* of exchanges, NULL at the end */
     bool (*ready)(void *self);

@@ -1,8 +1,11 @@
 /* assay export: an object or a row per exchange, in the order they began. */
+#include "filters/turn/record.h"
 #include "proxy/base/check.h"
+#include "proxy/base/clock.h"
 #include "proxy/cli/command.h"
 #include "proxy/cli/export_csv.h"
 #include "proxy/cli/period.h"
+#include "proxy/engine/turn_log.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -144,12 +147,48 @@ static bool export_all(const char *state, struct ledger_query query,
     return good;
 }
 
+/* --- turns ------------------------------------------------------------------------ */
+
+struct turn_period {
+    int64_t since_ms, until_ms;
+};
+
+static bool print_turn(void *self, const struct turn_row *row)
+{
+    const struct turn_period *period = self;
+    char memory[RECORD_LINE_MAX];
+    struct text line = text_over(memory, sizeof memory);
+
+    if (row->turn.begin_ms >= period->since_ms &&
+        row->turn.begin_ms < period->until_ms) {
+        record_write(&row->turn, row->at_ms, row->model, row->tool, &line);
+        text_put_char(&line, '\n');
+        CHECK(!line.full);
+        fwrite(line.at, 1, line.len, stdout);
+    }
+    return !ferror(stdout);
+}
+
+/* The calls that detection saw, in its order, as `assay replay` reads them. */
+static bool export_turns(const char *state, const struct ledger_query *query,
+                         struct error *error)
+{
+    struct turn_period period = {
+        .since_ms = (int64_t)(query->since_ns / NS_PER_MS),
+        .until_ms =
+            query->until_ns == 0 ? INT64_MAX : (int64_t)(query->until_ns / NS_PER_MS),
+    };
+
+    return turn_log_each(state, period.since_ms, 0, print_turn, &period, error);
+}
+
 /* --- the command ------------------------------------------------------------------ */
 
 /* One exchange is named by its id alone. */
 static bool options_fit(const struct command_line *line)
 {
-    static const char *const others[] = { "since", "until", "after" };
+    static const char *const others[] = { "since", "until", "after", "turns" };
+    static const char *const of_exchanges[] = { "format", "after" };
 
     if (line->argument_count > 0) {
         command_misused(line, "takes options only, not '%s'", line->arguments[0]);
@@ -162,7 +201,26 @@ static bool options_fit(const struct command_line *line)
             return false;
         }
     }
+    for (size_t i = 0; i < sizeof of_exchanges / sizeof of_exchanges[0]; i++) {
+        if (command_option(line, "turns") != NULL &&
+            command_option(line, of_exchanges[i]) != NULL) {
+            command_misused(line, "--turns goes without --%s", of_exchanges[i]);
+            return false;
+        }
+    }
     return true;
+}
+
+static bool export_what(const struct command_line *line, const struct config *config,
+                        const struct format *format, const struct ledger_query *query,
+                        uint64_t id, struct error *error)
+{
+    if (command_option(line, "turns") != NULL) {
+        return export_turns(config->state, query, error);
+    }
+    return period_ledger(config, error) &&
+           (id != 0 ? export_one(config->state, id, format, error)
+                    : export_all(config->state, *query, format, error));
 }
 
 static int export_with(const struct command_line *line, const struct format *format,
@@ -177,9 +235,7 @@ static int export_with(const struct command_line *line, const struct format *for
     }
     error_init(&error);
     signal(SIGPIPE, SIG_DFL); /* `| head` ends this quietly */
-    good = period_ledger(config, &error) &&
-           (id != 0 ? export_one(config->state, id, format, &error)
-                    : export_all(config->state, *query, format, &error));
+    good = export_what(line, config, format, query, id, &error);
     error_print(&error, stderr);
     error_done(&error);
     config_free(config);

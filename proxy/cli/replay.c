@@ -25,7 +25,7 @@ enum {
 
 /* One line of a file that stays mapped. */
 struct line {
-    int64_t begin_ms;
+    int64_t at_ms;
     size_t number; /* lines of one moment keep their order */
     struct span text;
 };
@@ -49,6 +49,7 @@ struct replay {
     struct told *told; /* open addressing, at most half full */
     size_t told_count, told_room;
     bool summary;
+    float threshold;
 };
 
 static void *grown(void *memory, size_t count, size_t size)
@@ -61,14 +62,14 @@ static void *grown(void *memory, size_t count, size_t size)
 
 /* ---- input -------------------------------------------------------------------------- */
 
-static void add_line(struct replay *replay, int64_t begin_ms, struct span text)
+static void add_line(struct replay *replay, int64_t at_ms, struct span text)
 {
     if (replay->line_count == replay->line_room) {
         replay->line_room = replay->line_room == 0 ? ROOM_MIN : replay->line_room * 2;
         replay->lines = grown(replay->lines, replay->line_room, sizeof(*replay->lines));
     }
     replay->lines[replay->line_count] =
-        (struct line){ begin_ms, replay->line_count, text };
+        (struct line){ at_ms, replay->line_count, text };
     replay->line_count++;
 }
 
@@ -88,7 +89,7 @@ static bool index_lines(struct replay *replay, const char *path, struct span res
             fprintf(stderr, "%s:%lu: %s\n", path, number, wrong);
             return false;
         }
-        add_line(replay, record.turn.begin_ms, text);
+        add_line(replay, record.at_ms, text);
     }
     return true;
 }
@@ -128,8 +129,8 @@ static int by_time(const void *a, const void *b)
 {
     const struct line *x = a, *y = b;
 
-    if (x->begin_ms != y->begin_ms) {
-        return x->begin_ms < y->begin_ms ? -1 : 1;
+    if (x->at_ms != y->at_ms) {
+        return x->at_ms < y->at_ms ? -1 : 1;
     }
     return x->number < y->number ? -1 : x->number > y->number;
 }
@@ -242,7 +243,7 @@ static void print_summary(struct replay *replay)
             detector_state(replay->detector, told->identity);
 
         printf("%-32s %8u %8u %8.2f  %s\n", told->name, told->turns, told->alarms,
-               (double)told->highest, grade_name(grade_of(state, SCORE_FLAG)));
+               (double)told->highest, grade_name(grade_of(state, replay->threshold)));
     }
 }
 
@@ -282,6 +283,23 @@ static bool signals_without(const struct command_line *line, uint32_t *without)
     return true;
 }
 
+static bool threshold_given(const struct command_line *line, float *threshold)
+{
+    const char *text = command_option(line, "threshold");
+    uint64_t nats;
+
+    if (text == NULL) {
+        return true;
+    }
+    if (!span_decimal(span_text(text), &nats) || nats < 1 || nats > 1000) {
+        (void)command_misused(line, "--threshold: '%s' is no number from 1 to 1000",
+                              text);
+        return false;
+    }
+    *threshold = (float)nats;
+    return true;
+}
+
 static void replay_done(struct replay *replay)
 {
     for (size_t i = 0; i < replay->told_room; i++) {
@@ -307,7 +325,11 @@ int command_replay(const struct command_line *line)
     if (!signals_without(line, &options.without)) {
         return COMMAND_MISUSED;
     }
+    if (!threshold_given(line, &options.threshold)) {
+        return COMMAND_MISUSED;
+    }
     options.alone = command_option(line, "alone") != NULL;
+    replay.threshold = options.threshold;
     replay.summary = command_option(line, "summary") != NULL;
     replay.reader = record_reader_new(SESSION_SEED);
     replay.detector = detector_new(&options);

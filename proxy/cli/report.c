@@ -21,7 +21,8 @@
     ROW(dialect, "DIALECT", LEDGER_BY_DIALECT)                                         \
     ROW(day, "DAY", LEDGER_BY_DAY)                                                     \
     ROW(outcome, "OUTCOME", LEDGER_BY_OUTCOME)                                         \
-    ROW(source, "USAGE SOURCE", LEDGER_BY_SOURCE)
+    ROW(source, "USAGE SOURCE", LEDGER_BY_SOURCE)                                      \
+    ROW(grade, "GRADE", LEDGER_BY_GRADE)
 
 static const struct report_by dimensions[REPORT_BY_MAX] = {
 #define ROW(name, head, bit) { #name, head, bit },
@@ -98,20 +99,56 @@ static void add_to_total(struct ledger_sum *total, const struct ledger_sum *sum)
     }
 }
 
-static void take_sum(void *self, const struct ledger_sum *sum)
+static bool is_of(const struct report *report, const struct report_row *row,
+                  const struct ledger_sum *sum)
 {
-    struct report *report = self;
+    for (size_t by = 0; by < report->by_count; by++) {
+        if (strcmp(row->texts[by], text_of(sum, report->by[by])) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The row of a sum that is one of several grades' of it. */
+static struct report_row *row_of(const struct report *report,
+                                 const struct ledger_sum *sum)
+{
+    for (size_t i = 0; report->adjusted && i < report->row_count; i++) {
+        if (is_of(report, &report->rows[i], sum)) {
+            return &report->rows[i];
+        }
+    }
+    return NULL;
+}
+
+static struct report_row *new_row(struct report *report, const struct ledger_sum *sum)
+{
     struct report_row *row;
 
     report->rows = reallocarray(report->rows, report->row_count + 1, sizeof *row);
     CHECK(report->rows != NULL);
     row = &report->rows[report->row_count++];
-    *row = (struct report_row){ .sum = *sum };
+    *row = (struct report_row){ .sum = { .team = "" } };
     for (size_t by = 0; by < report->by_count; by++) {
         row->texts[by] = strdup(text_of(sum, report->by[by]));
         CHECK(row->texts[by] != NULL);
     }
+    return row;
+}
+
+static void take_sum(void *self, const struct ledger_sum *sum)
+{
+    struct report *report = self;
+    struct report_row *row = row_of(report, sum);
+
+    row = row == NULL ? new_row(report, sum) : row;
+    add_to_total(&row->sum, sum);
     add_to_total(&report->total, sum);
+    if (report->adjusted && strcmp(sum->grade, "flagged") == 0) {
+        add_to_total(&row->flagged, sum);
+        add_to_total(&report->total_flagged, sum);
+    }
 }
 
 static void free_rows(struct report *report)
@@ -153,6 +190,17 @@ static void sort_days(struct report *report)
     }
 }
 
+/* As a leaderboard should have it. */
+static int most_left_first(const void *left, const void *right)
+{
+    const struct report_row *a = left;
+    const struct report_row *b = right;
+    uint64_t tokens = report_tokens(&a->sum) - report_tokens(&a->flagged);
+    uint64_t other = report_tokens(&b->sum) - report_tokens(&b->flagged);
+
+    return tokens == other ? 0 : tokens > other ? -1 : 1;
+}
+
 static bool read_ledger(const char *state, struct report *report, struct error *error)
 {
     unsigned bits = 0;
@@ -160,8 +208,12 @@ static bool read_ledger(const char *state, struct report *report, struct error *
     for (size_t by = 0; by < report->by_count; by++) {
         bits |= report->by[by]->bit;
     }
+    bits |= report->adjusted ? LEDGER_BY_GRADE : 0;
     if (!ledger_sums(state, &report->query, bits, take_sum, report, error)) {
         return false;
+    }
+    if (report->adjusted && report->row_count > 1) {
+        qsort(report->rows, report->row_count, sizeof *report->rows, most_left_first);
     }
     sort_days(report);
     return true;
@@ -186,7 +238,7 @@ static const struct report_by *dimension_of(const struct command_line *line,
     } else {
         command_misused(line,
                         "--by: '%s' is not team, caller, model, tool, provider, "
-                        "dialect, day, outcome or source",
+                        "dialect, day, outcome, source or grade",
                         name);
     }
     return NULL;
@@ -243,10 +295,11 @@ static bool read_dimensions(const struct command_line *line, struct report *repo
 static const struct format {
     const char *name;
     void (*print)(const struct report *report, FILE *out);
+    void (*print_adjusted)(const struct report *report, FILE *out);
 } formats[] = {
-    { "table", report_table },
-    { "json", report_json },
-    { "csv", report_csv },
+    { "table", report_table, report_adjusted_table },
+    { "json", report_json, report_adjusted_json },
+    { "csv", report_csv, report_adjusted_csv },
 };
 
 static const struct format *format_of(const struct command_line *line)
@@ -279,7 +332,7 @@ static int report_with(const struct command_line *line, struct report *report,
     good = period_ledger(config, &error) && read_ledger(config->state, report, &error);
     if (good) {
         signal(SIGPIPE, SIG_DFL); /* `| head` ends this quietly */
-        format->print(report, stdout);
+        (report->adjusted ? format->print_adjusted : format->print)(report, stdout);
     }
     free_rows(report);
     error_print(&error, stderr);
@@ -291,7 +344,7 @@ static int report_with(const struct command_line *line, struct report *report,
 int command_report(const struct command_line *line)
 {
     const struct format *format = format_of(line);
-    struct report report = { 0 };
+    struct report report = { .adjusted = command_option(line, "adjusted") != NULL };
 
     if (format == NULL) {
         return COMMAND_MISUSED;

@@ -4,7 +4,7 @@
 
 #include "proxy/meter/ledger.h"
 
-enum { REPORT_BY_MAX = 9 };
+enum { REPORT_BY_MAX = 10 };
 
 /* A dimension as --by names it and as a head of a table. */
 struct report_by {
@@ -16,6 +16,7 @@ struct report_by {
 struct report_row {
     char *texts[REPORT_BY_MAX]; /* as report.by; "" where the exchanges had none */
     struct ledger_sum sum;      /* without its texts */
+    struct ledger_sum flagged;  /* what of it looked automated; of an adjusted report */
 };
 
 struct report {
@@ -25,6 +26,8 @@ struct report {
     struct report_row *rows;
     size_t row_count;
     struct ledger_sum total; /* without its texts */
+    struct ledger_sum total_flagged;
+    bool adjusted; /* it says what is left without flagged traffic */
 };
 
 /* Is this a dimension of the report? */
@@ -40,5 +43,18 @@ bool report_has_cost(const struct ledger_sum *sum);
 void report_table(const struct report *report, FILE *out);
 void report_json(const struct report *report, FILE *out);
 void report_csv(const struct report *report, FILE *out);
+
+/* The same of an adjusted report. */
+void report_adjusted_table(const struct report *report, FILE *out);
+void report_adjusted_json(const struct report *report, FILE *out);
+void report_adjusted_csv(const struct report *report, FILE *out);
+
+/* JSON that all reports have: what they are of, and what a row is of. */
+void report_put_period(FILE *out, const struct report *report);
+void report_put_names(FILE *out, const struct report *report, size_t row);
+
+/* Money in a table: large sums to the cent, small ones to a hundredth of it. */
+enum { REPORT_MONEY_SIZE = 40 };
+void report_print_money(int64_t nanousd, bool small, char text[REPORT_MONEY_SIZE]);
 
 #endif

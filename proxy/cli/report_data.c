@@ -50,9 +50,8 @@ static void put_sum(FILE *out, const struct ledger_sum *sum)
             sum->unpriced, sum->unpriced_tokens, sum->not_reported);
 }
 
-void report_json(const struct report *report, FILE *out)
+void report_put_period(FILE *out, const struct report *report)
 {
-    fputc('{', out);
     put_moment(out, "since", report->query.since_ns);
     fputc(',', out);
     put_moment(out, "until", report->query.until_ns);
@@ -61,19 +60,30 @@ void report_json(const struct report *report, FILE *out)
         fprintf(out, "%s\"%s\"", by == 0 ? "" : ",", report->by[by]->name);
     }
     fputs("],\n\"rows\":[", out);
-    for (size_t i = 0; i < report->row_count; i++) {
-        fputs(i == 0 ? "\n{" : ",\n{", out);
-        for (size_t by = 0; by < report->by_count; by++) {
-            const char *text = report->rows[i].texts[by];
+}
 
-            fprintf(out, "\"%s\":", report->by[by]->name);
-            if (*text == '\0') {
-                fputs("null", out);
-            } else {
-                put_text(out, text);
-            }
-            fputc(',', out);
+void report_put_names(FILE *out, const struct report *report, size_t row)
+{
+    fputs(row == 0 ? "\n{" : ",\n{", out);
+    for (size_t by = 0; by < report->by_count; by++) {
+        const char *text = report->rows[row].texts[by];
+
+        fprintf(out, "\"%s\":", report->by[by]->name);
+        if (*text == '\0') {
+            fputs("null", out);
+        } else {
+            put_text(out, text);
         }
+        fputc(',', out);
+    }
+}
+
+void report_json(const struct report *report, FILE *out)
+{
+    fputc('{', out);
+    report_put_period(out, report);
+    for (size_t i = 0; i < report->row_count; i++) {
+        report_put_names(out, report, i);
         put_sum(out, &report->rows[i].sum);
     }
     fputs("],\n\"total\":{", out);

@@ -9,8 +9,6 @@
 
 #define NANO_PER_CENT INT64_C(10000000)
 
-enum { MONEY_SIZE = 40 };
-
 /* Columns that only some reports have. */
 struct extras {
     bool incomplete, unpriced, refused;
@@ -20,7 +18,7 @@ struct extras {
 
 /* Large sums to the cent, small ones to a hundredth of it; never 0 for what is not 0.
  * */
-static void print_money(int64_t nanousd, bool small, char text[MONEY_SIZE])
+void report_print_money(int64_t nanousd, bool small, char text[REPORT_MONEY_SIZE])
 {
     int64_t unit = small ? NANO_PER_CENT / 100 : NANO_PER_CENT;
     uint64_t per_dollar = small ? 10000 : 100;
@@ -28,11 +26,11 @@ static void print_money(int64_t nanousd, bool small, char text[MONEY_SIZE])
     char dollars[COUNT_TEXT_SIZE];
 
     if (nanousd > 0 && units == 0) {
-        snprintf(text, MONEY_SIZE, small ? "<0.0001" : "<0.01");
+        snprintf(text, REPORT_MONEY_SIZE, small ? "<0.0001" : "<0.01");
         return;
     }
     count_print(units / per_dollar, dollars);
-    snprintf(text, MONEY_SIZE, "%s.%0*" PRIu64, dollars, small ? 4 : 2,
+    snprintf(text, REPORT_MONEY_SIZE, "%s.%0*" PRIu64, dollars, small ? 4 : 2,
              units % per_dollar);
 }
 
@@ -40,13 +38,13 @@ static void print_money(int64_t nanousd, bool small, char text[MONEY_SIZE])
 static void put_cost(struct grid *grid, const struct ledger_sum *sum, bool small,
                      const struct extras *extras)
 {
-    char money[MONEY_SIZE];
+    char money[REPORT_MONEY_SIZE];
 
     if (!report_has_cost(sum)) {
         grid_put(grid, "unpriced");
         return;
     }
-    print_money(sum->cost_nanousd, small, money);
+    report_print_money(sum->cost_nanousd, small, money);
     grid_printf(grid, "%s%s", money,
                 sum->unpriced > 0  ? "+"
                 : extras->unpriced ? " "

@@ -207,6 +207,7 @@ static struct admin *start_admin(struct run *run, struct error *error)
     struct admin_sources sources = {
         .address = service_config(run->service)->admin,
         .quota = service_quota(run->service),
+        .state = service_config(run->service)->state,
         .webhook = run->webhook,
         .state_names = exchange_state_names,
         .ready = is_ready,

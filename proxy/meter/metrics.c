@@ -78,7 +78,7 @@ struct metrics_shard *metrics_shard_new(size_t series_limit)
 {
     static const struct metrics_labels other = {
         "_other", "_other", "_other",      "_other",      "_other",
-        "_other", 0,        METRICS_OTHER, METRICS_OTHER,
+        "_other", 0,        METRICS_OTHER, METRICS_OTHER, METRICS_OTHER,
     };
     struct metrics_shard *shard = aligned_alloc(64, sizeof *shard);
     size_t places = 16;
@@ -142,6 +142,7 @@ static void labels_of(struct metrics_labels *labels, const struct entry *entry)
     labels->status_class = (uint8_t)(entry->status < 1000 ? entry->status / 100 : 0);
     labels->outcome = entry->outcome;
     labels->source = entry->usage.source;
+    labels->grade = entry->grade;
 }
 
 static uint64_t labels_hash(const struct metrics_shard *shard,

@@ -156,6 +156,10 @@ static bool token_labels(const struct metrics_row *row, unsigned variant,
 {
     put_payer(&row->labels, text);
     metrics_put_label(text, "class", token_class_name(variant));
+    metrics_put_label(text, "grade",
+                      row->labels.grade == METRICS_OTHER
+                          ? "_other"
+                          : grade_name(row->labels.grade));
     return true;
 }
 

@@ -27,6 +27,7 @@ struct metrics_labels {
     uint8_t status_class; /* 2 for 200 to 299; 0: the client saw no status */
     uint8_t outcome;
     uint8_t source;
+    uint8_t grade;
 };
 
 struct metrics_row {

@@ -197,6 +197,17 @@ static struct seen look(void)
     return seen;
 }
 
+/* The grade is in force a moment before the finding is written down. */
+static int64_t await_finding(void)
+{
+    const struct timespec pause = { .tv_nsec = 5000000 };
+
+    for (unsigned i = 0; i < 2000 && look().findings == 0; i++) {
+        nanosleep(&pause, NULL);
+    }
+    return look().id;
+}
+
 static void test_a_bot_is_found_and_a_person_is_not(void **state)
 {
     struct running running = start();
@@ -306,7 +317,7 @@ static void test_a_dismissal_clears(void **state)
     work(&running, 0, BOT_TURNS);
     await_grade(&running, "bot", GRADE_FLAGGED);
     error_init(&error);
-    assert_true(finding_remark(folder, look().id, &remark, &error));
+    assert_true(finding_remark(folder, await_finding(), &remark, &error));
     assert_false(finding_remark(folder, 999, &remark, &error));
     error_done(&error);
     await_grade(&running, "bot", GRADE_CLEAR);

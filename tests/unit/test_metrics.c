@@ -171,8 +171,11 @@ static void test_one_exchange(void **state)
                  "dialect=\"openai.chat\",model=\"gpt-4o-2024-08-06\",status=\"2xx\","
                  "outcome=\"complete\",usage_source=\"reported\"}",
                  1);
-    assert_value(text, "assay_tokens_total" PAYER ",class=\"input\"}", 10);
-    assert_value(text, "assay_tokens_total" PAYER ",class=\"cache_read\"}", 1000);
+    assert_value(text, "assay_tokens_total" PAYER ",class=\"input\",grade=\"unrated\"}",
+                 10);
+    assert_value(text,
+                 "assay_tokens_total" PAYER ",class=\"cache_read\",grade=\"unrated\"}",
+                 1000);
     assert_value(text, "assay_cost_nanousd_total" PAYER "}", 12345);
     assert_value(text,
                  "gen_ai_client_token_usage_sum" OTEL ",gen_ai_token_type=\"input\"}",
@@ -273,7 +276,7 @@ static void assert_output(const char *text, const char *model, double wanted)
 
     snprintf(series, sizeof series,
              "assay_tokens_total{team=\"red\",provider=\"openai\",model=\"%s\","
-             "class=\"output\"}",
+             "class=\"output\",grade=\"unrated\"}",
              model);
     assert_value(text, series, wanted);
 }
@@ -349,12 +352,12 @@ static void test_limit(void **state)
     assert_value(text,
                  "assay_tokens_total{team=\"_other\",provider=\"_other\",model=\"_"
                  "other\","
-                 "class=\"input\"}",
+                 "class=\"input\",grade=\"_other\"}",
                  800);
     assert_value(text,
                  "assay_tokens_total{team=\"red\",provider=\"openai\",model=\"model-"
                  "19\","
-                 "class=\"input\"}",
+                 "class=\"input\",grade=\"unrated\"}",
                  10);
     free(text);
     metrics_shard_free(shard);

@@ -1,0 +1,190 @@
+"""Detection through the running proxy: a bot is flagged end to end and a person is not, the
+evidence is printed, a restart and kill -9 keep it, an export replays to the same alarms."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+from proxy import COMMAND
+from quotas import House, http1_get
+from receiver import Receiver
+from webhooks import HookedHouse, hook
+
+TURNS = 18
+WAIT_SECONDS = 20
+BOT = 'Summarise ticket number %d in one sentence and rate its urgency from 1 to 5'
+LETTERS = 'abcdefghijklmnopqrstuvwxyz'
+
+
+def fresh(rng):
+    """A prompt that nobody sent before."""
+    return ' '.join(''.join(rng.choices(LETTERS, k=rng.randrange(2, 9)))
+                    for _ in range(rng.choice((5, 12, 30, 70))))
+
+
+def grade(house, caller):
+    """The grade in the latest exchange of a caller."""
+    grades = [(record['id'], record['grade']) for record in house.assay.export()
+              if record['caller'] == caller]
+    return max(grades)[1] if grades else None
+
+
+def findings(house, path='/v1/findings'):
+    return json.loads(http1_get(house.assay.admin_port, path))['findings']
+
+
+def await_findings(house, count=1):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while len(findings(house)) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return findings(house)
+
+
+def work(house, bot, person, turns, rng):
+    """The bot works, the person now and then, in both dialects."""
+    for i in range(turns):
+        path = ('/v1/chat/completions', '/v1/messages')[i % 2]
+        house.call(path, key=bot, max_tokens=50, messages=[
+            {'role': 'user', 'content': BOT % rng.randrange(1000)}])
+        if i % 2 == 0:  # its haste looks automated, too, in the long run
+            house.call(path, key=person, max_tokens=50, messages=[
+                {'role': 'user', 'content': fresh(rng)}])
+
+
+def me(house, key):
+    done = subprocess.run(['curl', '-s', '-H', 'Authorization: Bearer ' + key,
+                           'http://127.0.0.1:%d/v1/me' % house.assay.admin_port],
+                          capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def replayed(house, folder):
+    """The alarms of an export of what was seen live."""
+    path = os.path.join(folder, 'turns.jsonl')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(house.assay.run('export', '--turns'))
+    done = subprocess.run([*COMMAND, 'replay', path], capture_output=True, text=True,
+                          check=True)
+    with open(path, encoding='utf-8') as file:
+        return ([json.loads(line) for line in file],
+                [json.loads(line) for line in done.stdout.splitlines()])
+
+
+def end_to_end(results):
+    rng = random.Random(4)
+    with Receiver() as receiver, HookedHouse(
+            [], webhooks={'ops': hook(receiver, events=['finding.new'])},
+            detection={'mode': 'on'}) as house:
+        bot, person = house.assay.add_key('second'), house.assay.key
+        time.sleep(0.5)
+        work(house, bot, person, TURNS, rng)
+        found = await_findings(house)
+        results.ok(len(found) == 1 and found[0]['caller'] == 'second' and
+                   found[0]['says'] == 'automated-looking' and not found[0]['shadow'],
+                   'the bot is found, the person is not', found)
+        work(house, bot, person, 1, rng)
+        time.sleep(0.5)
+        results.ok(grade(house, 'second') == 'flagged' and
+                   grade(house, 'tester') in ('clear', 'watch'),
+                   'later exchanges have the grades',
+                   grade(house, 'second'), grade(house, 'tester'))
+        metrics = http1_get(house.assay.admin_port, '/metrics')
+        metrics = metrics if isinstance(metrics, str) else metrics.decode()
+        results.ok('grade="flagged"' in metrics, 'and so have the token counters')
+        news = receiver.messages(1)
+        results.ok([(one['type'], one['data']['caller']) for one in news] ==
+                   [('finding.new', 'second')], 'a webhook tells of it, once', news)
+        report = json.loads(house.assay.run('report', '--adjusted', '--by', 'caller',
+                                            '--format', 'json'))
+        rows = {row['caller']: row for row in report['rows']}
+        results.ok(rows['tester']['flagged_tokens'] == 0 and
+                   0 < rows['second']['flagged_tokens'] < rows['second']['tokens'] and
+                   rows['second']['net_tokens'] + rows['second']['flagged_tokens'] ==
+                   rows['second']['tokens'] and
+                   report['total']['flagged_cost_nanousd'] ==
+                   rows['second']['flagged_cost_nanousd'],
+                   'the adjusted report leaves flagged calls out', report)
+        shown = house.assay.run('evidence', '--caller', 'second')
+        results.ok('repeat_open' in shown and 'what would clear it' in shown and
+                   'template' in shown and 'cheat' not in shown,
+                   'the evidence is printed', shown)
+        results.ok('Summarise' not in shown and 'urgency' not in shown,
+                   'without a word of the prompt')
+        mine, others = me(house, bot), me(house, person)
+        results.ok('"caller":"second"' in mine and '"evidence"' in mine and
+                   '"caller":"second"' not in others and '"caller":"tester"' in others,
+                   'everybody sees what is said of him, and of nobody else', mine, others)
+        results.ok('own virtual key' in me(house, 'assay_wrong'), 'a key is needed')
+        teams = http1_get(house.assay.admin_port, '/v1/findings/teams')
+        results.ok(json.loads(teams)['teams'][0]['flagged'] is None,
+                   'a small team has no sums', teams)
+        records, lines = replayed(house, house.folder.name)
+        flagged = [line for line in lines if line['alarm']]
+        results.ok(len(records) == TURNS + TURNS // 2 + 2 and flagged and
+                   len({line['identity'] for line in flagged}) == 1,
+                   'the exported turns give the same alarms', len(records), flagged[:1])
+        results.ok(abs(max(line['score'] for line in lines) - found_score(house)) < .1,
+                   'and the same score', max(line['score'] for line in lines),
+                   found_score(house))
+        house.assay.stop(signal.SIGKILL)
+        house.assay.start()
+        work(house, bot, person, 1, rng)
+        time.sleep(0.5)
+        results.ok(grade(house, 'second') == 'flagged' and len(findings(house)) == 1,
+                   'kill -9 loses neither the grade nor the finding',
+                   grade(house, 'second'), findings(house))
+        house.assay.run('evidence', 'appeal', str(found[0]['id']), '--by', 'second',
+                        '--words', 'a nightly import that was asked for')
+        house.assay.run('evidence', 'dismiss', str(found[0]['id']), '--by', 'auditor',
+                        '--words', 'agreed')
+        time.sleep(0.5)
+        work(house, bot, person, 1, rng)
+        time.sleep(0.5)
+        shown = house.assay.run('evidence', '--caller', 'second')
+        results.ok(grade(house, 'second') == 'clear' and 'appeal by second' in shown and
+                   'dismissal by auditor' in shown, 'a dismissal clears', shown)
+        left = b''.join(read_all(house.assay.config['state']))
+        results.ok(b'urgency' not in left and b'Summarise' not in left,
+                   'no word of a prompt is in the state folder')
+
+
+def found_score(house):
+    return max(finding['score'] for finding in findings(house))
+
+
+def read_all(folder):
+    for base, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(base, name), 'rb') as file:
+                yield file.read()
+
+
+def modes(results):
+    rng = random.Random(5)
+    with House([]) as house:
+        bot, person = house.assay.add_key('second'), house.assay.key
+        time.sleep(0.5)
+        work(house, bot, person, TURNS, rng)
+        found = await_findings(house)
+        work(house, bot, person, 1, rng)
+        time.sleep(0.5)
+        results.ok(len(found) == 1 and found[0]['shadow'] and grade(house, 'second') == 'watch',
+                   'by default it is found in the shadow, and no call is flagged',
+                   found, grade(house, 'second'))
+        for mode, wanted in (('on', 'flagged'), ('off', 'unrated')):
+            house.assay.config['detection'] = {'mode': mode}
+            house.assay.write_config()
+            house.assay.send_signal(signal.SIGHUP)
+            time.sleep(0.5)
+            work(house, bot, person, 1, rng)
+            time.sleep(0.5)
+            results.ok(grade(house, 'second') == wanted, 'a reload turns it ' + mode,
+                       grade(house, 'second'))
+
+
+def run(results):
+    end_to_end(results)
+    modes(results)
