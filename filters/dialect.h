@@ -14,7 +14,8 @@
 /* A request that a dialect claims. `path` is a pattern (filters/pattern.h) for the canonical
  * path without the provider's prefix: "*" stands for a segment or its front, a leading "**"
  * for any prefix of segments ("" and "/v1" alike). What stands in braces is the model, which
- * then decides instead of the body's: "/models/{*}:generateContent". */
+ * then decides instead of the body's: "/models/{*}:generateContent"; with ROUTE_ONCE it is an
+ * object's id. */
 struct dialect_route {
     enum method method;
     const char *path;
@@ -32,7 +33,11 @@ enum dialect_route_flag {
     ROUTE_INPUT_ONLY =
         1 << 6,             /* nothing is generated: a report is whole without output */
     ROUTE_NO_TEXT = 1 << 7, /* what is generated is no text: it cannot be estimated */
-    ROUTE_LATER = 1 << 8    /* the answer may come later: nothing is estimated now */
+    ROUTE_LATER = 1 << 8,   /* the answer may come later: nothing is estimated now */
+    ROUTE_ONCE = 1 << 9,   /* shows an object, named in braces, that was made by another
+                               call: its usage is counted once, if that call awaits it */
+    ROUTE_BATCH = 1 << 10, /* what is counted has the price of a batch */
+    ROUTE_LINES = 1 << 11  /* the body is JSON lines, whatever type it claims */
 };
 
 /* What a value in a request body means: tags of `request` paths. */
@@ -126,13 +131,15 @@ enum count {
     SEEN_ERROR,  /* an error object in the body or stream */
     SEEN_BYTES,  /* base64 of a further JSON text of the same dialect (pieces) */
     SEEN_VECTOR, /* an embedding: nothing is generated */
+    SEEN_STATUS, /* of a whole answer: asked of terminal() as well */
+    SEEN_FILE,   /* the id of the file that the answer of a batch is in */
     /* generated too, measured for estimates; the turn gate reads it (pieces, the name
        whole), in the order of enum answer_tag */
     SEEN_SAID,      /* visible text */
     SEEN_ARGUMENTS, /* a tool's arguments: the text of a JSON text */
     SEEN_ARGUMENT,  /* a value within a tool's arguments, for the gate only */
     SEEN_TOOL,      /* a tool's name */
-    SEEN_ID,        /* the response's own, for the gate only */
+    SEEN_ID,        /* the response's own: if it comes later, it is known by this */
     /* counts that come in lists of {name, number}: the object of a list, and within it */
     LIST_INPUT,    /* ... parts of the input by modality: "TEXT", "audio" ... */
     LIST_OUTPUT,   /* ... parts of the output by modality */
@@ -147,6 +154,7 @@ enum count {
     LINE_IS_SVG,
     LINE_IS_ITERATION, /* ... of the kind that its IN_LINE(SEEN_TYPE) says */
     LINE_IS_SUB_MODEL,
+    LINE_IS_PART, /* ... of the sum that the main usage is, by the model of the text */
     LINE_TOOL_MODEL, /* the model of a tool that makes images */
     LINE_VALUES      /* above it: values within a line */
 };
@@ -157,7 +165,7 @@ enum count {
 /* Is a row scanned for the turn gate only? */
 static inline bool seen_is_turns(unsigned seen)
 {
-    return seen == SEEN_ARGUMENT || seen == SEEN_ID;
+    return seen == SEEN_ARGUMENT;
 }
 
 /* The counts of one response as they stand, before balance(). Where a format spells one
@@ -215,6 +223,7 @@ struct dialect {
     bool quoted_counts; /* counts may be strings (JSON of protocol buffers) */
     bool several_texts; /* what is called JSON may be several texts in a row */
     bool guessed;       /* the shape is unknown: what is found is at most a part */
+    const char *object_prefix; /* of the ids that SEEN_ID takes; NULL: any */
     /* The header a provider of this family wants its credential in, and how. */
     const char *credential_field;  /* "authorization", "x-api-key" ... */
     const char *credential_prefix; /* "Bearer " or "" */

@@ -5,14 +5,14 @@ enum { LINE_ATTEMPT = LINE_KINDS };
 
 void line_reader_init(struct line_reader *reader)
 {
-    memset(reader, 0, offsetof(struct line_reader, tallier));
+    memset(reader, 0, offsetof(struct line_reader, part));
 }
 
 /* ---- one line ------------------------------------------------------------------------ */
 
-static void begin_line(struct line_reader *reader, unsigned tag)
+static void begin_object(struct line_reader *reader, unsigned tag, bool quoted)
 {
-    if (!reader->now_any) {
+    if (!reader->now_any && tag != LINE_IS_PART) {
         reader->now_any = true;
         reader->now.count = 0;
         reader->now.fell_back = false;
@@ -21,6 +21,7 @@ static void begin_line(struct line_reader *reader, unsigned tag)
     reader->type[0] = '\0';
     reader->model[0] = '\0';
     memset(&reader->tallier, 0, sizeof(reader->tallier));
+    reader->tallier.quoted = quoted;
 }
 
 static uint8_t iteration_kind(const char *type)
@@ -84,14 +85,14 @@ static void add_usage(struct usage *sum, const struct usage *usage)
 
 /* One line for each kind and model. What there is no room for joins the last one: its
  * tokens count, under a name that is not theirs. */
-static struct usage *line_for(struct line_reader *reader, uint8_t kind)
+static struct usage *line_for(struct line_reader *reader, struct line_list *list,
+                              uint8_t kind, const char *model)
 {
-    struct line_list *list = &reader->now;
     struct line *line;
 
     for (uint8_t i = 0; i < list->count; i++) {
         line = &list->lines[i];
-        if (line->kind == kind && strcmp(line->model, reader->model) == 0) {
+        if (line->kind == kind && strcmp(line->model, model) == 0) {
             return &line->usage;
         }
     }
@@ -104,7 +105,7 @@ static struct usage *line_for(struct line_reader *reader, uint8_t kind)
         (struct line){ .usage = { .source = USAGE_REPORTED, .reported_nanousd = -1 },
                        .kind = kind,
                        .within = kind == LINE_SUB_MODEL };
-    memcpy(line->model, reader->model, sizeof(line->model));
+    text_store(line->model, sizeof(line->model), span_text(model));
     return &line->usage;
 }
 
@@ -117,17 +118,25 @@ static void know_image(struct usage *usage)
     }
 }
 
-static void end_line(struct line_reader *reader, const struct dialect *dialect)
+static void end_part(struct line_reader *reader, const struct usage *usage)
+{
+    reader->tag = 0;
+    if (!reader->part_any) {
+        reader->part_any = true;
+        reader->part = (struct usage){ .reported_nanousd = -1 };
+    }
+    add_usage(&reader->part, usage);
+}
+
+static void end_line(struct line_reader *reader, const struct usage *of)
 {
     uint8_t kind = kind_of(reader);
-    struct usage usage = { .reported_nanousd = -1 };
+    struct usage usage = *of;
 
     reader->tag = 0;
     if (kind == UINT8_MAX) {
         return;
     }
-    reader->tallier.tally.model = reader->model;
-    dialect->balance(&reader->tallier.tally, &usage);
     if (usage_total(&usage) == 0 ||
         (kind == LINE_ATTEMPT && usage_output(&usage) == 0)) {
         return;
@@ -135,7 +144,20 @@ static void end_line(struct line_reader *reader, const struct dialect *dialect)
     if (kind == LINE_IMAGE_TOOL) {
         know_image(&usage);
     }
-    add_usage(line_for(reader, kind), &usage);
+    add_usage(line_for(reader, &reader->now, kind, reader->model), &usage);
+}
+
+static void end_object(struct line_reader *reader, const struct dialect *dialect)
+{
+    struct usage usage = { .reported_nanousd = -1 };
+
+    reader->tallier.tally.model = reader->model;
+    dialect->balance(&reader->tallier.tally, &usage);
+    if (reader->tag == LINE_IS_PART) {
+        end_part(reader, &usage);
+    } else {
+        end_line(reader, &usage);
+    }
 }
 
 /* ---- values -------------------------------------------------------------------------- */
@@ -171,14 +193,31 @@ void line_reader_value(struct line_reader *reader, const struct dialect *dialect
     } else if (value->tag == LINES_ANEW) {
         reader->now_any &= value->type != SCAN_ARRAY;
     } else if (value->type == SCAN_OBJECT) {
-        begin_line(reader, value->tag);
+        begin_object(reader, value->tag, dialect->quoted_counts);
     } else if (value->type == SCAN_END && reader->tag == value->tag) {
-        end_line(reader, dialect);
+        end_object(reader, dialect);
     }
 }
 
-void line_reader_event_end(struct line_reader *reader)
+static void add_part(struct line_reader *reader, const char *model)
 {
+    if (!reader->any) {
+        reader->any = true;
+        reader->summed = true;
+        reader->kept.count = 0;
+        reader->kept.fell_back = false;
+        reader->sum = (struct usage){ .reported_nanousd = -1 };
+    }
+    add_usage(&reader->sum, &reader->part);
+    add_usage(line_for(reader, &reader->kept, LINE_SUB_MODEL, model), &reader->part);
+}
+
+void line_reader_event_end(struct line_reader *reader, const char *model)
+{
+    if (reader->part_any) {
+        reader->part_any = false;
+        add_part(reader, model);
+    }
     if (reader->now_any) {
         reader->now_any = false;
         reader->any = true;
@@ -190,6 +229,7 @@ void line_reader_event_end(struct line_reader *reader)
 void line_reader_event_void(struct line_reader *reader)
 {
     reader->now_any = false;
+    reader->part_any = false;
     reader->tag = 0;
 }
 
@@ -222,6 +262,9 @@ void line_reader_settle(const struct line_reader *reader, const char *model,
 {
     entry->line_count = 0;
     entry->usage.flags |= reader->odd ? USAGE_ANOMALY : 0;
+    if (reader->summed && reader->kept.count == 1) {
+        return; /* all parts are of the call's own model */
+    }
     for (uint8_t i = 0; reader->any && i < reader->kept.count; i++) {
         const struct line *line = &reader->kept.lines[i];
 

@@ -14,13 +14,16 @@ struct line_list {
 };
 
 struct line_reader {
-    bool any;     /* kept has been filled */
-    bool now_any; /* now belongs to the current event */
-    bool odd;     /* something could not be told, or was too much */
-    unsigned tag; /* of the object that is being read; 0: none */
+    bool any;      /* kept has been filled */
+    bool now_any;  /* now belongs to the current event */
+    bool odd;      /* something could not be told, or was too much */
+    bool part_any; /* part belongs to the current event */
+    bool summed;   /* sum has been filled: it is the main usage */
+    unsigned tag;  /* of the object that is being read; 0: none */
     char type[24];
     char model[64];
     char tool_model[64]; /* of a tool that the response says it had */
+    struct usage part, sum;
     struct tallier tallier;
     struct line_list now, kept;
 };
@@ -31,8 +34,8 @@ void line_reader_init(struct line_reader *reader);
 void line_reader_value(struct line_reader *reader, const struct dialect *dialect,
                        const struct scan_value *value);
 
-/* The event has ended well, or what it said is void. */
-void line_reader_event_end(struct line_reader *reader);
+/* The event has ended well, or what it said is void. Its parts are of `model`. */
+void line_reader_event_end(struct line_reader *reader, const char *model);
 void line_reader_event_void(struct line_reader *reader);
 
 /* Writes the lines into *entry; those that name no model are the call's own, `model`. */

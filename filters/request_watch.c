@@ -1,5 +1,6 @@
 #include "filters/clients.h"
 #include "filters/frame/multipart.h"
+#include "filters/object.h"
 #include "filters/paid_tool.h"
 #include "filters/pattern.h"
 #include "filters/registry.h"
@@ -459,21 +460,26 @@ static struct span model_name(struct span model)
     return model;
 }
 
-static void read_path_model(struct request_watch *watch, struct span pattern,
-                            struct span raw)
+/* What stands in the braces of a route's path. */
+static void read_path_name(struct request_watch *watch,
+                           const struct dialect_route *route, struct span raw)
 {
     struct facts *facts = watch->facts;
     SCRATCH char buffer[HEAD_TARGET_MAX];
     struct target target;
-    struct span model;
+    struct span name;
 
     if (target_parse(raw, TARGET_ALLOW_ENCODED_SLASH, buffer, sizeof(buffer),
                      &target) != FAULT_NONE ||
-        !pattern_matches(pattern, target.path, &model)) {
+        !pattern_matches(span_text(route->path), target.path, &name)) {
         return;
     }
-    model = model_name(model);
-    facts->model_cut = !text_store(facts->model, sizeof(facts->model), model);
+    if ((route->flags & ROUTE_ONCE) != 0) {
+        facts->object = object_hash(name);
+        return;
+    }
+    facts->model_cut =
+        !text_store(facts->model, sizeof(facts->model), model_name(name));
     watch->path_model = true;
 }
 
@@ -486,7 +492,7 @@ static void read_path(struct request_watch *watch, const struct dialect_route *r
     watch->path_stream = (route->flags & ROUTE_STREAM) != 0;
     watch->facts->stream = (route->flags & (ROUTE_STREAM | ROUTE_STREAM_UNSAID)) != 0;
     if (span_find(pattern, '{') < pattern.len) {
-        read_path_model(watch, pattern, raw);
+        read_path_name(watch, route, raw);
     }
 }
 

@@ -47,6 +47,8 @@ struct response_watch {
     struct decode *decode;     /* NULL: nothing to undo */
     struct messages *messages; /* NULL: the body is no AWS event stream */
     struct answer *answer;     /* NULL: the turn gate does not read along */
+    uint64_t object;           /* hash of the answer's id; 0: not seen */
+    uint64_t file;             /* ... of the file's it is in */
     uint64_t text_bytes;       /* of generated text */
     uint64_t said_bytes;       /* ... before the provider's last count of output */
     uint64_t unfinished;       /* choices that have not said why they end */
@@ -68,6 +70,8 @@ struct response_watch {
     bool no_text;    /* ... but no text */
     bool later;      /* the answer comes later, and is counted then */
     bool streamed;   /* the request asked for a stream */
+    bool batch;      /* it has the price of a batch */
+    bool by_lines;   /* JSON lines, whatever type it claims */
     char front[FRONT_SIZE];
     char model[64];
     char service_tier[16];

@@ -1,4 +1,5 @@
 /* Frames out of bytes, JSON texts out of frames, values out of texts. */
+#include "filters/object.h"
 #include "filters/response.h"
 
 #include <stdlib.h>
@@ -18,6 +19,24 @@ static void turn_seen(struct response_watch *watch, unsigned tag,
     if (watch->answer != NULL) {
         answer_value(watch->answer, (enum answer_tag)tag, value);
     }
+}
+
+/* The first one that fits: later ones are of parts. */
+static void id_seen(struct response_watch *watch, const struct scan_value *value)
+{
+    const char *prefix = watch->dialect->object_prefix;
+
+    if (value->type == SCAN_STRING && watch->object == 0 &&
+        (prefix == NULL || span_starts(value->text, span_text(prefix)))) {
+        watch->object = object_hash(value->text);
+    }
+}
+
+static bool is_terminal(const struct response_watch *watch,
+                        const struct scan_value *value)
+{
+    return value->type == SCAN_STRING && watch->dialect->terminal != NULL &&
+           watch->dialect->terminal(value->text);
 }
 
 static void value_seen(void *self, const struct scan_value *value)
@@ -46,19 +65,27 @@ static void value_seen(void *self, const struct scan_value *value)
         turn_seen(watch, value->tag - SEEN_SAID, value);
         break;
     case SEEN_ARGUMENT:
+        turn_seen(watch, value->tag - SEEN_SAID, value);
+        break;
     case SEEN_ID:
+        id_seen(watch, value);
         turn_seen(watch, value->tag - SEEN_SAID, value);
         break;
     case SEEN_TYPE:
         turn_seen(watch, ANSWER_TYPE, value);
-        watch->terminal |= is_text && watch->dialect->terminal != NULL &&
-                           watch->dialect->terminal(value->text);
+        watch->terminal |= is_terminal(watch, value);
+        break;
+    case SEEN_STATUS:
+        watch->terminal |= is_terminal(watch, value);
         break;
     case SEEN_FINISH:
         watch->unfinished -= is_text && watch->unfinished > 0;
         break;
     case SEEN_END:
         watch->terminal |= value->type == SCAN_TRUE;
+        break;
+    case SEEN_FILE:
+        watch->file = is_text ? object_hash(value->text) : watch->file;
         break;
     case SEEN_ERROR:
         watch->error |= value->type == SCAN_OBJECT || is_text;
@@ -166,7 +193,7 @@ static void text_end(void *self)
         watch->said_bytes = watch->text_bytes;
     }
     tallier_event_end(&watch->tallier);
-    line_reader_event_end(&watch->line_reader);
+    line_reader_event_end(&watch->line_reader, watch->model);
     watch->finished |= watch->unfinished == 0 && is_reported(&watch->tallier.tally);
 }
 
@@ -284,6 +311,10 @@ static enum frames begin_frames(struct response_watch *watch, struct span front)
 {
     if (begins_message(front)) {
         return begin_messages(watch);
+    }
+    if (watch->by_lines && front.at[0] == '{') {
+        lines_init(&watch->lines);
+        return FRAMES_LINES;
     }
     switch (media_sniff((enum media)watch->media, front)) {
     case MEDIA_EVENTS:

@@ -88,7 +88,11 @@ static void settle_usage(struct response_watch *watch, bool whole,
         usage->reported_nanousd = (int64_t)tally->value[COUNT_COST];
     }
     tally->model = model;
-    watch->dialect->balance(tally, usage);
+    if (watch->line_reader.summed) {
+        *usage = watch->line_reader.sum;
+    } else {
+        watch->dialect->balance(tally, usage);
+    }
     usage->flags |= watch->flags;
     if (tally->bad != 0 || tally->anomalous) {
         usage->flags |= USAGE_ANOMALY;
@@ -116,7 +120,7 @@ void response_watch_settle(struct response_watch *watch, bool whole,
     text_store(entry->response_model, sizeof(entry->response_model),
                span_text(watch->model));
     text_store(entry->service_tier, sizeof(entry->service_tier),
-               span_text(watch->service_tier));
+               span_text(watch->batch ? "batch" : watch->service_tier));
     entry->events = response_watch_events(watch);
     entry->stream = response_is_streamed(watch);
 }

@@ -112,10 +112,15 @@ static void free_parts(struct response_watch *watch)
     }
 }
 
-static bool is_counted(const struct dialect_route *route, const struct head *head)
+static bool is_counted(const struct dialect_route *route, const struct head *head,
+                       const struct facts *facts)
 {
-    return (route->flags & (ROUTE_FREE | ROUTE_NO_USAGE)) == 0 && head->status >= 200 &&
-           head->status < 300;
+    if (head->status < 200 || head->status >= 300) {
+        return false;
+    }
+    return (route->flags & ROUTE_ONCE) != 0
+               ? facts->awaited
+               : (route->flags & (ROUTE_FREE | ROUTE_NO_USAGE)) == 0;
 }
 
 struct response_watch *response_watch_open(struct watch_pool *pool,
@@ -144,11 +149,14 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
     watch->unfinished = facts->choices > 1 ? facts->choices : 1;
     watch->media = (uint8_t)media_of(type == NULL ? SPAN("") : type->value);
     watch->plan = registry_plans(dialect)->response;
-    watch->counted = watch->plan != NULL && is_counted(route, head);
+    watch->counted = watch->plan != NULL && is_counted(route, head, facts);
     watch->input_only = (route->flags & ROUTE_INPUT_ONLY) != 0;
     watch->no_text = (route->flags & ROUTE_NO_TEXT) != 0;
-    watch->later = (route->flags & ROUTE_LATER) != 0 || facts->background;
+    watch->later =
+        (route->flags & (ROUTE_LATER | ROUTE_ONCE)) != 0 || facts->background;
     watch->streamed = facts->stream;
+    watch->batch = (route->flags & ROUTE_BATCH) != 0;
+    watch->by_lines = (route->flags & ROUTE_LINES) != 0;
     watch->reading = watch->counted;
     watch->tallier.quoted = dialect->quoted_counts;
     if (watch->counted) {
@@ -203,6 +211,16 @@ void response_watch_drop(struct response_watch *watch)
         free(watch);
         watch = next;
     }
+}
+
+uint64_t response_watch_object(const struct response_watch *watch)
+{
+    return watch->later ? watch->object : 0;
+}
+
+uint64_t response_watch_file(const struct response_watch *watch)
+{
+    return watch->file;
 }
 
 bool response_watch_finished(const struct response_watch *watch)

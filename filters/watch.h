@@ -99,6 +99,11 @@ bool response_watch_finished(const struct response_watch *watch);
 /* Bytes of generated text so far. */
 uint64_t response_watch_text_bytes(const struct response_watch *watch);
 
+/* The hash of the id of an answer that may come later, and of the file it comes in, once
+ * they were seen; else 0. */
+uint64_t response_watch_object(const struct response_watch *watch);
+uint64_t response_watch_file(const struct response_watch *watch);
+
 /* Frames so far; 0 for a body that is not streamed. */
 uint64_t response_watch_events(const struct response_watch *watch);
 

@@ -25,6 +25,9 @@
     { at, LINE_IS_ITERATION, SCAN_WHOLE },                                                  \
     { at ".type", IN_LINE(SEEN_TYPE), SCAN_WHOLE },                                         \
     { at ".model", IN_LINE(SEEN_MODEL), SCAN_WHOLE },                                       \
+    ANTHROPIC_LINE_USAGE(at)
+
+#define ANTHROPIC_LINE_USAGE(at)                                                       \
     { at ".input_tokens", IN_LINE(COUNT_INPUT), SCAN_WHOLE },                               \
     { at ".output_tokens", IN_LINE(COUNT_OUTPUT), SCAN_WHOLE },                             \
     { at ".cache_read_input_tokens", IN_LINE(COUNT_CACHED), SCAN_WHOLE },                   \
@@ -32,7 +35,8 @@
     { at ".cache_creation.ephemeral_5m_input_tokens", IN_LINE(COUNT_WRITE_5M),         \
       SCAN_WHOLE },                                                                    \
     { at ".cache_creation.ephemeral_1h_input_tokens", IN_LINE(COUNT_WRITE_1H),         \
-      SCAN_WHOLE }
+      SCAN_WHOLE },                                                                    \
+    { at ".output_tokens_details.thinking_tokens", IN_LINE(COUNT_REASONING), SCAN_WHOLE }
 /* clang-format on */
 
 /* The tables of messages, for the same shape at other paths; path NULL at the end. */

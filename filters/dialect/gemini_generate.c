@@ -13,9 +13,6 @@ static const struct dialect_route routes[] = {
     { METHOD_POST, "**/endpoints/{*}:generateContent", "generate_content", 0 },
     { METHOD_POST, "**/endpoints/{*}:streamGenerateContent", "generate_content",
       ROUTE_STREAM },
-    /* answers later, in an object of its own */
-    { METHOD_POST, "**/models/{*}:batchGenerateContent", "create_batch",
-      ROUTE_NO_USAGE },
     { METHOD_POST, "**/models/{*}:countTokens", "count_tokens",
       ROUTE_FREE | ROUTE_NO_USAGE },
     { METHOD_POST, "**/models/{*}:computeTokens", "count_tokens",

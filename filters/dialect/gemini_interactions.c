@@ -1,11 +1,11 @@
 /* POST /interactions: one turn of a conversation that Google keeps. Thoughts and tool use
- * stand beside output and input; asking for an interaction again costs nothing. */
+ * stand beside output and input. One that runs in the background shows its usage later. */
 #include "filters/dialect/gemini_shape.h"
 
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/interactions", "chat", 0 },
-    { METHOD_GET, "**/interactions/*", "retrieve", GEMINI_STORED },
-    { METHOD_POST, "**/interactions/*/cancel", "cancel", GEMINI_STORED },
+    { METHOD_GET, "**/interactions/{*}", "retrieve", GEMINI_ONCE },
+    { METHOD_POST, "**/interactions/{*}/cancel", "cancel", GEMINI_ONCE },
     { METHOD_DELETE, "**/interactions/*", "delete", GEMINI_STORED },
     { .path = NULL },
 };
@@ -52,6 +52,7 @@ static const struct scan_path response[] = {
     INTERACTION(""),
     INTERACTION("interaction."),
     { "event_type", SEEN_TYPE, SCAN_WHOLE },
+    { "status", SEEN_STATUS, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
     { "delta.text", SEEN_SAID, SCAN_PIECES },
     { "id", SEEN_ID, SCAN_WHOLE },
@@ -63,10 +64,13 @@ static const struct scan_path response[] = {
     { .path = NULL },
 };
 
+/* Of an event, or the status of a whole interaction. */
 static bool terminal(struct span type)
 {
     return span_equal(type, SPAN("interaction.completed")) ||
-           span_equal(type, SPAN("error"));
+           span_equal(type, SPAN("completed")) || span_equal(type, SPAN("failed")) ||
+           span_equal(type, SPAN("incomplete")) ||
+           span_equal(type, SPAN("cancelled")) || span_equal(type, SPAN("error"));
 }
 
 const struct dialect dialect_gemini_interactions = {

@@ -67,7 +67,9 @@
 
 enum {
     /* Objects that Google keeps, and lists of them. */
-    GEMINI_STORED = ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE
+    GEMINI_STORED = ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE,
+    /* ... and where their usage shows, which is counted once. */
+    GEMINI_ONCE = ROUTE_FREE | ROUTE_NO_BODY | ROUTE_ONCE
 };
 
 /* The prompt has the cached tokens in it; what tools put in front of the model stands beside

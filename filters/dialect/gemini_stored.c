@@ -28,8 +28,6 @@ static const struct dialect_route routes[] = {
     { METHOD_PUT, "**/fileSearchStores/*:uploadToFileSearchStore", "upload",
       ROUTE_NO_BODY | ROUTE_NO_USAGE },
     { METHOD_GET, "**/operations/*", "retrieve", GEMINI_STORED },
-    { METHOD_GET, "**/batches", "list", GEMINI_STORED },
-    { METHOD_GET, "**/batches/*", "retrieve", GEMINI_STORED },
     { .path = NULL },
 };
 

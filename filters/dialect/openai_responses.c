@@ -8,9 +8,9 @@ static const struct dialect_route routes[] = {
     { METHOD_POST, "**/responses/compact", "compact", 0 },
     { METHOD_POST, "**/responses/input_tokens", "count_tokens",
       ROUTE_FREE | ROUTE_NO_USAGE },
-    { METHOD_GET, "**/responses/*", "retrieve", OPENAI_STORED },
+    { METHOD_GET, "**/responses/{*}", "retrieve", OPENAI_ONCE },
     { METHOD_GET, "**/responses/*/input_items", "list", OPENAI_STORED },
-    { METHOD_POST, "**/responses/*/cancel", "cancel", OPENAI_STORED },
+    { METHOD_POST, "**/responses/{*}/cancel", "cancel", OPENAI_ONCE },
     { METHOD_DELETE, "**/responses/*", "delete", OPENAI_STORED },
     { .path = NULL },
 };
@@ -60,6 +60,7 @@ static const struct scan_path response[] = {
     RESPONSE_OBJECT(""),
     RESPONSE_OBJECT("response."),
     { "type", SEEN_TYPE, SCAN_WHOLE },
+    { "status", SEEN_STATUS, SCAN_WHOLE },
     { "delta", SEEN_SAID, SCAN_PIECES },
     { "id", SEEN_ID, SCAN_WHOLE },
     { "response.id", SEEN_ID, SCAN_WHOLE },
@@ -74,9 +75,13 @@ static const struct scan_path response[] = {
     { .path = NULL },
 };
 
+/* Of an event, or the status of a whole response. */
 static bool terminal(struct span type)
 {
-    return span_equal(type, SPAN("response.completed")) ||
+    return span_equal(type, SPAN("completed")) ||
+           span_equal(type, SPAN("incomplete")) || span_equal(type, SPAN("failed")) ||
+           span_equal(type, SPAN("cancelled")) ||
+           span_equal(type, SPAN("response.completed")) ||
            span_equal(type, SPAN("response.incomplete")) ||
            span_equal(type, SPAN("response.failed")) || span_equal(type, SPAN("error"));
 }
@@ -104,6 +109,7 @@ const struct dialect dialect_openai_responses = {
     .merge = MERGE_REPLACE,
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
+    .object_prefix = "resp_",
     .terminal = terminal,
     .balance = openai_balance,
     .refuse = openai_refuse,

@@ -128,6 +128,9 @@ extern const struct scan_path openai_chat_request[], openai_chat_response[];
 /* Objects that a provider keeps: asking for them again costs nothing. */
 #define OPENAI_STORED (ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE)
 
+/* ... and where their usage shows, which is counted once. */
+#define OPENAI_ONCE (ROUTE_FREE | ROUTE_NO_BODY | ROUTE_ONCE)
+
 /* Disjoint classes of this shape. P is the stated input, C the stated output, T the stated
  * total, R reasoning, K cache reads and writes; d = T - P - C. First the input side, then
  * the output side; on each the first line that fits holds:

@@ -1,17 +1,11 @@
-/* What OpenAI checks free of charge and keeps for its callers. A batch is answered later: its
- * object and its output file are asked for with GET, which never bills. */
+/* What OpenAI checks free of charge and keeps for its callers. */
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/moderations", "moderation", ROUTE_FREE | ROUTE_NO_USAGE },
-    { METHOD_POST, "**/batches", "create_batch", ROUTE_NO_BODY | ROUTE_NO_USAGE },
-    { METHOD_GET, "**/batches", "list", OPENAI_STORED },
-    { METHOD_GET, "**/batches/*", "retrieve", OPENAI_STORED },
-    { METHOD_POST, "**/batches/*/cancel", "cancel", OPENAI_STORED },
     { METHOD_POST, "**/files", "upload", OPENAI_STORED },
     { METHOD_GET, "**/files", "list", OPENAI_STORED },
     { METHOD_GET, "**/files/*", "retrieve", OPENAI_STORED },
-    { METHOD_GET, "**/files/*/content", "retrieve", OPENAI_STORED },
     { METHOD_DELETE, "**/files/*", "delete", OPENAI_STORED },
     { METHOD_POST, "**/uploads", "upload", OPENAI_STORED },
     { METHOD_POST, "**/uploads/*/parts", "upload", OPENAI_STORED },

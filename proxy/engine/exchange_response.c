@@ -1,6 +1,7 @@
 /* The response half of an exchange: relayed as it comes, then read for its usage. */
 #include "proxy/base/clock.h"
 #include "proxy/engine/client.h"
+#include "proxy/engine/later.h"
 #include "proxy/engine/reply.h"
 #include "proxy/engine/splice.h"
 #include "proxy/engine/turns.h"
@@ -36,6 +37,7 @@ static enum framing client_framing(const struct exchange *x)
 
 static enum fault response_open(struct exchange *x, const struct head *head)
 {
+    later_ask(x);
     x->answered =
         response_watch_open(x->worker->watches, x->dialect, x->route, head, &x->facts);
     if (x->answered == NULL) {
@@ -127,14 +129,28 @@ static void to_client(struct exchange *x, const struct span *spans, size_t count
     }
 }
 
-/* Sends pieces on, then reads them: the meter never delays a byte. */
+static void read_response(struct exchange *x, const struct span *spans, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        response_watch_data(x->answered, spans[i]);
+    }
+    later_read(x);
+}
+
+/* Sends pieces on, then reads them: the meter never delays a byte. But what a client may ask
+ * for with the next call has to be known before. */
 static void deliver(struct exchange *x, const struct span *spans, size_t count)
 {
+    bool before = later_expected(x);
+
+    if (before) {
+        read_response(x, spans, count);
+    }
     if (x->client != NULL) {
         to_client(x, spans, count);
     }
-    for (size_t i = 0; i < count; i++) {
-        response_watch_data(x->answered, spans[i]);
+    if (!before) {
+        read_response(x, spans, count);
     }
     if (x->entry->ttft_us == 0 && response_watch_events(x->answered) > 0) {
         x->entry->ttft_us = (x->worker->loop->now_ns - x->began_ns) / NS_PER_US;

@@ -27,6 +27,7 @@ struct service {
     struct journal *journals[WORKERS_MAX];
     struct metrics_shard *shards[WORKERS_MAX];
     struct quota *quota;
+    struct once *once;
     struct analyst *analyst;
     int64_t certificate_expiry; /* atomic; Unix seconds, 0: no certificate */
     bool ready;                 /* atomic */
@@ -99,12 +100,15 @@ static bool workers_new(struct service *service, struct error *error)
 
     for (unsigned i = 0; i < service->count; i++) {
         struct metrics_shard *shard = metrics_shard_new(config->limits.series);
-
-        struct worker_meters meters = { service->journals[i], shard, service->quota,
-                                        NULL };
+        const struct worker_meters meters = {
+            .journal = service->journals[i],
+            .metrics = shard,
+            .quota = service->quota,
+            .once = service->once,
+            .analyst = analyst_ring(service->analyst, i, shard),
+        };
 
         CHECK(shard != NULL);
-        meters.analyst = analyst_ring(service->analyst, i, shard);
         service->shards[i] = shard;
         service->workers[i] =
             worker_new(i, service->count, snapshot_ref(service->snapshot),
@@ -194,6 +198,10 @@ static bool service_make(struct service *service, struct config *config,
         return false;
     }
     quota_in_force(service->quota, service->snapshot->quotas);
+    service->once = once_new();
+    if (!once_load(service->once, config->state, clock_unix_ns(), error)) {
+        return false;
+    }
     service->analyst = analyst_new(config, service->count, error);
     return service->analyst != NULL && workers_new(service, error);
 }
@@ -363,6 +371,7 @@ struct service *service_free(struct service *service)
     }
     analyst_free(service->analyst);
     ledger_close(service->ledger);
+    once_free(service->once);
     quota_free(service->quota);
     trust_unref(service->trust);
     jwks_keeper_unref(service->issuers);

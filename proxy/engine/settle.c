@@ -1,6 +1,7 @@
 #include "proxy/engine/settle.h"
 
 #include "proxy/base/clock.h"
+#include "proxy/engine/later.h"
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/turns.h"
 #include "proxy/engine/worker.h"
@@ -135,7 +136,7 @@ void settle(struct exchange *x)
     struct worker *worker = x->worker;
     struct entry unowned = { .usage = { .reported_nanousd = -1 } };
     struct entry *entry = x->entry != NULL ? x->entry : &unowned;
-    bool whole = x->response.ended;
+    bool whole = x->response.ended, later = false;
 
     if (x->entry != NULL) {
         settle_facts(x);
@@ -149,10 +150,15 @@ void settle(struct exchange *x)
     if (x->answered != NULL) {
         response_watch_settle(x->answered, whole, &x->facts, x->input_text_bytes,
                               entry);
+        later = later_settle(x, entry, whole);
     }
     entry->outcome = (uint8_t)outcome_of(x);
     price(x, entry);
     reserve_settle(x, entry);
+    if (later) {
+        quota_add(worker->quota, x->view->snapshot->quotas, x->view->snapshot->prices,
+                  entry, worker->loop->now_ns);
+    }
     metrics_count(worker->metrics, entry);
     turns_settle(x, entry);
     analyst_closed(worker->analyst, &x->looked_at);

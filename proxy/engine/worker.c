@@ -358,6 +358,7 @@ struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *sn
     worker->journal = meters->journal;
     worker->metrics = meters->metrics;
     worker->quota = meters->quota;
+    worker->once = meters->once;
     worker->analyst = meters->analyst;
     worker->trust = trust;
     worker->verifier = verifier_new();

@@ -13,6 +13,7 @@
 #include "proxy/identity/verifier.h"
 #include "proxy/meter/journal.h"
 #include "proxy/meter/metrics.h"
+#include "proxy/meter/once.h"
 #include "proxy/meter/quota.h"
 #include "proxy/net/listen.h"
 #include "proxy/net/resolve.h"
@@ -54,6 +55,7 @@ struct worker {
     struct journal *journal;
     struct metrics_shard *metrics;
     struct quota *quota; /* all workers share it */
+    struct once *once;   /* so with this */
     struct analyst_ring *analyst;
     struct turn_pace turn_pace;
     struct watch_pool *watches;
@@ -87,6 +89,7 @@ struct worker_meters {
     struct metrics_shard *metrics;
     struct quota *quota;
     struct analyst_ring *analyst;
+    struct once *once;
 };
 
 /* Makes a worker with its listeners bound, so that every mistake is known before any

@@ -33,11 +33,17 @@ static void bind_range(sqlite3_stmt *statement, const struct ledger_query *query
 #define MARK(name, field)              ", l." #name
 #define NUMBER(name, field)            ", e." #name
 #define KNOWN(name, value, known, bit) ", e." #name
-static const char select_entries[] =
-    "SELECT e.id, e.lead_us, e.cost_nanousd, e.reported_nanousd"
+#define SELECT_ENTRIES                 "SELECT e.id, e.lead_us, e.cost_nanousd, e.reported_nanousd"
+#define FROM_ENTRIES                                                                   \
+    " FROM exchange e JOIN label l ON l.id = e.label WHERE e.id >= ?1 AND e.id < ?2"
+static const char select_entries[] = SELECT_ENTRIES
 #include "proxy/meter/ledger_column.def"
-    " FROM exchange e JOIN label l ON l.id = e.label"
-    " WHERE e.id >= ?1 AND e.id < ?2 ORDER BY e.id";
+    FROM_ENTRIES " ORDER BY e.id";
+static const char select_objects[] = SELECT_ENTRIES
+#include "proxy/meter/ledger_column.def"
+    FROM_ENTRIES " AND e.object <> 0 ORDER BY e.id";
+#undef SELECT_ENTRIES
+#undef FROM_ENTRIES
 #undef TEXT
 #undef WORD
 #undef MARK
@@ -254,7 +260,8 @@ bool ledger_each(const char *directory, const struct ledger_query *query,
     }
     /* One snapshot for both. */
     good = sqlite3_exec(sqlite, "BEGIN", NULL, NULL, NULL) == SQLITE_OK &&
-           prepare_range(sqlite, select_entries, query, &entries) == SQLITE_OK &&
+           prepare_range(sqlite, query->objects ? select_objects : select_entries,
+                         query, &entries) == SQLITE_OK &&
            prepare_range(sqlite, select_lines, query, &lines.row) == SQLITE_OK &&
            each_entry(entries, &lines, each, self) == SQLITE_DONE;
     good = good || fail(sqlite, error);

@@ -148,6 +148,9 @@ static uint64_t charge_unreported(enum config_limit_unit unit,
                                   const struct price_table *prices,
                                   const struct entry *call)
 {
+    if (call->object != 0 && call->outcome != OUTCOME_COMPLETE) {
+        return 0; /* counted when its answer shows */
+    }
     switch ((enum outcome)call->outcome) {
     case OUTCOME_UNKNOWN:
         return call->reserved_input == 0
@@ -440,6 +443,26 @@ void quota_settle(struct quota *quota, const struct price_table *prices,
     }
     reservation->count = 0;
     learn_output(quota, call);
+}
+
+void quota_add(struct quota *quota, struct quota_policies *policies,
+               const struct price_table *prices, const struct entry *call,
+               uint64_t monotonic_ns)
+{
+    int64_t steady_s = steady(quota, monotonic_ns);
+    struct quota_policy *policy;
+    size_t index = 0;
+
+    while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
+        uint64_t used = quota_charge(policy->rule.limit.unit, prices, call), after;
+        struct quota_cell *cell = used == 0 ? NULL : cell_for(quota, policy, call);
+
+        if (cell != NULL) {
+            after = quota_cell_settle(cell, 0, used, steady_s, steady_s);
+            note_used(quota, policy, after > used ? after - used : 0, after);
+            quota_cell_back(cell);
+        }
+    }
 }
 
 /* ---- warnings ------------------------------------------------------------------------- */

@@ -95,6 +95,12 @@ void quota_settle(struct quota *quota, const struct price_table *prices,
                   const struct entry *call, uint64_t monotonic_ns,
                   struct reservation *reservation);
 
+/* Counts a call whose usage is known only now, long after it was let through: nothing is
+ * held, and nothing can be refused any more. */
+void quota_add(struct quota *quota, struct quota_policies *policies,
+               const struct price_table *prices, const struct entry *call,
+               uint64_t monotonic_ns);
+
 /* What a settled call comes to in a policy of this unit, by its entry alone. Refused and
  * free ones come to nothing, and so do errors without usage. One that went upstream and
  * left no usage when it was cut comes to its reserved input; one whose end nobody saw to

@@ -29,13 +29,14 @@ class Scripted:
             self.settings['prices'] = self.write_prices(prices)
 
     def write_prices(self, prices):
-        """{model: (input, output) in dollars a million}, or a map of further rates."""
+        """{model: (input, output) in dollars a million}, or a map of further rates. A batch
+        costs half."""
         name = os.path.join(self.folder.name, 'prices.yaml')
         rows = [{'model': model, 'per_million': rates if isinstance(rates, dict) else
                  {'input': rates[0], 'output': rates[1]}} for model, rates in prices.items()]
         with open(name, 'w', encoding='utf-8') as file:
             file.write('models:\n' + ''.join(
-                '  - {model: "%s", per_million: {%s}}\n' % (row['model'], ', '.join(
+                '  - {model: "%s", service_tiers: {batch: 50%%}, per_million: {%s}}\n' % (row['model'], ', '.join(
                     '%s: %s' % pair for pair in row['per_million'].items())) for row in rows))
         return name
 

@@ -18,7 +18,11 @@ static const char *const mistral[] = { "mistral", "openai", NULL };
 static const char *const cloudflare[] = { "cloudflare", NULL };
 static const char *const both[] = { "openai", "anthropic", NULL };
 
-enum { STORED = ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE };
+enum {
+    STORED = ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE,
+    ONCE = ROUTE_FREE | ROUTE_NO_BODY | ROUTE_ONCE,
+    BATCH = ROUTE_NO_BODY | ROUTE_LATER | ROUTE_BATCH
+};
 
 static const struct row {
     const char *const *families;
@@ -42,9 +46,9 @@ static const struct row {
     { openai, METHOD_POST, "/v1/responses/input_tokens", "openai.responses",
       "count_tokens", ROUTE_FREE | ROUTE_NO_USAGE },
     { openai, METHOD_GET, "/v1/responses/resp_1", "openai.responses", "retrieve",
-      ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE },
+      ONCE },
     { openai, METHOD_POST, "/v1/responses/resp_1/cancel", "openai.responses", "cancel",
-      ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE },
+      ONCE },
     { openai, METHOD_POST, "/v1/embeddings", "openai.embeddings", "embeddings",
       ROUTE_INPUT_ONLY },
     { openai, METHOD_POST, "/v1/rerank", "openai.embeddings", "rerank",
@@ -55,15 +59,14 @@ static const struct row {
       ROUTE_MULTIPART },
     { openai, METHOD_POST, "/v1/moderations", "openai.stored", "moderation",
       ROUTE_FREE | ROUTE_NO_USAGE },
-    { openai, METHOD_POST, "/v1/batches", "openai.stored", "create_batch",
-      ROUTE_NO_BODY | ROUTE_NO_USAGE },
+    { openai, METHOD_POST, "/v1/batches", "openai.batches", "create_batch", BATCH },
     { openai, METHOD_POST, "/v1/files", "openai.stored", "upload", STORED },
     { openai, METHOD_POST, "/v1/threads/thread_1/messages", "openai.assistants",
       "create", STORED },
     { openai, METHOD_POST, "/v1/threads/thread_1/runs", "openai.assistants",
       "invoke_agent", ROUTE_LATER },
     { openai, METHOD_GET, "/v1/threads/thread_1/runs/run_1", "openai.assistants",
-      "retrieve", STORED },
+      "retrieve", ONCE },
     { azure, METHOD_POST, "/openai/deployments/gpt-4o/chat/completions", "openai.chat",
       "chat", 0 },
     { azure, METHOD_POST, "/openai/v1/responses", "openai.responses", "chat", 0 },
@@ -77,7 +80,7 @@ static const struct row {
       "gemini.embed", "embeddings", ROUTE_INPUT_ONLY },
     { gemini, METHOD_POST, "/v1beta/interactions", "gemini.interactions", "chat", 0 },
     { gemini, METHOD_GET, "/v1beta/interactions/v1_x", "gemini.interactions",
-      "retrieve", STORED },
+      "retrieve", ONCE },
     { vertex, METHOD_POST,
       "/v1/projects/p/locations/l/publishers/google/models/"
       "gemini-2.5-pro:generateContent",
@@ -136,8 +139,16 @@ static const struct row {
     { anthropic, METHOD_POST, "/v1/chat/completions", NULL, NULL, 0 },
     { both, METHOD_GET, "/v1/messages", NULL, NULL, 0 },
     { both, METHOD_PUT, "/v1/chat/completions", NULL, NULL, 0 },
+    { openai, METHOD_GET, "/v1/batches/batch_1", "openai.batches", "retrieve",
+      ONCE | ROUTE_BATCH },
+    { openai, METHOD_GET, "/v1/files/file-1/content", "openai.batches", "retrieve",
+      ONCE | ROUTE_BATCH | ROUTE_LINES },
+    { gemini, METHOD_GET, "/v1beta/batches/b1", "gemini.batches", "retrieve",
+      ONCE | ROUTE_BATCH },
+    { anthropic, METHOD_GET, "/v1/messages/batches/msgbatch_1/results",
+      "anthropic.batches", "retrieve", ONCE | ROUTE_BATCH | ROUTE_LINES },
     { both, METHOD_POST, "/v1/messages/batches", "anthropic.batches", "create_batch",
-      ROUTE_NO_BODY | ROUTE_NO_USAGE },
+      BATCH },
     { both, METHOD_POST, "/v1/threads/thread_1", NULL, NULL, 0 },
     { gemini, METHOD_POST, "/v1beta/models/gemini-2.5-pro:generate", NULL, NULL, 0 },
     { gemini, METHOD_POST, "/v1beta/models/:generateContent", NULL, NULL, 0 },
