@@ -112,7 +112,8 @@ enum count {
     COUNT_OUTPUT_IMAGE,
     COUNT_OUTPUT_REJECTED,
     COUNT_TOOL_INPUT,    /* input beside COUNT_INPUT (Gemini's tool-use prompt) */
-    COUNT_AUDIO_SECONDS, /* of input; says that tokens beyond the stated ones are audio */
+    COUNT_AUDIO_SECONDS, /* of input; the tally has milliseconds. Tokens beyond the stated
+                            ones are audio then */
     COUNT_WEB_SEARCHES,
     COUNT_COST,       /* USD as a JSON number; the tally has nano-dollars */
     COUNT_COST_TICKS, /* 10^-10 USD; the tally has them under COUNT_COST */
@@ -126,7 +127,7 @@ enum count {
     SEEN_TYPE,   /* the event's type: asked of terminal() */
     SEEN_FINISH, /* a string here: the stream says why it ends; usage may follow */
     SEEN_END,    /* true here: the stream's regular end */
-    SEEN_TIER,
+    SEEN_TIER,   /* "ON_DEMAND_FLEX" is kept as "flex", "ON_DEMAND" as "" */
     SEEN_TEXT,   /* generated text: measured, for estimates */
     SEEN_ERROR,  /* an error object in the body or stream */
     SEEN_BYTES,  /* base64 of a further JSON text of the same dialect (pieces) */

@@ -6,6 +6,24 @@
 
 enum { WRAPPED_PIECE = 256 }; /* characters of base64 that are undone at once */
 
+/* Google's words for how a call was served, in those that others use for it. */
+static void note_tier(struct response_watch *watch, struct span tier)
+{
+    const struct span on_demand = SPAN("ON_DEMAND");
+
+    if (span_starts(tier, on_demand)) {
+        tier = span_after(tier, on_demand.len);
+        tier = tier.len > 0 ? span_after(tier, 1) : tier;
+        if (tier.len == 0 && watch->service_tier[0] != '\0') {
+            return;
+        }
+    }
+    text_store(watch->service_tier, sizeof(watch->service_tier), tier);
+    for (char *c = watch->service_tier; *c != '\0'; c++) {
+        *c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
+    }
+}
+
 static const char done_mark[] = "[DONE]";
 enum { DONE_LEN = sizeof(done_mark) - 1, DONE_NOT = UINT8_MAX };
 
@@ -55,7 +73,7 @@ static void value_seen(void *self, const struct scan_value *value)
         break;
     case SEEN_TIER:
         if (is_text) {
-            text_store(watch->service_tier, sizeof(watch->service_tier), value->text);
+            note_tier(watch, value->text);
         }
         break;
     case SEEN_SAID:

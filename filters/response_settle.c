@@ -49,10 +49,11 @@ static void complete_usage(const struct response_watch *watch, bool cut,
                            struct usage *usage)
 {
     bool reported = usage->known_tokens != 0;
+    bool timed = usage->audio_ms > 0 && !reported;
     bool input = usage_knows(usage, TOKENS_INPUT);
     bool output = usage_knows(usage, TOKENS_OUTPUT) || watch->input_only;
 
-    if (input && output && !cut && !watch->dialect->guessed) {
+    if ((timed || (input && output)) && !cut && !watch->dialect->guessed) {
         usage->source = USAGE_REPORTED;
         return;
     }

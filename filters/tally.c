@@ -4,24 +4,23 @@
 
 enum { INPUT_COUNTS = 1 << COUNT_INPUT | 1 << COUNT_CACHED | 1 << COUNT_CACHE_WRITE };
 
-/* Dollars in nano-dollars; false for a negative or absurd amount. */
-static bool read_dollars(struct span number, uint64_t *nano)
+/* A decimal number in parts of a unit; false for a negative or absurd amount. */
+static bool read_parts(struct span number, double parts_per_unit, uint64_t *parts)
 {
-    const double nano_per_dollar = 1e9, most = 1e9;
+    const double most = 1e9;
     char digits[48];
-    double dollars;
+    double units;
 
     if (number.len >= sizeof(digits)) {
-        number.len =
-            sizeof(digits) - 1; /* what is cut off is less than a nano-dollar */
+        number.len = sizeof(digits) - 1; /* what is cut off is less than one part */
     }
     memcpy(digits, number.at, number.len);
     digits[number.len] = '\0';
-    dollars = strtod(digits, NULL);
-    if (!(dollars >= 0 && dollars < most)) {
+    units = strtod(digits, NULL);
+    if (!(units >= 0 && units < most)) {
         return false;
     }
-    *nano = (uint64_t)(dollars * nano_per_dollar + 0.5);
+    *parts = (uint64_t)(units * parts_per_unit + 0.5);
     return true;
 }
 
@@ -37,7 +36,10 @@ static bool read_number(const struct scan_value *value, bool quoted, enum count 
         return false;
     }
     if (*count == COUNT_COST) {
-        return read_dollars(value->text, number);
+        return read_parts(value->text, 1e9, number); /* nano-dollars */
+    }
+    if (*count == COUNT_AUDIO_SECONDS) {
+        return read_parts(value->text, 1e3, number);
     }
     if (!scan_count(value->text, number)) {
         return false;

@@ -1,6 +1,5 @@
 /* POST /v2/chat, as events; /v1/chat and /v1/generate, as lines of JSON. */
 #include "filters/dialect/cohere_shape.h"
-#include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/v2/chat", "chat", 0 },
@@ -75,7 +74,7 @@ const struct dialect dialect_cohere_chat = {
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
     .terminal = terminal,
-    .balance = openai_balance_backed,
+    .balance = cohere_balance,
     .refusal_status = cohere_refusal_status,
     .refuse = cohere_refuse,
 };

@@ -1,5 +1,18 @@
 #include "filters/dialect/cohere_shape.h"
 
+#include "filters/dialect/openai_shape.h"
+
+void cohere_balance(const struct tally *tally, struct usage *usage)
+{
+    openai_balance_backed(tally, usage);
+    if (tally_has(tally, COUNT_BACKUP_INPUT)) {
+        usage->billed_input = tally->value[COUNT_BACKUP_INPUT];
+    }
+    if (tally_has(tally, COUNT_BACKUP_OUTPUT)) {
+        usage->billed_output = tally->value[COUNT_BACKUP_OUTPUT];
+    }
+}
+
 int cohere_refusal_status(enum fault fault)
 {
     return fault == FAULT_QUOTA_EXCEEDED ? 402 : fault_row(fault)->status;

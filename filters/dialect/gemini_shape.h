@@ -16,6 +16,7 @@
     { at ".thoughtsTokenCount", COUNT_REASONING, SCAN_WHOLE },                              \
     { at ".totalTokenCount", COUNT_TOTAL, SCAN_WHOLE },                                     \
     { at ".serviceTier", SEEN_TIER, SCAN_WHOLE },                                           \
+    { at ".trafficType", SEEN_TIER, SCAN_WHOLE },                                           \
     GEMINI_PARTS(at ".promptTokensDetails", LIST_INPUT, ".tokenCount"),                \
     GEMINI_PARTS(at ".promptTokenDetails", LIST_INPUT, ".tokenCount"),                 \
     GEMINI_PARTS(at ".toolUsePromptTokensDetails", LIST_INPUT, ".tokenCount"),         \

@@ -148,6 +148,9 @@ void openai_balance(const struct tally *tally, struct usage *usage)
     balance_lifetime(tally, COUNT_WRITE_12H, LIFETIME_12H, usage);
     balance_modality(tally, usage);
     balance_searches(tally, usage);
+    if (tally_has(tally, COUNT_AUDIO_SECONDS)) {
+        usage->audio_ms = tally->value[COUNT_AUDIO_SECONDS];
+    }
     balance_input(&report, usage);
     balance_output(&report, tally, usage);
 }

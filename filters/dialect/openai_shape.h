@@ -32,6 +32,7 @@
     OPENAI_OUTPUT_DETAILS(at ".output_tokens_details"),                                \
     { at ".reasoning_tokens", COUNT_REASONING, SCAN_WHOLE },                                \
     { at ".prompt_audio_seconds", COUNT_AUDIO_SECONDS, SCAN_WHOLE },                        \
+    { at ".seconds", COUNT_AUDIO_SECONDS, SCAN_WHOLE },                                     \
     { at ".server_tool_use_details.web_search_requests", COUNT_WEB_SEARCHES, SCAN_WHOLE },  \
     { at ".num_search_queries", COUNT_WEB_SEARCHES, SCAN_WHOLE },                           \
     { at ".cost", COUNT_COST, SCAN_WHOLE },                                                 \

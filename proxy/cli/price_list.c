@@ -101,19 +101,20 @@ static void put_rates(struct grid *grid, const struct price_rates *rates)
     int64_t write =
         rates->cache_write == PRICE_UNSET ? rates->input : rates->cache_write;
 
-    put_rate(grid, rates->input);
+    put_further_rate(grid, rates->input, PRICE_UNSET);
     put_further_rate(grid, rates->cache_read, rates->input);
     put_further_rate(grid, write, rates->input);
     put_further_rate(grid, rates->cache_write_30m, write);
     put_further_rate(grid, rates->cache_write_1h, write);
     put_further_rate(grid, rates->cache_write_12h, write);
-    put_rate(grid, rates->output);
+    put_further_rate(grid, rates->output, PRICE_UNSET);
     put_further_rate(grid, rates->reasoning, rates->output);
     put_further_rate(grid, rates->input_audio, rates->input);
     put_further_rate(grid, rates->input_image, rates->input);
     put_further_rate(grid, rates->input_video, rates->input);
     put_further_rate(grid, rates->output_audio, rates->output);
     put_further_rate(grid, rates->output_image, rates->output);
+    put_further_rate(grid, rates->audio_minute, PRICE_UNSET);
 }
 
 static void put_day(struct text *text, const char *before, uint64_t unix_ns)
@@ -200,11 +201,11 @@ static const char *further(const struct price_row *row)
 /* Columns that nothing fills are not shown. */
 static struct grid *make_columns(void)
 {
-    static const char *const rates[] = { "INPUT",       "CACHE READ",  "CACHE WRITE",
-                                         "WRITE 30M",   "WRITE 1H",    "WRITE 12H",
-                                         "OUTPUT",      "REASONING",   "INPUT AUDIO",
-                                         "INPUT IMAGE", "INPUT VIDEO", "OUTPUT AUDIO",
-                                         "OUTPUT IMAGE" };
+    static const char *const rates[] = { "INPUT",        "CACHE READ",  "CACHE WRITE",
+                                         "WRITE 30M",    "WRITE 1H",    "WRITE 12H",
+                                         "OUTPUT",       "REASONING",   "INPUT AUDIO",
+                                         "INPUT IMAGE",  "INPUT VIDEO", "OUTPUT AUDIO",
+                                         "OUTPUT IMAGE", "AUDIO MINUTE" };
     struct grid *grid = grid_new();
 
     grid_column(grid, "MODEL", GRID_LEFT);
@@ -258,7 +259,9 @@ size_t price_list_print(const struct price_table *table, const char *source,
     }
     if (listing.count > 0) {
         fprintf(out,
-                "US dollars per million tokens; an empty cell: no price of its own."
+                "US dollars per million tokens, audio's also per minute; an empty "
+                "cell: no price"
+                " of its own."
                 "\nFrom %s\n\n",
                 source);
         grid_print(listing.grid, out);

@@ -91,7 +91,8 @@ static bool price_usage(const struct exchange *x, const struct entry *entry,
     };
     struct price_rates rates;
 
-    if (!price_find(x->view->snapshot->prices, &key, &rates)) {
+    if (!price_find(x->view->snapshot->prices, &key, &rates) ||
+        !price_covers(&rates, usage)) {
         return false;
     }
     *cost = price_cost(&rates, usage);

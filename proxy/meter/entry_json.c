@@ -276,6 +276,9 @@ static void put_further(struct text *out, const struct entry *entry)
     put_number_or_null(out, "output_text_bytes", entry->output_text_bytes);
     put_number_or_null(out, "local_input", entry->local_input);
     put_number_or_null(out, "local_output", entry->local_output);
+    put_number_or_null(out, "audio_ms", entry->usage.audio_ms);
+    put_number_or_null(out, "billed_input", entry->usage.billed_input);
+    put_number_or_null(out, "billed_output", entry->usage.billed_output);
     put_lines(out, entry);
 }
 

@@ -296,6 +296,23 @@ static pico_dollars charge(uint64_t *left, uint64_t count, int64_t rate)
     return (pico_dollars)tokens * (uint64_t)rate;
 }
 
+/* Is the audio charged by its length? */
+static bool is_timed(const struct price_rates *rates, const struct usage *usage)
+{
+    return rates->audio_minute != PRICE_UNSET && usage->audio_ms > 0;
+}
+
+static pico_dollars length_cost(const struct price_rates *rates,
+                                const struct usage *usage)
+{
+    const unsigned pico_per_micro = 1000 * 1000, ms_per_minute = 60 * 1000;
+
+    return is_timed(rates, usage)
+               ? (pico_dollars)usage->audio_ms * (uint64_t)rates->audio_minute *
+                     pico_per_micro / ms_per_minute
+               : 0;
+}
+
 /* Input that is not text is taken from what is neither read from nor written to a cache:
  * providers do not report the overlap, and cached prompts are text first. */
 static pico_dollars input_cost(const struct price_rates *rates,
@@ -304,8 +321,9 @@ static pico_dollars input_cost(const struct price_rates *rates,
     uint64_t left = usage->tokens[TOKENS_INPUT];
     pico_dollars cost = 0;
 
-    cost += charge(&left, usage->modality[MODALITY_INPUT_AUDIO],
-                   either(rates->input_audio, rates->input));
+    cost +=
+        charge(&left, usage->modality[MODALITY_INPUT_AUDIO],
+               is_timed(rates, usage) ? 0 : either(rates->input_audio, rates->input));
     cost += charge(&left, usage->modality[MODALITY_INPUT_IMAGE],
                    either(rates->input_image, rates->input));
     cost += charge(&left, usage->modality[MODALITY_INPUT_VIDEO],
@@ -345,10 +363,38 @@ static pico_dollars output_cost(const struct price_rates *rates,
     return cost + charge(&left, left, rates->output);
 }
 
+static bool has_token_rates(const struct price_rates *rates)
+{
+    return rates->input != PRICE_UNSET && rates->output != PRICE_UNSET;
+}
+
+bool price_covers(const struct price_rates *rates, const struct usage *usage)
+{
+    if (!has_token_rates(rates)) {
+        return is_timed(rates, usage);
+    }
+    return usage->known_tokens != 0 || usage->audio_ms == 0 || is_timed(rates, usage);
+}
+
+static pico_dollars token_cost(const struct price_rates *rates,
+                               const struct usage *usage)
+{
+    uint64_t input = usage->billed_input, output = usage->billed_output;
+
+    if (!has_token_rates(rates)) {
+        return 0;
+    }
+    if (input > 0 || output > 0) {
+        return charge(&input, input, rates->input) +
+               charge(&output, output, rates->output);
+    }
+    return input_cost(rates, usage) + cache_cost(rates, usage) +
+           output_cost(rates, usage);
+}
+
 int64_t price_cost(const struct price_rates *rates, const struct usage *usage)
 {
-    pico_dollars cost =
-        input_cost(rates, usage) + cache_cost(rates, usage) + output_cost(rates, usage);
+    pico_dollars cost = token_cost(rates, usage) + length_cost(rates, usage);
     pico_dollars nano = (cost + 500) / 1000;
 
     return nano > INT64_MAX ? INT64_MAX : (int64_t)nano;

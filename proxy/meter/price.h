@@ -8,7 +8,8 @@
 #include "proxy/meter/usage.h"
 
 /* Rates in pico-dollars (10^-12 USD) per token. A rate of PRICE_UNSET falls back: cache
- * classes to the input rate, reasoning to the output rate, modalities to their class. */
+ * classes to the input rate, reasoning to the output rate, modalities to their class. A
+ * model without rates of input and output is charged by the length of its audio only. */
 #define PRICE_UNSET (-1)
 
 struct price_rates {
@@ -16,6 +17,8 @@ struct price_rates {
         cache_write_12h;
     int64_t output, reasoning;
     int64_t input_audio, input_image, input_video, output_audio, output_image;
+    int64_t audio_minute; /* micro-dollars (10^-6 USD) a minute of input; then audio's
+                             tokens are not charged */
 };
 
 struct price_table;
@@ -49,6 +52,10 @@ bool price_table_stand_in(struct price_table *table, struct span provider,
  * ("gpt-4o-2024-08-06", "claude-sonnet-4-5-20250929") fall back to their alias. */
 bool price_find(const struct price_table *table, const struct price_key *key,
                 struct price_rates *rates);
+
+/* Do the rates say what this usage costs? Not those of tokens for what is told by its length
+ * only, and the other way round. */
+bool price_covers(const struct price_rates *rates, const struct usage *usage);
 
 /* Cost in nano-dollars, rounded half up once, at the end; saturating. */
 int64_t price_cost(const struct price_rates *rates, const struct usage *usage);

@@ -94,7 +94,7 @@ static bool parse_rate(struct span text, int64_t *rate)
 
 static const char *const rate_names[] = {
 #define RATE(name) #name,
-    PRICE_RATES(RATE)
+    PRICE_TOKEN_RATES(RATE)
 #undef RATE
         NULL,
 };
@@ -110,14 +110,19 @@ static int64_t *rate_at(struct price_rates *rates, const char *name)
     return NULL;
 }
 
+static void unset_rates(struct price_rates *rates)
+{
+#define RATE(name) rates->name = PRICE_UNSET;
+    PRICE_RATES(RATE)
+#undef RATE
+}
+
 static bool read_rates(struct loading *loading, const struct node *map,
                        struct price_rates *rates)
 {
     bool good = true;
 
-#define RATE(name) rates->name = PRICE_UNSET;
-    PRICE_RATES(RATE)
-#undef RATE
+    unset_rates(rates);
     if (!has_kind(loading, map, NODE_MAP, "prices are a map, as in {input: 2.50}") ||
         !check_keys(loading, map, rate_names)) {
         return false;
@@ -314,6 +319,28 @@ static bool add_names(struct loading *loading, const struct node *map,
     return good;
 }
 
+/* {audio: 0.006}: dollars a minute. */
+static bool read_minutes(struct loading *loading, const struct node *map,
+                         struct price_rates *rates)
+{
+    static const char *const keys[] = { "audio", NULL };
+    const struct node *audio;
+
+    if (!has_kind(loading, map, NODE_MAP,
+                  "per_minute is a map, as in {audio: 0.006}") ||
+        !check_keys(loading, map, keys)) {
+        return false;
+    }
+    audio = node_member(map, "audio");
+    return audio != NULL && audio->kind == NODE_SCALAR &&
+                   parse_rate(span_text(audio->text), &rates->audio_minute)
+               ? true
+               : refuse(loading, map->place,
+                        "not a price in dollars, as {audio: 0.006}, of at most 6 "
+                        "decimals",
+                        NULL);
+}
+
 static bool read_details(struct loading *loading, const struct node *map,
                          struct price_row *row)
 {
@@ -321,7 +348,10 @@ static bool read_details(struct loading *loading, const struct node *map,
     const struct node *valid = node_member(map, "valid");
     const struct node *longs = node_member(map, "long_context");
     const struct node *tiers = node_member(map, "service_tiers");
+    const struct node *tokens = node_member(map, "per_million");
+    const struct node *minutes = node_member(map, "per_minute");
 
+    unset_rates(&row->rates);
     if (provider != NULL) {
         if (!has_kind(loading, provider, NODE_SCALAR, "provider is a name")) {
             return false;
@@ -329,16 +359,17 @@ static bool read_details(struct loading *loading, const struct node *map,
         row->provider = arena_copy(&loading->table->arena, span_text(provider->text));
     }
     return (valid == NULL || read_valid(loading, valid, row)) &&
-           read_rates(loading, node_member(map, "per_million"), &row->rates) &&
+           (tokens == NULL || read_rates(loading, tokens, &row->rates)) &&
+           (minutes == NULL || read_minutes(loading, minutes, &row->rates)) &&
            (longs == NULL || read_longs(loading, longs, row)) &&
            (tiers == NULL || read_tiers(loading, tiers, row));
 }
 
 static void read_row(struct loading *loading, const struct node *map)
 {
-    static const char *const keys[] = { "model",         "provider",    "aliases",
-                                        "valid",         "per_million", "long_context",
-                                        "service_tiers", NULL };
+    static const char *const keys[] = { "model",        "provider",      "aliases",
+                                        "valid",        "per_million",   "per_minute",
+                                        "long_context", "service_tiers", NULL };
     struct price_row *row = arena_take(&loading->table->arena, sizeof *row);
 
     CHECK(row != NULL);
@@ -348,7 +379,8 @@ static void read_row(struct loading *loading, const struct node *map)
         !check_keys(loading, map, keys)) {
         return;
     }
-    if (node_member(map, "model") == NULL || node_member(map, "per_million") == NULL) {
+    if (node_member(map, "model") == NULL || (node_member(map, "per_million") == NULL &&
+                                              node_member(map, "per_minute") == NULL)) {
         refuse(loading, map->place, "model and per_million are needed", NULL);
         return;
     }

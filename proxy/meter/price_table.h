@@ -6,8 +6,13 @@
 #include "proxy/base/check.h"
 #include "proxy/meter/price.h"
 
-/* The rates of struct price_rates by the names they have in a file. */
+/* All rates of struct price_rates; in a file, `per_minute: {audio}` and `per_million`. */
 #define PRICE_RATES(RATE)                                                              \
+    PRICE_TOKEN_RATES(RATE)                                                            \
+    RATE(audio_minute)
+
+/* Those by token, by the names they have in a file. */
+#define PRICE_TOKEN_RATES(RATE)                                                        \
     RATE(input)                                                                        \
     RATE(cache_read)                                                                   \
     RATE(cache_write)                                                                  \

@@ -72,7 +72,10 @@ struct usage {
     uint64_t tokens[TOKEN_CLASSES];
     uint64_t cache_write[CACHE_LIFETIMES];
     uint64_t modality[MODALITIES];
-    uint64_t web_searches;    /* a counter, not tokens */
+    uint64_t web_searches;  /* a counter, not tokens */
+    uint64_t audio_ms;      /* of input that is told by its length; 0: none is */
+    uint64_t billed_input;  /* what is charged where that is said apart from what was */
+    uint64_t billed_output; /* used; both 0: it was not */
     int64_t reported_nanousd; /* the provider's own price; negative: none given */
     uint8_t known_tokens;     /* bit per token_class: a provider or estimate said so */
     uint8_t known_lifetimes;  /* bit per cache_lifetime */

@@ -771,6 +771,84 @@ static void a_cut_behind_a_report_adds_to_it(void **state)
     assert_in_range(usage_output(&entry.usage), 103, 106);
 }
 
+static struct entry answer_of(const char *family, const char *path, const char *body)
+{
+    const struct stream call = { .family = family,
+                                 .path = path,
+                                 .type = "application/json" };
+    struct span bytes = span_text(body);
+    struct entry whole = stream_entry(&call, bytes, SIZE_MAX);
+
+    for (size_t size = 1; size < 8; size++) {
+        struct entry split = stream_entry(&call, bytes, size);
+
+        assert_memory_equal(&whole, &split, sizeof whole);
+    }
+    return whole;
+}
+
+static void audio_may_be_told_by_its_length(void **state)
+{
+    struct entry entry =
+        answer_of("openai", "/v1/audio/transcriptions",
+                  "{\"text\":\"some words that were heard\",\"usage\":{\"type\":"
+                  "\"duration\",\"seconds\":8.47}}");
+
+    (void)state;
+    assert_int_equal(entry.usage.audio_ms, 8470);
+    assert_int_equal(entry.usage.source, USAGE_REPORTED);
+    assert_int_equal(entry.usage.known_tokens, 0);
+    assert_int_equal(entry.usage.flags, 0);
+
+    entry =
+        answer_of("mistral", "/v1/chat/completions",
+                  "{\"choices\":[{\"message\":{\"content\":\"x\"}}],\"usage\":{"
+                  "\"prompt_tokens\":4,\"completion_tokens\":3,\"total_tokens\":400,"
+                  "\"prompt_audio_seconds\":16}}");
+    assert_int_equal(entry.usage.audio_ms, 16000);
+    assert_int_equal(entry.usage.modality[MODALITY_INPUT_AUDIO], 393);
+}
+
+static void what_is_billed_may_differ_from_what_is_used(void **state)
+{
+    struct entry entry = answer_of(
+        "cohere", "/v2/chat",
+        "{\"id\":\"i\",\"message\":{\"content\":[{\"text\":\"x\"}]},\"usage\":{"
+        "\"billed_units\":{\"input_tokens\":5,\"output_tokens\":2},\"tokens\":{"
+        "\"input_tokens\":70,\"output_tokens\":3},\"cached_tokens\":10}}");
+
+    (void)state;
+    assert_int_equal(entry.usage.tokens[TOKENS_INPUT], 60);
+    assert_int_equal(entry.usage.tokens[TOKENS_CACHE_READ], 10);
+    assert_int_equal(entry.usage.billed_input, 5);
+    assert_int_equal(entry.usage.billed_output, 2);
+}
+
+static void tiers_of_google_have_the_words_of_others(void **state)
+{
+    static const char *const words[][2] = {
+        { "\"trafficType\":\"ON_DEMAND\"", "" },
+        { "\"trafficType\":\"ON_DEMAND_FLEX\"", "flex" },
+        { "\"trafficType\":\"ON_DEMAND_PRIORITY\"", "priority" },
+        { "\"serviceTier\":\"flex\",\"trafficType\":\"ON_DEMAND\"", "flex" },
+        { "\"serviceTier\":\"priority\"", "priority" },
+        { "\"trafficType\":\"PROVISIONED_THROUGHPUT\"", "provisioned_thr" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char body[256];
+        struct entry entry;
+
+        (void)snprintf(body, sizeof body,
+                       "{\"usageMetadata\":{\"promptTokenCount\":1,"
+                       "\"candidatesTokenCount\":2,%s}}",
+                       words[i][0]);
+        entry = answer_of("vertex", "/v1/models/gemini-x:generateContent", body);
+        assert_string_equal(entry.service_tier, words[i][1]);
+    }
+}
+
 static void refusals_have_their_familys_shape(void **state)
 {
     static const struct {
@@ -902,6 +980,9 @@ int main(void)
         cmocka_unit_test(wrapped_events_are_read),
         cmocka_unit_test(heads_count_where_bodies_do_not),
         cmocka_unit_test(a_cut_behind_a_report_adds_to_it),
+        cmocka_unit_test(audio_may_be_told_by_its_length),
+        cmocka_unit_test(what_is_billed_may_differ_from_what_is_used),
+        cmocka_unit_test(tiers_of_google_have_the_words_of_others),
         cmocka_unit_test(refusals_have_their_familys_shape),
         cmocka_unit_test(what_aws_may_not_retry_is_told_by_the_status),
         cmocka_unit_test(a_used_up_quota_is_told_as_google_tells_it),

@@ -134,6 +134,7 @@ static void test_json(void **state)
         "\"reported_nanousd\":null,\"tags\":[\"ci\",\"a\\\"b\"],\"service\":true,"
         "\"grade\":\"declared\",\"turn\":\"tool\",\"input_text_bytes\":7,"
         "\"output_text_bytes\":null,\"local_input\":null,\"local_output\":3,"
+        "\"audio_ms\":null,\"billed_input\":null,\"billed_output\":null,"
         "\"lines\":[]}");
 }
 

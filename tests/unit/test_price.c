@@ -213,6 +213,7 @@ static const struct price_rates unset_rates = {
     .input_video = PRICE_UNSET,
     .output_audio = PRICE_UNSET,
     .output_image = PRICE_UNSET,
+    .audio_minute = PRICE_UNSET,
 };
 
 static void test_cost(void **state)
@@ -258,6 +259,60 @@ static void test_cost_is_rounded_once(void **state)
     assert_int_equal(price_cost(&rates, &usage), 1);
     usage_set(&usage, TOKENS_INPUT, 2000);
     assert_int_equal(price_cost(&rates, &usage), 998);
+}
+
+static void test_audio_is_charged_by_its_length(void **state)
+{
+    struct price_table *table =
+        parse("models:\n"
+              "  - {model: w, per_minute: {audio: 0.006},\n"
+              "     service_tiers: {batch: 50%}}\n"
+              "  - {model: v, per_minute: {audio: 0.001},\n"
+              "     per_million: {input: 2, output: 3}}\n"
+              "  - {model: t, per_million: {input: 1, output: 1}}\n");
+    struct usage usage = { .audio_ms = 8470 };
+    struct price_key key = key_of("w");
+    struct price_rates rates;
+
+    (void)state;
+    assert_true(price_find(table, &key, &rates));
+    assert_true(price_covers(&rates, &usage));
+    assert_int_equal(price_cost(&rates, &usage), 847000); /* 8.47 s at $0.0001 */
+    key.service_tier = SPAN("batch");
+    assert_true(price_find(table, &key, &rates));
+    assert_int_equal(price_cost(&rates, &usage), 423500);
+    usage.audio_ms = 0;
+    usage_set(&usage, TOKENS_OUTPUT, 9); /* as estimated */
+    assert_false(price_covers(&rates, &usage));
+    assert_int_equal(price_cost(&rates, &usage), 0);
+
+    key = key_of("t");
+    assert_true(price_find(table, &key, &rates));
+    assert_true(price_covers(&rates, &usage));
+    usage = (struct usage){ .audio_ms = 1000 };
+    assert_false(price_covers(&rates, &usage));
+
+    key = key_of("v");
+    assert_true(price_find(table, &key, &rates));
+    usage_set(&usage, TOKENS_INPUT, 100);
+    usage_set(&usage, TOKENS_OUTPUT, 10);
+    usage.modality[MODALITY_INPUT_AUDIO] = 60;
+    usage.audio_ms = 60000;
+    assert_true(price_covers(&rates, &usage));
+    assert_int_equal(price_cost(&rates, &usage), 1000000 + 40 * 2000 + 10 * 3000);
+    price_table_free(table);
+}
+
+static void test_what_is_billed_apart_is_charged(void **state)
+{
+    struct price_rates rates = unset_rates;
+    struct usage usage = { .billed_input = 5, .billed_output = 2 };
+
+    (void)state;
+    usage_set(&usage, TOKENS_INPUT, 70);
+    usage_set(&usage, TOKENS_CACHE_READ, 10);
+    usage_set(&usage, TOKENS_OUTPUT, 3);
+    assert_int_equal(price_cost(&rates, &usage), 5 * 3000 + 2 * 15000);
 }
 
 static void test_cost_saturates(void **state)
@@ -405,6 +460,8 @@ int main(void)
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_cost),
         cmocka_unit_test(test_cost_is_rounded_once),
+        cmocka_unit_test(test_audio_is_charged_by_its_length),
+        cmocka_unit_test(test_what_is_billed_apart_is_charged),
         cmocka_unit_test(test_cost_saturates),
         cmocka_unit_test(test_cost_properties),
         cmocka_unit_test(test_shipped_prices),
