@@ -265,7 +265,8 @@ void known_heads_add(struct known_heads *heads, struct span raw,
     uint64_t hash = hash_of(heads, &bones);
     struct place *place;
 
-    if ((head->framing == FRAMING_LENGTH && head->length == 0) ||
+    if (caller->credential == FIELD_OTHER ||
+        (head->framing == FRAMING_LENGTH && head->length == 0) ||
         !seen_before(heads, hash)) {
         return;
     }

@@ -36,7 +36,8 @@ struct known_heads *known_heads_free(struct known_heads *heads);
 const struct known_head *known_heads_find(struct known_heads *heads, struct span raw);
 
 /* Keeps a copy of what `raw` turned out to be when it came for the second time, in place of
- * another head if need be; keeps nothing where it would be too large, or without memory. head, route and caller are what
+ * another head if need be; keeps nothing where it would be too large, without memory, or
+ * where no field of the head carried the credential. head, route and caller are what
  * head_parse_request(), route_find() and identity_verify() made of it; `exchange` is
  * admitted and has the claims and the upstream head. */
 void known_heads_add(struct known_heads *heads, struct span raw,

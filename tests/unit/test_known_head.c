@@ -201,6 +201,30 @@ static void test_credential_is_not_kept(void **state)
     known_heads_free(heads);
 }
 
+/* A caller who is known by a certificate: no field can be told to be the credential. */
+static void test_credential_that_is_no_field(void **state)
+{
+    static const struct caller bo = {
+        .team = "platform", .name = "bo", .key_id = "", .credential = FIELD_OTHER
+    };
+    char raw[1024];
+    struct span bytes =
+        write_head(raw, sizeof raw, key_a, "Content-Length: 12\r\n", "x/1");
+    struct known_heads *heads = known_heads_new();
+    struct exchange exchange = { .head = SPAN("upstream") };
+    static struct head head;
+    struct route route;
+
+    (void)state;
+    assert_int_equal(head_parse_request(bytes, &head), FAULT_NONE);
+    route = (struct route){ .target = head.target };
+    for (unsigned i = 0; i < 3; i++) {
+        known_heads_add(heads, bytes, &head, &route, &bo, &exchange);
+    }
+    assert_null(known_heads_find(heads, bytes));
+    known_heads_free(heads);
+}
+
 static void test_without_a_body(void **state)
 {
     char raw[1024];
@@ -275,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_no_other_head_is_like_it),
         cmocka_unit_test(test_lengths_that_are_not_alike),
         cmocka_unit_test(test_credential_is_not_kept),
+        cmocka_unit_test(test_credential_that_is_no_field),
         cmocka_unit_test(test_without_a_body),
         cmocka_unit_test(test_long_heads_are_not_kept),
         cmocka_unit_test(test_many_heads),
