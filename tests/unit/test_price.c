@@ -381,6 +381,7 @@ static void test_shipped_prices(void **state)
     struct error error = { 0 };
     struct price_table *table = price_table_load("config/prices.yaml", &error);
     struct price_key key = key_of("claude-sonnet-4-5-20250929");
+    struct price_rates rates;
 
     (void)state;
     error_print(&error, stderr);
@@ -393,6 +394,24 @@ static void test_shipped_prices(void **state)
     assert_int_equal(input_rate(table, key), 3000000);
     key.input_tokens = 200001;
     assert_int_equal(input_rate(table, key), 6000000);
+    key = key_of("us.anthropic.claude-sonnet-4-5-20250929-v1:0");
+    assert_int_equal(input_rate(table, key), 3300000);
+    key = key_of("openai/gpt-oss-120b");
+    assert_int_equal(input_rate(table, key), -2);
+    key.provider = SPAN("groq");
+    assert_int_equal(input_rate(table, key), 150000);
+    key = key_of("mistral-medium-latest");
+    assert_int_equal(input_rate(table, key), 400000);
+    key.at_unix_ns = UINT64_C(1781568000) * NS_PER_S; /* 2026-06-16 */
+    assert_int_equal(input_rate(table, key), 1500000);
+    key = key_of("amazon.nova-pro-v1:0");
+    key.service_tier = SPAN("priority");
+    assert_int_equal(input_rate(table, key), 1400000);
+    assert_true(
+        price_find(table,
+                   &(struct price_key){ .model = SPAN("whisper-1"), .at_unix_ns = now },
+                   &rates));
+    assert_int_equal(rates.audio_minute, 6000);
     price_table_free(table);
 }
 
