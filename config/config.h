@@ -201,10 +201,12 @@ struct config_provider {
     bool insecure_for_tests;
     uint32_t connect_timeout_ms;
     uint32_t first_byte_timeout_ms;
-    uint32_t idle_timeout_ms;  /* silence between bytes */
-    uint32_t pool_idle_ms;     /* how long an unused connection is kept */
-    uint32_t pool_size;        /* unused connections kept per worker */
-    uint32_t drain_timeout_ms; /* after the client left */
+    uint32_t idle_timeout_ms; /* silence between bytes */
+    bool websockets;
+    uint32_t websocket_idle_timeout_ms; /* nothing asked, nothing said */
+    uint32_t pool_idle_ms;              /* how long an unused connection is kept */
+    uint32_t pool_size;                 /* unused connections kept per worker */
+    uint32_t drain_timeout_ms;          /* after the client left */
     uint64_t drain_bytes;
     uint32_t drain_limit; /* drains at once, all workers */
 };

@@ -146,6 +146,13 @@ static const struct field timeout_fields[] = {
       .least = 10,
       .most = DAY,
       .help = "silence within a response; a stream that goes on has no time limit" },
+    { .key = "websocket_idle",
+      .type = FIELD_DURATION,
+      .offset = IN_PROVIDER(websocket_idle_timeout_ms),
+      .fallback = "30m",
+      .least = 10,
+      .most = DAY,
+      .help = "silence of a WebSocket on which no response is under way" },
     { 0 }
 };
 
@@ -325,6 +332,13 @@ static const struct field provider_fields[] = {
       .offset = IN_PROVIDER(price_as),
       .without = "unpriced",
       .help = "a model of the price list: those without a price cost as much as it" },
+    { .key = "websockets",
+      .type = FIELD_SWITCH,
+      .offset = IN_PROVIDER(websockets),
+      .fallback = "on",
+      .help =
+          "relay the WebSockets of its dialects; off: clients are told to use plain "
+          "HTTP" },
     { .key = "ca",
       .type = FIELD_PATH,
       .offset = IN_PROVIDER(ca),

@@ -37,7 +37,8 @@ enum dialect_route_flag {
     ROUTE_ONCE = 1 << 9,   /* shows an object, named in braces, that was made by another
                                call: its usage is counted once, if that call awaits it */
     ROUTE_BATCH = 1 << 10, /* what is counted has the price of a batch */
-    ROUTE_LINES = 1 << 11  /* the body is JSON lines, whatever type it claims */
+    ROUTE_LINES = 1 << 11, /* the body is JSON lines, whatever type it claims */
+    ROUTE_WEBSOCKET = 1 << 12 /* a WebSocket, whose responses are calls of their own */
 };
 
 /* What a value in a request body means: tags of `request` paths. */
@@ -63,7 +64,9 @@ enum fact {
     FACT_URL_CONTEXT,
     FACT_FILE_SEARCH,
     FACT_COMPUTER_USE,
-    FACT_ROOT, /* the body itself; the registry adds its row to every table */
+    FACT_SOCKET_TYPE, /* of a message over a WebSocket */
+    FACT_SOCKET_LANE, /* ... the stream it belongs to */
+    FACT_ROOT,        /* the body itself; the registry adds its row to every table */
     /* what the turn gate reads, in the order of enum fresh_tag; the first three are text
        that costs input tokens, the others are scanned for the gate only */
     FACT_SAID,   /* text of a message, or of a block of it (raw) */
@@ -136,11 +139,14 @@ enum count {
     SEEN_FILE,   /* the id of the file that the answer of a batch is in */
     /* generated too, measured for estimates; the turn gate reads it (pieces, the name
        whole), in the order of enum answer_tag */
-    SEEN_SAID,      /* visible text */
-    SEEN_ARGUMENTS, /* a tool's arguments: the text of a JSON text */
-    SEEN_ARGUMENT,  /* a value within a tool's arguments, for the gate only */
-    SEEN_TOOL,      /* a tool's name */
-    SEEN_ID,        /* the response's own: if it comes later, it is known by this */
+    SEEN_SAID,          /* visible text */
+    SEEN_ARGUMENTS,     /* a tool's arguments: the text of a JSON text */
+    SEEN_ARGUMENT,      /* a value within a tool's arguments, for the gate only */
+    SEEN_TOOL,          /* a tool's name */
+    SEEN_ID,            /* the response's own: if it comes later, it is known by this */
+    SEEN_LANE,          /* over a WebSocket: the stream an event belongs to */
+    SEEN_SESSION_MODEL, /* ... the model of responses that name none */
+    SEEN_TRANSCRIBER_MODEL, /* ... the model that writes down what is heard */
     /* counts that come in lists of {name, number}: the object of a list, and within it */
     LIST_INPUT,    /* ... parts of the input by modality: "TEXT", "audio" ... */
     LIST_OUTPUT,   /* ... parts of the output by modality */
@@ -212,6 +218,17 @@ struct refusal {
     uint64_t retry_after_s; /* 0: not known */
 };
 
+/* What an event of a provider's means for the calls over a WebSocket. */
+enum socket_event {
+    EVENT_NONE,       /* it belongs to no response */
+    EVENT_PART,       /* of the response that its id, or else its lane, names */
+    EVENT_CREATED,    /* a response begins */
+    EVENT_TERMINAL,   /* it has ended, with its usage */
+    EVENT_ERROR,      /* a request was refused, or a response failed */
+    EVENT_AUDIO,      /* as EVENT_PART, but what it carries is no text */
+    EVENT_TRANSCRIBED /* something heard was written down: a call of its own */
+};
+
 struct dialect {
     const char *name;   /* "openai.chat" */
     const char *family; /* the word in a provider's `dialects`: "openai"; "" for none */
@@ -231,6 +248,10 @@ struct dialect {
     /* Is an event of this type (SEEN_TYPE) the stream's regular end? NULL: no type is.
      * "[DONE]", and an output count beside or behind SEEN_FINISH, end every dialect's. */
     bool (*terminal)(struct span type);
+    /* Over a WebSocket: the type of messages that ask for a response, and what a
+     * provider's event is. NULL where the dialect has none. */
+    const char *request_type;
+    enum socket_event (*event)(struct span type);
     /* Makes counts disjoint: fills tokens, lifetimes, modality, known bits and flags of a
      * usage that is zero but for reported_nanousd. NULL: nothing is ever counted. */
     void (*balance)(const struct tally *tally, struct usage *usage);

@@ -36,6 +36,12 @@ struct facts {
     bool body_empty;                     /* the body is {} */
 };
 
+/* What a client's message over a WebSocket says of itself. */
+struct message_facts {
+    char type[40]; /* "response.create"; empty: it does not say */
+    char lane[64]; /* the stream it belongs to; empty: the connection's own */
+};
+
 struct claims {
     char tool[24];
     char tool_version[16];

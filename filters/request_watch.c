@@ -25,8 +25,9 @@ struct request_watch {
     const struct dialect_route *route;
     struct facts *facts;
     struct claims *claims;
-    struct fresh *fresh;   /* NULL: the turn gate does not read along */
-    struct decode *decode; /* NULL: nothing to undo */
+    struct fresh *fresh;           /* NULL: the turn gate does not read along */
+    struct message_facts *message; /* NULL: it is no message over a WebSocket */
+    struct decode *decode;         /* NULL: nothing to undo */
     void (*out)(void *self, struct span piece);
     void *out_self;
     uint64_t text_bytes;
@@ -194,6 +195,28 @@ static void turn_seen(struct request_watch *watch, const struct scan_value *valu
     }
 }
 
+static enum fault message_seen(struct request_watch *watch,
+                               const struct scan_value *value)
+{
+    struct message_facts *message = watch->message;
+
+    if (message == NULL) {
+        return FAULT_NONE; /* another member of that name, of a plain request */
+    }
+    if (value->duplicate) {
+        return FAULT_DUPLICATE_KEY;
+    }
+    if (value->type != SCAN_STRING) {
+        return value->tag == FACT_SOCKET_TYPE ? FAULT_BAD_BODY : FAULT_NONE;
+    }
+    if (value->tag == FACT_SOCKET_TYPE) {
+        text_store(message->type, sizeof(message->type), value->text);
+    } else {
+        text_store(message->lane, sizeof(message->lane), value->text);
+    }
+    return FAULT_NONE;
+}
+
 static enum fault fact_seen(struct request_watch *watch, const struct scan_value *value)
 {
     struct facts *facts = watch->facts;
@@ -275,6 +298,9 @@ static enum fault fact_seen(struct request_watch *watch, const struct scan_value
     case FACT_PREDECESSOR:
         turn_seen(watch, value);
         break;
+    case FACT_SOCKET_TYPE:
+    case FACT_SOCKET_LANE:
+        return message_seen(watch, value);
     }
     return FAULT_NONE;
 }
@@ -429,7 +455,8 @@ enum fault request_watch_end(struct request_watch *watch)
     if (watch->decode != NULL && watch->fault == FAULT_NONE) {
         note_verdict(watch, decode_end(watch->decode));
     }
-    if (watch->scanned && watch->begun && watch->fault == FAULT_NONE &&
+    if (watch->scanned && (watch->begun || watch->message != NULL) &&
+        watch->fault == FAULT_NONE &&
         scan_end(&watch->scan, value_seen, watch) == SCAN_MALFORMED) {
         watch->fault = watch->fault == FAULT_NONE ? FAULT_BAD_BODY : watch->fault;
     }
@@ -527,13 +554,11 @@ static bool open_decoder(struct request_watch *watch, const struct head *head)
     return watch->decode != NULL;
 }
 
-struct request_watch *request_watch_open(struct watch_pool *pool,
-                                         const struct dialect *dialect,
-                                         const struct dialect_route *route,
-                                         const struct head *head, struct facts *facts,
-                                         struct claims *claims)
+static struct request_watch *take_watch(struct watch_pool *pool,
+                                        const struct dialect *dialect,
+                                        const struct dialect_route *route,
+                                        struct facts *facts, struct claims *claims)
 {
-    const struct scan_plan *plan = registry_plans(dialect)->request;
     struct request_watch *watch = pool->requests;
 
     if (watch != NULL) {
@@ -552,11 +577,45 @@ struct request_watch *request_watch_open(struct watch_pool *pool,
     watch->route = route;
     watch->facts = facts;
     watch->claims = claims;
+    return watch;
+}
+
+struct request_watch *request_watch_open(struct watch_pool *pool,
+                                         const struct dialect *dialect,
+                                         const struct dialect_route *route,
+                                         const struct head *head, struct facts *facts,
+                                         struct claims *claims)
+{
+    const struct scan_plan *plan = registry_plans(dialect)->request;
+    struct request_watch *watch = take_watch(pool, dialect, route, facts, claims);
+
+    if (watch == NULL) {
+        return NULL;
+    }
     read_path(watch, route, head->target);
     if (plan != NULL && (route->flags & ROUTE_NO_BODY) == 0) {
         begin_scan(watch, plan, route, head);
     }
     return open_decoder(watch, head) ? watch : request_watch_close(watch);
+}
+
+struct request_watch *request_watch_open_message(struct watch_pool *pool,
+                                                 const struct dialect *dialect,
+                                                 const struct dialect_route *route,
+                                                 struct facts *facts,
+                                                 struct claims *claims,
+                                                 struct message_facts *message)
+{
+    struct request_watch *watch = take_watch(pool, dialect, route, facts, claims);
+
+    if (watch != NULL) {
+        *message = (struct message_facts){ .type = "" };
+        watch->message = message;
+        watch->scanned = true;
+        watch->declared = true;
+        scan_init(&watch->scan, registry_plans(dialect)->request, SCAN_STRICT);
+    }
+    return watch;
 }
 
 struct request_watch *request_watch_close(struct request_watch *watch)

@@ -24,6 +24,7 @@ enum frames {
     FRAMES_LINES,
     FRAMES_ARRAY,    /* one array, whose objects are the texts */
     FRAMES_MESSAGES, /* of an AWS event stream */
+    FRAMES_EVENT,    /* a WebSocket's messages, each a text */
     FRAMES_NONE      /* nothing that could be read */
 };
 
@@ -49,6 +50,7 @@ struct response_watch {
     struct answer *answer;     /* NULL: the turn gate does not read along */
     uint64_t object;           /* hash of the answer's id; 0: not seen */
     uint64_t file;             /* ... of the file's it is in */
+    struct event *event;       /* NULL: it does not read the events of a WebSocket */
     uint64_t text_bytes;       /* of generated text */
     uint64_t said_bytes;       /* ... before the provider's last count of output */
     uint64_t unfinished;       /* choices that have not said why they end */
@@ -88,6 +90,10 @@ void response_frames_data(void *self, struct span piece);
 
 /* The body has ended: whatever is open is ended too. */
 void response_frames_end(struct response_watch *watch);
+
+/* The next piece of a JSON text, and its end. */
+void response_text_data(void *self, struct span piece);
+void response_text_end(void *self);
 
 /* Is the body a stream, as far as can be told? */
 bool response_is_streamed(const struct response_watch *watch);

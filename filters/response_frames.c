@@ -4,7 +4,10 @@
 
 #include <stdlib.h>
 
-enum { WRAPPED_PIECE = 256 }; /* characters of base64 that are undone at once */
+enum {
+    WRAPPED_PIECE = 256, /* characters of base64 that are undone at once */
+    STATUS_MOST = 599
+};
 
 /* Google's words for how a call was served, in those that others use for it. */
 static void note_tier(struct response_watch *watch, struct span tier)
@@ -57,6 +60,32 @@ static bool is_terminal(const struct response_watch *watch,
            watch->dialect->terminal(value->text);
 }
 
+static void event_value(struct event *event, const struct scan_value *value)
+{
+    uint64_t number;
+
+    if (event == NULL) {
+        return; /* it is no WebSocket's */
+    }
+    if (value->tag == SEEN_STATUS) {
+        if (value->type == SCAN_NUMBER && scan_count(value->text, &number) &&
+            number <= STATUS_MOST) {
+            event->status = (uint16_t)number;
+        }
+    } else if (value->type != SCAN_STRING) {
+        return;
+    } else if (value->tag == SEEN_LANE) {
+        text_store(event->lane, sizeof(event->lane), value->text);
+    } else if (value->tag == SEEN_ID) {
+        text_store(event->id, sizeof(event->id), value->text);
+    } else if (value->tag == SEEN_SESSION_MODEL) {
+        text_store(event->session_model, sizeof(event->session_model), value->text);
+    } else {
+        text_store(event->transcriber_model, sizeof(event->transcriber_model),
+                   value->text);
+    }
+}
+
 static void value_seen(void *self, const struct scan_value *value)
 {
     struct response_watch *watch = self;
@@ -88,13 +117,23 @@ static void value_seen(void *self, const struct scan_value *value)
     case SEEN_ID:
         id_seen(watch, value);
         turn_seen(watch, value->tag - SEEN_SAID, value);
+        event_value(watch->event, value);
         break;
     case SEEN_TYPE:
         turn_seen(watch, ANSWER_TYPE, value);
         watch->terminal |= is_terminal(watch, value);
+        if (watch->event != NULL && is_text) {
+            watch->event->kind = watch->dialect->event(value->text);
+        }
         break;
     case SEEN_STATUS:
         watch->terminal |= is_terminal(watch, value);
+        event_value(watch->event, value);
+        break;
+    case SEEN_LANE:
+    case SEEN_SESSION_MODEL:
+    case SEEN_TRANSCRIBER_MODEL:
+        event_value(watch->event, value);
         break;
     case SEEN_FINISH:
         watch->unfinished -= is_text && watch->unfinished > 0;
@@ -167,7 +206,7 @@ static void wrapped_value(struct response_watch *watch, const struct scan_value 
 
 /* ---- JSON texts --------------------------------------------------------------------- */
 
-static void text_data(void *self, struct span piece)
+void response_text_data(void *self, struct span piece)
 {
     struct response_watch *watch = self;
 
@@ -191,7 +230,7 @@ static bool is_reported(const struct tally *tally)
     return tally_has(tally, COUNT_OUTPUT) || tally_has(tally, COUNT_TOTAL);
 }
 
-static void text_end(void *self)
+void response_text_end(void *self)
 {
     const uint32_t said_counts = 1U << COUNT_OUTPUT | 1U << COUNT_REASONING;
     struct response_watch *watch = self;
@@ -218,11 +257,13 @@ static void text_end(void *self)
 static void event_end(void *self, struct span name)
 {
     (void)name; /* JSON texts tell their type themselves */
-    text_end(self);
+    response_text_end(self);
 }
 
-static const struct sse_sink sse_sink = { .data = text_data, .event = event_end };
-static const struct lines_sink lines_sink = { .data = text_data, .document = text_end };
+static const struct sse_sink sse_sink = { .data = response_text_data,
+                                          .event = event_end };
+static const struct lines_sink lines_sink = { .data = response_text_data,
+                                              .document = response_text_end };
 
 /* ---- AWS event streams --------------------------------------------------------------- */
 
@@ -239,11 +280,11 @@ static void message_end(void *self, enum eventstream_kind kind)
     struct response_watch *watch = self;
 
     watch->error |= kind != EVENTSTREAM_EVENT;
-    text_end(self);
+    response_text_end(self);
 }
 
 static const struct eventstream_sink eventstream_sink = { .begin = message_begin,
-                                                          .data = text_data,
+                                                          .data = response_text_data,
                                                           .message = message_end };
 
 /* The message that was being read was cut or damaged: what it said is void. */
@@ -284,9 +325,10 @@ static void feed_frames(struct response_watch *watch, struct span piece)
         break;
     case FRAMES_WHOLE:
         if (piece.len > 0) {
-            text_data(watch, piece);
+            response_text_data(watch, piece);
         }
         break;
+    case FRAMES_EVENT:
     case FRAMES_UNSETTLED:
     case FRAMES_NONE:
         break;
@@ -413,8 +455,9 @@ void response_frames_end(struct response_watch *watch)
         }
         break;
     case FRAMES_WHOLE:
-        text_end(watch);
+        response_text_end(watch);
         break;
+    case FRAMES_EVENT:
     case FRAMES_UNSETTLED:
     case FRAMES_NONE:
         break;
@@ -428,6 +471,7 @@ bool response_is_streamed(const struct response_watch *watch)
     switch ((enum frames)watch->frames) {
     case FRAMES_EVENTS:
     case FRAMES_MESSAGES:
+    case FRAMES_EVENT:
         return true;
     case FRAMES_LINES:
     case FRAMES_ARRAY:
@@ -456,6 +500,8 @@ uint64_t response_watch_events(const struct response_watch *watch)
         return response_is_streamed(watch) ? watch->lines.documents : 0;
     case FRAMES_MESSAGES:
         return watch->messages->stream.messages;
+    case FRAMES_EVENT:
+        return watch->lines.documents;
     case FRAMES_UNSETTLED:
     case FRAMES_WHOLE:
     case FRAMES_NONE:

@@ -123,14 +123,9 @@ static bool is_counted(const struct dialect_route *route, const struct head *hea
                : (route->flags & (ROUTE_FREE | ROUTE_NO_USAGE)) == 0;
 }
 
-struct response_watch *response_watch_open(struct watch_pool *pool,
-                                           const struct dialect *dialect,
-                                           const struct dialect_route *route,
-                                           const struct head *head,
-                                           const struct facts *facts)
+static struct response_watch *take_watch(struct watch_pool *pool,
+                                         const struct dialect *dialect)
 {
-    const struct field *coding = head_field(head, FIELD_CONTENT_ENCODING);
-    const struct field *type = head_field(head, FIELD_CONTENT_TYPE);
     struct response_watch *watch = pool->responses;
 
     if (watch != NULL) {
@@ -146,9 +141,26 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
     line_reader_init(&watch->line_reader);
     watch->pool = pool;
     watch->dialect = dialect;
+    watch->plan = registry_plans(dialect)->response;
+    watch->tallier.quoted = dialect->quoted_counts;
+    return watch;
+}
+
+struct response_watch *response_watch_open(struct watch_pool *pool,
+                                           const struct dialect *dialect,
+                                           const struct dialect_route *route,
+                                           const struct head *head,
+                                           const struct facts *facts)
+{
+    const struct field *coding = head_field(head, FIELD_CONTENT_ENCODING);
+    const struct field *type = head_field(head, FIELD_CONTENT_TYPE);
+    struct response_watch *watch = take_watch(pool, dialect);
+
+    if (watch == NULL) {
+        return NULL;
+    }
     watch->unfinished = facts->choices > 1 ? facts->choices : 1;
     watch->media = (uint8_t)media_of(type == NULL ? SPAN("") : type->value);
-    watch->plan = registry_plans(dialect)->response;
     watch->counted = watch->plan != NULL && is_counted(route, head, facts);
     watch->input_only = (route->flags & ROUTE_INPUT_ONLY) != 0;
     watch->no_text = (route->flags & ROUTE_NO_TEXT) != 0;
@@ -158,7 +170,6 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
     watch->batch = (route->flags & ROUTE_BATCH) != 0;
     watch->by_lines = (route->flags & ROUTE_LINES) != 0;
     watch->reading = watch->counted;
-    watch->tallier.quoted = dialect->quoted_counts;
     if (watch->counted) {
         tallier_fields(&watch->tallier, dialect->fields, head);
     }
@@ -186,6 +197,105 @@ bool response_watch_turns(struct response_watch *watch, const struct sketch_key 
     watch->plan = plan;
     return true;
 }
+
+/* ---- events over a WebSocket ---------------------------------------------------------- */
+
+struct response_watch *response_watch_open_response(struct watch_pool *pool,
+                                                    const struct dialect *dialect)
+{
+    struct response_watch *watch = take_watch(pool, dialect);
+
+    if (watch != NULL) {
+        watch->counted = true;
+        watch->unfinished = 1;
+        watch->frames = FRAMES_EVENT;
+        lines_init(&watch->lines);
+    }
+    return watch;
+}
+
+struct response_watch *response_watch_open_events(struct watch_pool *pool,
+                                                  const struct dialect *dialect,
+                                                  struct event *event)
+{
+    struct response_watch *watch = response_watch_open_response(pool, dialect);
+
+    if (watch != NULL) {
+        watch->event = event;
+    }
+    return watch;
+}
+
+static void begin_event(struct response_watch *events)
+{
+    *events->event = (struct event){ .kind = EVENT_NONE };
+    events->tallier = (struct tallier){ .quoted = events->dialect->quoted_counts };
+    events->text_bytes = 0;
+    events->flags = 0;
+    events->finished = false;
+    events->error = false;
+    events->model[0] = '\0';
+    events->service_tier[0] = '\0';
+    if (events->line_reader.any) {
+        line_reader_init(&events->line_reader);
+    }
+}
+
+void response_watch_expect(struct response_watch *events,
+                           const struct response_watch *response)
+{
+    events->answer = response == NULL ? NULL : response->answer;
+    events->plan = response != NULL && response->answer != NULL
+                       ? response->plan
+                       : registry_plans(events->dialect)->response;
+}
+
+void response_watch_event_data(struct response_watch *events, struct span piece)
+{
+    if (!events->in_text) {
+        begin_event(events);
+    }
+    response_text_data(events, piece);
+}
+
+void response_watch_event_end(struct response_watch *events)
+{
+    if (!events->in_text) {
+        begin_event(events); /* an empty message */
+    }
+    response_text_end(events);
+}
+
+void response_watch_absorb(struct response_watch *watch,
+                           const struct response_watch *events)
+{
+    const struct tally *said = &events->tallier.tally;
+    bool anomalous = watch->tallier.tally.anomalous || said->anomalous;
+
+    watch->lines.documents++;
+    watch->flags |= events->flags;
+    watch->error |= events->error;
+    watch->finished |= events->finished;
+    if (events->event->kind != EVENT_AUDIO) {
+        watch->text_bytes += events->text_bytes;
+    }
+    if (said->seen != 0 || said->bad != 0) {
+        watch->tallier.tally = *said;
+        watch->said_bytes = watch->text_bytes;
+    }
+    watch->tallier.tally.anomalous = anomalous;
+    if (events->line_reader.any) {
+        watch->line_reader = events->line_reader;
+    }
+    if (events->model[0] != '\0') {
+        memcpy(watch->model, events->model, sizeof(watch->model));
+    }
+    if (events->service_tier[0] != '\0') {
+        memcpy(watch->service_tier, events->service_tier, sizeof(watch->service_tier));
+    }
+}
+
+/* ---- the end -------------------------------------------------------------------------- */
 
 struct response_watch *response_watch_close(struct response_watch *watch)
 {

@@ -33,6 +33,16 @@ struct request_watch *request_watch_open(struct watch_pool *pool,
                                          const struct head *head, struct facts *facts,
                                          struct claims *claims);
 
+/* The same for a message of the client's over a WebSocket, which is a JSON text and may be
+ * a request. *message is filled like the facts. FAULT_BAD_BODY also for one that is empty or
+ * whose type is no string, FAULT_DUPLICATE_KEY for a type or lane that stands twice. */
+struct request_watch *request_watch_open_message(struct watch_pool *pool,
+                                                 const struct dialect *dialect,
+                                                 const struct dialect_route *route,
+                                                 struct facts *facts,
+                                                 struct claims *claims,
+                                                 struct message_facts *message);
+
 /* The next bytes of the body, without transfer framing. Faults: FAULT_BAD_BODY (not JSON,
  * not an object, a model that is no string or has a NUL, a damaged coding),
  * FAULT_DUPLICATE_KEY (a key that decides policy stands twice), FAULT_CODING,
@@ -115,5 +125,38 @@ void response_watch_settle(struct response_watch *watch, bool whole,
                            struct entry *entry);
 
 struct response_watch *response_watch_close(struct response_watch *watch);
+
+/* ---- events over a WebSocket --------------------------------------------------------- */
+
+/* What an event says of itself: whose it is stands anywhere in it. */
+struct event {
+    enum socket_event kind;
+    uint16_t status; /* of an error; 0: not said */
+    char lane[64];
+    char id[64]; /* of the response */
+    char session_model[64];
+    char transcriber_model[64];
+};
+
+/* A watch that reads events one after the other, and one that gathers those of a response.
+ * NULL without memory. */
+struct response_watch *response_watch_open_events(struct watch_pool *pool,
+                                                  const struct dialect *dialect,
+                                                  struct event *event);
+struct response_watch *response_watch_open_response(struct watch_pool *pool,
+                                                    const struct dialect *dialect);
+
+/* The next event is most likely this response's (NULL: not known): the turn gate, if it
+ * reads that along, reads the event. To be called before its first piece. */
+void response_watch_expect(struct response_watch *events,
+                           const struct response_watch *response);
+
+/* The next piece of an event's text; then its end, after which *event is filled. */
+void response_watch_event_data(struct response_watch *events, struct span piece);
+void response_watch_event_end(struct response_watch *events);
+
+/* What the event that ended last says becomes part of this response. */
+void response_watch_absorb(struct response_watch *watch,
+                           const struct response_watch *events);
 
 #endif

@@ -4,6 +4,7 @@
 
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/responses", "chat", 0 },
+    { METHOD_GET, "**/responses", "chat", ROUTE_WEBSOCKET },
     { METHOD_POST, "**/decisions", "decide", 0 },
     { METHOD_POST, "**/responses/compact", "compact", 0 },
     { METHOD_POST, "**/responses/input_tokens", "count_tokens",
@@ -40,6 +41,9 @@ static const struct scan_path request[] = {
     { "input[].summary[].text", FACT_INPUT_TEXT, SCAN_MEASURED },
     { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
     { "text.format", FACT_INPUT_JSON, SCAN_WHOLE },
+    /* over a WebSocket: {"type":"response.create", and then the same members} */
+    { "type", FACT_SOCKET_TYPE, SCAN_WHOLE },
+    { "stream_id", FACT_SOCKET_LANE, SCAN_WHOLE },
     { .path = NULL },
 };
 
@@ -67,6 +71,7 @@ static const struct scan_path response[] = {
     { "item.name", SEEN_TOOL, SCAN_WHOLE },
     { "output[].name", SEEN_TOOL, SCAN_WHOLE },
     { "output[].input", SEEN_ARGUMENT, SCAN_PIECES },
+    { "stream_id", SEEN_LANE, SCAN_WHOLE },
     /* a whole answer; a stream's terminal event repeats these below "response" */
     { "output[].content[].text", SEEN_SAID, SCAN_PIECES },
     { "output[].content[].refusal", SEEN_SAID, SCAN_PIECES },
@@ -100,6 +105,23 @@ static void cut(const struct refusal *refusal, uint64_t events, struct text *out
     text_put(out, SPAN("}}}\n\n"));
 }
 
+static enum socket_event event(struct span type)
+{
+    if (span_equal(type, SPAN("response.created"))) {
+        return EVENT_CREATED;
+    }
+    if (span_equal(type, SPAN("error"))) {
+        return EVENT_ERROR;
+    }
+    if (terminal(type) || span_equal(type, SPAN("response.cancelled"))) {
+        return EVENT_TERMINAL;
+    }
+    if (!span_starts(type, SPAN("response."))) {
+        return EVENT_NONE;
+    }
+    return span_ends(type, SPAN("audio.delta")) ? EVENT_AUDIO : EVENT_PART;
+}
+
 const struct dialect dialect_openai_responses = {
     .name = "openai.responses",
     .family = "openai",
@@ -111,6 +133,8 @@ const struct dialect dialect_openai_responses = {
     .credential_prefix = "Bearer ",
     .object_prefix = "resp_",
     .terminal = terminal,
+    .request_type = "response.create",
+    .event = event,
     .balance = openai_balance,
     .refuse = openai_refuse,
     .cut = cut,

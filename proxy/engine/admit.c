@@ -8,6 +8,7 @@
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/route.h"
 #include "proxy/engine/settle.h"
+#include "proxy/engine/tunnel.h"
 #include "proxy/engine/turns.h"
 #include "proxy/engine/worker.h"
 #include "proxy/identity/identity.h"
@@ -23,14 +24,30 @@ static bool is_encoded_twice(const struct head *head)
     return count > 1;
 }
 
-/* Other upgrades are offers that a server may pass over; a client that asks for this one
- * waits for it, and falls back to plain HTTP at once only if it is told so. */
-static bool asks_for_websocket(const struct head *head)
+/* A browser cannot set header fields for a WebSocket: its key comes as a subprotocol, and
+ * counts like one in a field. */
+static const struct head *lift_credential(const struct head *head, struct head *lifted)
 {
-    const struct field *upgrade =
-        head->upgrade ? head_field(head, FIELD_UPGRADE) : NULL;
+    struct span key = handshake_credential(head);
 
-    return upgrade != NULL && span_equal_nocase(upgrade->value, SPAN("websocket"));
+    if (key.len == 0 || head->field_count == HEAD_FIELDS_MAX) {
+        return head;
+    }
+    *lifted = *head;
+    lifted->fields[lifted->field_count++] = (struct field){ .id = FIELD_X_ASSAY_KEY,
+                                                            .name = SPAN("x-assay-key"),
+                                                            .value = key };
+    return lifted;
+}
+
+/* Other upgrades are offers that a server may pass over; a client that asks for WebSocket
+ * waits for it, and falls back to plain HTTP at once only if it is told so. */
+static enum fault judge_upgrade(struct exchange *x, const struct head *head)
+{
+    if ((x->route->flags & ROUTE_WEBSOCKET) == 0) {
+        return handshake_asked(head) ? FAULT_UPGRADE : FAULT_NONE;
+    }
+    return x->origin->provider->websockets ? tunnel_prepare(x, head) : FAULT_UPGRADE;
 }
 
 static enum fault take_slot(struct exchange *x, const struct caller *caller)
@@ -61,7 +78,9 @@ static enum fault watch_request(struct exchange *x, const struct head *head,
     if (x->asked == NULL) {
         return FAULT_NO_MEMORY;
     }
-    turns_begin(x);
+    if (x->tunnel == NULL) {
+        turns_begin(x);
+    }
     if (admit_may_inject(x) && request_watch_encoded(x->asked)) {
         request_watch_on_decoded(x->asked, hold_put_decoded, x);
     }
@@ -83,7 +102,8 @@ static bool is_repeatable(const struct exchange *x)
 {
     enum config_credential kind = x->origin->provider->credential;
 
-    return kind != CREDENTIAL_PASSTHROUGH && kind != CREDENTIAL_GOOGLE;
+    return kind != CREDENTIAL_PASSTHROUGH && kind != CREDENTIAL_GOOGLE &&
+           x->tunnel == NULL;
 }
 
 /* The upstream head, written anew unless it was written for the same caller before. */
@@ -127,6 +147,7 @@ enum fault admit(struct exchange *x, const struct head *head,
                  const struct known_head *known, struct span raw)
 {
     const struct config_limits *limits = &worker_config(x->worker)->limits;
+    SCRATCH struct head lifted;
     struct caller caller;
     struct route route;
     enum fault astray = find_route(x, head, known, &route);
@@ -138,12 +159,15 @@ enum fault admit(struct exchange *x, const struct head *head,
     x->dialect = route.dialect;
     x->route = route.row;
     x->asks_for_events = route.events;
+    if (!passthrough && handshake_asked(head)) {
+        head = lift_credential(head, &lifted);
+    }
     fault = verify(x, head, passthrough, &caller);
     if (fault == FAULT_NONE) {
         fault = take_slot(x, &caller);
     }
-    if (fault == FAULT_NONE && asks_for_websocket(head)) {
-        fault = FAULT_UPGRADE;
+    if (fault == FAULT_NONE) {
+        fault = judge_upgrade(x, head);
     }
     if (fault != FAULT_NONE || astray != FAULT_NONE) {
         return fault != FAULT_NONE ? fault : astray;

@@ -335,6 +335,14 @@ void client_resume(struct client *client)
     }
 }
 
+void client_serve_pending(struct client *client)
+{
+    stream_resume(&client->stream);
+    if (client->pending_len > 0) {
+        client_feed_pending(client);
+    }
+}
+
 void client_exchange_over(struct client *client, bool keep)
 {
     client->exchange = NULL;

@@ -34,6 +34,9 @@ struct span client_certificate(struct client *client);
 /* The exchange is over and forgotten; `keep` the connection for another. */
 void client_exchange_over(struct client *client, bool keep);
 
+/* Its exchange takes bytes that came too early: serves them, and reads on. */
+void client_serve_pending(struct client *client);
+
 /* Reads on, unless its next request waits already. */
 void client_resume(struct client *client);
 

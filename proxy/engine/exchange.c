@@ -7,26 +7,29 @@
 #include "proxy/engine/reply.h"
 #include "proxy/engine/settle.h"
 #include "proxy/engine/splice.h"
+#include "proxy/engine/tunnel.h"
 #include "proxy/engine/worker.h"
 
 enum { ARENA_BUDGET = 96 * 1024 }; /* of one exchange: the head, kept while it waits */
 
 const char *const exchange_state_names[EXCHANGE_STATES + 1] = {
-    [EXCHANGE_HOLD] = "hold",   [EXCHANGE_CONNECT] = "connect",
-    [EXCHANGE_SEND] = "send",   [EXCHANGE_AWAIT] = "await",
-    [EXCHANGE_RELAY] = "relay", [EXCHANGE_DRAIN] = "drain",
+    [EXCHANGE_HOLD] = "hold",     [EXCHANGE_CONNECT] = "connect",
+    [EXCHANGE_SEND] = "send",     [EXCHANGE_AWAIT] = "await",
+    [EXCHANGE_RELAY] = "relay",   [EXCHANGE_DRAIN] = "drain",
+    [EXCHANGE_TUNNEL] = "tunnel",
 };
 
 /* ---- states ------------------------------------------------------------------------ */
 
 /* Bit per state that may follow. */
 static const uint8_t successors[EXCHANGE_STATES] = {
-    [EXCHANGE_HOLD] = 1 << EXCHANGE_CONNECT,
+    [EXCHANGE_HOLD] = 1 << EXCHANGE_CONNECT | 1 << EXCHANGE_AWAIT,
     [EXCHANGE_CONNECT] = 1 << EXCHANGE_SEND,
     [EXCHANGE_SEND] = 1 << EXCHANGE_CONNECT | 1 << EXCHANGE_AWAIT | 1 << EXCHANGE_RELAY,
-    [EXCHANGE_AWAIT] = 1 << EXCHANGE_RELAY | 1 << EXCHANGE_DRAIN,
+    [EXCHANGE_AWAIT] = 1 << EXCHANGE_RELAY | 1 << EXCHANGE_DRAIN | 1 << EXCHANGE_TUNNEL,
     [EXCHANGE_RELAY] = 1 << EXCHANGE_DRAIN,
     [EXCHANGE_DRAIN] = 0,
+    [EXCHANGE_TUNNEL] = 0,
 };
 
 static void list_add(struct exchange *x, enum exchange_state state)
@@ -93,6 +96,9 @@ void exchange_end(struct exchange *x, enum fault fault)
     bool keep = x->keep_alive && x->request.ended && survives(x, fault);
 
     x->fault = fault;
+    if (x->tunnel != NULL) {
+        tunnel_forget(x);
+    }
     if (upstream != NULL) {
         bool reusable = upstream_reusable(x);
 
@@ -121,6 +127,11 @@ void exchange_fail(struct exchange *x, enum fault fault)
 {
     bool visible = x->client != NULL && !x->head_sent;
 
+    if (x->state == EXCHANGE_TUNNEL) {
+        tunnel_fail(x->tunnel, fault,
+                    fault == FAULT_STOPPING ? WEBSOCKET_GOING_AWAY : WEBSOCKET_POLICY);
+        return;
+    }
     if (visible) {
         x->refused = true;
         x->keep_alive = x->keep_alive && x->request.ended && survives(x, fault);
@@ -156,6 +167,25 @@ static struct exchange *exchange_new(struct client *client, const struct head *h
     flow_begin(&x->request, head, head->framing);
     list_add(x, EXCHANGE_HOLD);
     client->exchange = x;
+    return x;
+}
+
+struct exchange *exchange_within(struct exchange *socket)
+{
+    struct worker *worker = socket->worker;
+    struct exchange *x = worker_exchange(worker);
+
+    if (x != NULL) {
+        x->view = view_ref(worker->view);
+        x->origin = socket->origin;
+        x->dialect = socket->dialect;
+        x->route = socket->route;
+        x->method = METHOD_POST;
+        x->began_ns = worker->loop->now_ns;
+        x->request.ended = true;
+        arena_init(&x->arena, &worker->arenas, ARENA_BUDGET);
+        list_add(x, EXCHANGE_HOLD);
+    }
     return x;
 }
 
@@ -217,7 +247,7 @@ void exchange_keep(struct exchange *x)
 
 /* ---- the client leaves ------------------------------------------------------------- */
 
-static bool may_drain(const struct exchange *x)
+bool exchange_may_drain(const struct exchange *x)
 {
     const struct config_provider *provider = x->origin->provider;
     unsigned workers = x->worker->workers;
@@ -228,16 +258,25 @@ static bool may_drain(const struct exchange *x)
            x->worker->drain_count < (provider->drain_limit + workers - 1) / workers;
 }
 
-void exchange_client_left(struct exchange *x)
+void exchange_drain(struct exchange *x)
 {
-    x->client = NULL;
-    if (!may_drain(x)) {
-        exchange_end(x, FAULT_CLIENT_GONE);
-        return;
-    }
     exchange_move(x, EXCHANGE_DRAIN);
     x->worker->drain_count++;
     metrics_add(x->worker->metrics, METRIC_DRAINS, 1);
+}
+
+void exchange_client_left(struct exchange *x)
+{
+    if (x->state == EXCHANGE_TUNNEL) {
+        tunnel_client_left(x->tunnel);
+        return;
+    }
+    x->client = NULL;
+    if (!exchange_may_drain(x)) {
+        exchange_end(x, FAULT_CLIENT_GONE);
+        return;
+    }
+    exchange_drain(x);
     exchange_deadline(x, x->origin->provider->drain_timeout_ms);
     stream_resume(&x->upstream->stream);
 }

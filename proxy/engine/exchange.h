@@ -6,10 +6,14 @@
  *   AWAIT    the request is sent; no response yet
  *   RELAY    the response goes to the client
  *   DRAIN    the client left; the response is read for its usage
+ *   TUNNEL   a WebSocket is open, whose responses are exchanges of their own
  *
  * HEAD (a request head is read) is a client without an exchange; settling takes no time.
  * A state is a list of the worker; exchange_move() alone changes it. There is one way out,
  * exchange_end(), always with a fault or FAULT_NONE, and it settles the journal's slot.
+ *
+ * A response over a WebSocket is an exchange without connections of its own: from HOLD it
+ * goes to AWAIT, RELAY and perhaps DRAIN (tunnel.h).
  *
  * Code: exchange.c (states, beginning, end), exchange_request.c, exchange_response.c. */
 #ifndef ASSAY_ENGINE_EXCHANGE_H
@@ -30,6 +34,7 @@ enum exchange_state {
     EXCHANGE_AWAIT,
     EXCHANGE_RELAY,
     EXCHANGE_DRAIN,
+    EXCHANGE_TUNNEL,
     EXCHANGE_STATES
 };
 
@@ -43,6 +48,7 @@ struct view;
 struct origin;
 struct splice;
 struct strip;
+struct tunnel;
 
 struct exchange {
     struct exchange *next, *previous; /* of the same state */
@@ -56,7 +62,8 @@ struct exchange {
     struct entry *entry; /* the journal's slot; NULL: not taken */
     struct request_watch *asked;
     struct response_watch *answered;
-    struct strip *strip; /* removes the usage chunk that a splice provoked */
+    struct tunnel *tunnel; /* the WebSocket that it opens or belongs to; NULL: none */
+    struct strip *strip;   /* removes the usage chunk that a splice provoked */
     struct arena arena;
     struct span head;           /* the upstream head, without framing and final CRLF */
     struct span accept;         /* Accept-Encoding to send, unless usage is injected */
@@ -103,6 +110,10 @@ struct exchange {
 /* A whole request head has come: begins an exchange, or refuses. `raw` is borrowed. */
 void exchange_begin(struct client *client, struct span raw);
 
+/* Begins the exchange of a response over this one's WebSocket. NULL when there are too many
+ * or no memory. */
+struct exchange *exchange_within(struct exchange *socket);
+
 /* Does it still want request body? */
 bool exchange_wants_body(const struct exchange *exchange);
 
@@ -141,6 +152,10 @@ void exchange_fail(struct exchange *exchange, enum fault fault);
 
 /* The upstream has this much time for its next step. */
 void exchange_deadline(struct exchange *exchange, uint32_t wait_ms);
+
+/* The client left: may the response be read on for its usage? Then so it is. */
+bool exchange_may_drain(const struct exchange *exchange);
+void exchange_drain(struct exchange *exchange);
 
 /* Changes state; CHECKs that the transition is legal. */
 void exchange_move(struct exchange *exchange, enum exchange_state state);

@@ -8,6 +8,7 @@
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/settle.h"
 #include "proxy/engine/sign.h"
+#include "proxy/engine/tunnel.h"
 #include "proxy/engine/turns.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/engine/worker.h"
@@ -220,7 +221,7 @@ void exchange_upstream_failed(struct exchange *x, enum fault fault)
 
 void exchange_upstream_drained(struct exchange *x)
 {
-    if (!x->request.ended) {
+    if (exchange_wants_body(x)) {
         request_resumes(x);
     }
 }
@@ -229,7 +230,7 @@ void exchange_upstream_drained(struct exchange *x)
 
 bool exchange_wants_body(const struct exchange *x)
 {
-    return !x->request.ended;
+    return !x->request.ended || x->state == EXCHANGE_TUNNEL;
 }
 
 static enum fault hold(struct exchange *x, struct span data)
@@ -298,6 +299,10 @@ struct span exchange_request(struct exchange *x, struct span bytes)
 {
     struct client *client = x->client;
 
+    if (x->state == EXCHANGE_TUNNEL) {
+        tunnel_request(x->tunnel, bytes);
+        return span_of(bytes.at, 0);
+    }
     while (client->exchange == x && !x->request.ended && bytes.len > 0) {
         struct span data;
         enum fault fault = flow_next(&x->request, &bytes, &data);

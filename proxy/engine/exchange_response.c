@@ -4,6 +4,7 @@
 #include "proxy/engine/later.h"
 #include "proxy/engine/reply.h"
 #include "proxy/engine/splice.h"
+#include "proxy/engine/tunnel.h"
 #include "proxy/engine/turns.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/engine/worker.h"
@@ -58,6 +59,10 @@ void exchange_response_head(struct exchange *x, const struct head *head)
 {
     enum fault fault;
 
+    if (head->status == 101 && x->tunnel != NULL) {
+        tunnel_begin(x, head);
+        return;
+    }
     if (head->status < 200) {
         x->interim++;
         if (head->status == 101 || x->interim > INTERIM_MAX) {
@@ -193,6 +198,10 @@ void exchange_response(struct exchange *x, struct span bytes)
     SCRATCH struct span spans[SPANS];
     enum fault fault = FAULT_NONE;
 
+    if (x->state == EXCHANGE_TUNNEL) {
+        tunnel_response(x->tunnel, bytes);
+        return;
+    }
     if (!drain_goes_on(x, bytes.len)) {
         exchange_end(x, FAULT_CLIENT_GONE);
         return;
@@ -233,6 +242,10 @@ void exchange_upstream_ended(struct exchange *x, enum stream_end how)
 {
     bool clean = how == STREAM_EOF;
 
+    if (x->state == EXCHANGE_TUNNEL) {
+        tunnel_provider_ended(x->tunnel);
+        return;
+    }
     if (x->response_watched && clean && flow_source_closed(&x->response)) {
         deliver(x, NULL, 0);
         exchange_end(x, x->client == NULL ? FAULT_CLIENT_GONE : FAULT_NONE);
@@ -243,7 +256,9 @@ void exchange_upstream_ended(struct exchange *x, enum stream_end how)
 
 void exchange_upstream_expired(struct exchange *x)
 {
-    if (x->state == EXCHANGE_DRAIN) {
+    if (x->state == EXCHANGE_TUNNEL) {
+        tunnel_expired(x->tunnel);
+    } else if (x->state == EXCHANGE_DRAIN) {
         exchange_end(x, FAULT_CLIENT_GONE);
     } else if (x->state == EXCHANGE_AWAIT) {
         exchange_fail(x, FAULT_FIRST_BYTE_TIMEOUT);
@@ -259,6 +274,10 @@ void exchange_client_drained(struct exchange *x)
 {
     if (x->upstream != NULL && x->upstream->stream.paused) {
         stream_resume(&x->upstream->stream);
-        exchange_deadline(x, x->origin->provider->idle_timeout_ms);
+        if (x->state == EXCHANGE_TUNNEL) {
+            tunnel_touch(x->tunnel);
+        } else {
+            exchange_deadline(x, x->origin->provider->idle_timeout_ms);
+        }
     }
 }

@@ -1,6 +1,7 @@
 #include "proxy/engine/forward.h"
 
 #include "filters/registry.h"
+#include "proxy/engine/tunnel.h"
 #include "proxy/engine/worker.h"
 
 #include <stdlib.h>
@@ -76,7 +77,10 @@ static bool is_rewritten(enum field_name id)
            id == FIELD_TRANSFER_ENCODING || id == FIELD_EXPECT ||
            id == FIELD_ACCEPT_ENCODING || id == FIELD_CONTENT_ENCODING ||
            id == FIELD_TE || id == FIELD_TRAILER || id == FIELD_UPGRADE ||
-           id == FIELD_CONNECTION || id == FIELD_KEEP_ALIVE;
+           id == FIELD_CONNECTION || id == FIELD_KEEP_ALIVE ||
+           id == FIELD_SEC_WEBSOCKET_ACCEPT || id == FIELD_SEC_WEBSOCKET_EXTENSIONS ||
+           id == FIELD_SEC_WEBSOCKET_KEY || id == FIELD_SEC_WEBSOCKET_PROTOCOL ||
+           id == FIELD_SEC_WEBSOCKET_VERSION;
 }
 
 /* With passthrough the caller's own provider credential goes on: it came in another field
@@ -194,6 +198,9 @@ enum fault forward_head(struct exchange *exchange, const struct head *head,
         return FAULT_NO_PROVIDER_CREDENTIAL;
     }
     put_fields(&out, exchange, head);
+    if (exchange->tunnel != NULL) {
+        handshake_put_request(&exchange->tunnel->handshake, head, &out);
+    }
     exchange->head = text_span(&out);
     exchange->accept = accept_codings(&out, head);
     exchange->encoding = field_value(head, FIELD_CONTENT_ENCODING);

@@ -2,6 +2,7 @@
 
 #include "filters/registry.h"
 #include "proxy/engine/reserve.h"
+#include "proxy/engine/tunnel.h"
 #include "proxy/engine/worker.h"
 
 enum {
@@ -127,6 +128,10 @@ static int refuse(struct client *client, const struct exchange *x,
         text_put_u64(&head, x->retry_after_s);
         text_put(&head, SPAN("\r\n"));
     }
+    if (fault == FAULT_HANDSHAKE) {
+        text_put(&head, SPAN("upgrade: websocket\r\nconnection: upgrade\r\n"
+                             "sec-websocket-version: 13\r\n"));
+    }
     text_put(&head, text_span(&lines));
     put_exchange_id(&head, x);
     text_put(&head, close ? SPAN("connection: close\r\n\r\n") : SPAN("\r\n"));
@@ -168,6 +173,59 @@ int reply_refuse(struct exchange *x, enum fault fault)
     return status;
 }
 
+/* ---- WebSockets -------------------------------------------------------------------- */
+
+static void put_member(struct text *out, struct span name, struct span value)
+{
+    text_put(out, name);
+    text_put_json(out, value);
+}
+
+/* What a refusal over plain HTTP says in its head. */
+static void put_event_headers(const struct exchange *x, const struct fault_row *row,
+                              struct text *out)
+{
+    text_put(out, row->retry ? SPAN(",\"headers\":{\"x-should-retry\":\"true\"")
+                             : SPAN(",\"headers\":{\"x-should-retry\":\"false\""));
+    if (x->retry_after_s > 0) {
+        text_put(out, SPAN(",\"retry-after\":\""));
+        text_put_u64(out, x->retry_after_s);
+        text_put(out, SPAN("\""));
+    }
+    text_put(out, SPAN("}"));
+}
+
+void reply_error_event(const struct exchange *x, enum fault fault, struct span lane,
+                       struct text *event)
+{
+    const struct fault_row *row = fault_row(fault);
+    char lines_memory[REFUSAL_LINES_MAX], body_memory[REFUSAL_BODY_MAX];
+    struct text lines = text_over(lines_memory, sizeof lines_memory);
+    struct text body = text_over(body_memory, sizeof body_memory);
+    char id[ENTRY_ID_SIZE];
+    struct refusal refusal = {
+        .fault = fault,
+        .status = row->status,
+        .words = x->refusal_words.len > 0 ? x->refusal_words : span_text(row->words),
+        .stream = true,
+    };
+
+    entry_id_text(x->entry == NULL ? 0 : x->entry->id, id);
+    refusal.id = span_text(id);
+    x->dialect->refuse(&refusal, &lines, &body);
+    CHECK(!body.full && body.len > 1 && body.at[0] == '{');
+    text_put(event, SPAN("{\"type\":\"error\",\"status\":"));
+    text_put_u64(event, (uint64_t)refusal.status);
+    put_member(event, SPAN(",\"event_id\":"), refusal.id);
+    if (lane.len > 0) {
+        put_member(event, SPAN(",\"stream_id\":"), lane);
+    }
+    put_event_headers(x, row, event);
+    text_put_char(event, ',');
+    text_put(event, span_after(text_span(&body), 1));
+    CHECK(!event->full);
+}
+
 /* ---- responses on their way through ------------------------------------------------ */
 
 /* Fields of a response that end here: framing is written anew, cookies are the gateway's
@@ -206,6 +264,33 @@ static void put_framing(struct text *out, const struct exchange *x,
     case FRAMING_CLOSE:
         break;
     }
+}
+
+/* Fields of the handshake that are written anew, from what they mean. */
+static bool is_agreement(const struct field *field)
+{
+    return field->id == FIELD_SEC_WEBSOCKET_ACCEPT ||
+           field->id == FIELD_SEC_WEBSOCKET_EXTENSIONS ||
+           field->id == FIELD_SEC_WEBSOCKET_PROTOCOL;
+}
+
+void reply_switch(struct exchange *x, const struct head *head,
+                  const struct handshake_terms *terms)
+{
+    struct text out = text_over(x->worker->built, WORKER_BUILT_BYTES);
+
+    put_status(&out, (int)head->status, SPAN("Switching Protocols"));
+    handshake_put_response(&x->tunnel->handshake, terms, &out);
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (!ends_here(&head->fields[i]) && !is_agreement(&head->fields[i])) {
+            put_line(&out, head->fields[i].name, head->fields[i].value);
+        }
+    }
+    put_exchange_id(&out, x);
+    text_put(&out, SPAN("\r\n"));
+    CHECK(!out.full);
+    stream_send_copy(&x->client->stream, text_span(&out));
+    stream_flush(&x->client->stream);
 }
 
 void reply_head(struct exchange *x, const struct head *head)

@@ -32,11 +32,31 @@ void settle_open(struct exchange *x, const struct caller *caller)
         STORE(entry->provider, x->origin->provider->name);
     }
     STORE(entry->dialect, x->dialect->name);
-    STORE(entry->operation, x->route->operation);
-    entry->free = (x->route->flags & ROUTE_FREE) != 0;
+    if ((x->route->flags & ROUTE_WEBSOCKET) != 0) {
+        STORE(entry->operation, "connect"); /* what is asked on it is recorded apart */
+        entry->free = true;
+    } else {
+        STORE(entry->operation, x->route->operation);
+        entry->free = (x->route->flags & ROUTE_FREE) != 0;
+    }
     entry->grade = (uint8_t)analyst_grade(x->worker->analyst, entry);
     analyst_opened(x->worker->analyst, &x->looked_at,
                    (int64_t)(entry->started_ns / NS_PER_MS));
+}
+
+void settle_open_within(struct exchange *x, const struct entry *socket)
+{
+    uint64_t id = x->entry->id;
+
+    *x->entry = *socket;
+    x->entry->id = id;
+    x->entry->started_ns = clock_unix_ns();
+    x->entry->ttfb_us = 0;
+    x->entry->overhead_us = 0;
+    x->entry->free = false;
+    STORE(x->entry->operation, x->route->operation);
+    analyst_opened(x->worker->analyst, &x->looked_at,
+                   (int64_t)(x->entry->started_ns / NS_PER_MS));
 }
 
 void settle_facts(struct exchange *x)

@@ -9,6 +9,10 @@
  * was and where it went. */
 void settle_open(struct exchange *exchange, const struct caller *caller);
 
+/* The same for a response over a WebSocket: whose it is stands in the entry of the exchange
+ * that opened it. */
+void settle_open_within(struct exchange *exchange, const struct entry *socket);
+
 /* The same for what the body said. */
 void settle_facts(struct exchange *exchange);
 

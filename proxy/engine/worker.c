@@ -3,6 +3,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/known_head.h"
+#include "proxy/engine/tunnel.h"
 
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -135,6 +136,16 @@ static void close_idle_clients(struct worker *worker)
     }
 }
 
+static void stop_tunnels(struct worker *worker)
+{
+    struct exchange *next;
+
+    for (struct exchange *x = worker->states[EXCHANGE_TUNNEL]; x != NULL; x = next) {
+        next = x->next;
+        tunnel_stop(x->tunnel);
+    }
+}
+
 static void begin_drain(struct worker *worker)
 {
     uint64_t wait_ns =
@@ -145,6 +156,7 @@ static void begin_drain(struct worker *worker)
         worker->listeners[i] = listener_close(worker->listeners[i]);
     }
     close_idle_clients(worker);
+    stop_tunnels(worker);
     deadline_set(&worker->loop->deadlines, &worker->stop_deadline, worker->loop->now_ns,
                  wait_ns);
 }

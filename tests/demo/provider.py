@@ -15,6 +15,7 @@ It needs no network, no account and nothing but Python's standard library. Print
          count-tokens   /api/chat  /api/generate  /api/embed   /v2/chat  /v2/embed
          /mistral/v1/chat/completions   /groq/openai/v1/chat/completions
     HEAD /api/hello    GET /api/tags
+    WebSocket /v1/responses  /v1/realtime
 
 What it says and how it counts: text.py. How to make it slow, fail, stall or compress:
 script.py. A credential may come as a bearer, an API key, or as the secret key of a
@@ -43,6 +44,7 @@ import openai  # noqa: E402
 import responses  # noqa: E402
 import script as scripts  # noqa: E402
 import sigv4  # noqa: E402
+import websockets  # noqa: E402
 from http1 import Server  # noqa: E402
 
 METERED = {
@@ -124,6 +126,8 @@ class Call:
             await self.error(401)
         elif self.ask is not None:
             await self.native_call()
+        elif websockets.asked(self.request) and self.path in websockets.KINDS:
+            await websockets.KINDS[self.path](self).run()
         elif self.request.method != 'POST' or self.path not in {**METERED, **FREE}:
             await self.error(404)
         else:
@@ -272,12 +276,16 @@ class Call:
         await self.reply.whole(200, self.fields(JSON_TYPE), json.dumps(value).encode())
 
     def record(self):
-        if self.line is None or self.provider.truth is None:
+        if self.line is not None:
+            self.line['time'] = round(time.time(), 3)
+            self.write_truth(self.line)
+
+    def write_truth(self, line):
+        if self.provider.truth is None:
             return
         values = ' '.join(value for _, value in self.request.fields)
-        self.line['virtual_key_seen'] = VIRTUAL_KEY in values
-        self.line['time'] = round(time.time(), 3)
-        self.provider.truth.write(json.dumps(self.line) + '\n')
+        line['virtual_key_seen'] = VIRTUAL_KEY in values
+        self.provider.truth.write(json.dumps(line) + '\n')
         self.provider.truth.flush()
 
 

@@ -19,6 +19,7 @@ class Script:
     flaky: int = 0           # 1: fail with `status` (500) unless this is an SDK's retry
     abort_after: int = -1    # close after this many events (JSON: bytes)
     reset_after: int = -1    # the same with a TCP reset
+    close_after: int = -1    # close a WebSocket with a close frame after this many events
     stall_after: int = -1    # fall silent after this many events
     split: int = 0           # seed: write the response in pieces of random sizes
     encoding: str = ''       # gzip or deflate
