@@ -294,3 +294,60 @@ const char *url_parse(const char *text, struct arena *arena, struct config_url *
     return url->text == NULL || url->base == NULL || url->host == NULL ? no_memory
                                                                        : NULL;
 }
+
+/* What follows the host: "", ":6379", "/3". */
+static const char *redis_rest_parse(struct span rest, struct config_redis *redis)
+{
+    uint64_t database = 0;
+
+    if (span_starts(rest, SPAN(":"))) {
+        size_t end = span_find(rest, '/');
+
+        if (!port_parse(span_of(rest.at + 1, end - 1), &redis->port)) {
+            return "has no port from 1 to 65535 after its host";
+        }
+        rest = span_after(rest, end);
+    }
+    if (rest.len > 1 && (!span_decimal(span_after(rest, 1), &database) ||
+                         rest.at[0] != '/' || database > 65535)) {
+        return "has something after its host that is no number of a database";
+    }
+    redis->database = (uint32_t)database;
+    return NULL;
+}
+
+const char *redis_url_parse(const char *text, struct arena *arena,
+                            struct config_redis *redis)
+{
+    struct span rest = span_text(text);
+    struct config_address socket = { 0 };
+    struct config_url url = { 0 };
+    const char *wrong;
+
+    redis->text = arena_copy(arena, rest).at;
+    if (redis->text == NULL) {
+        return no_memory;
+    }
+    if (span_starts(rest, SPAN("unix:"))) {
+        wrong = unix_parse(span_after(rest, 5), arena, &socket);
+        redis->path = socket.path;
+        return wrong;
+    }
+    redis->port = 6379;
+    if (span_starts(rest, SPAN("rediss://"))) {
+        return "asks for TLS, which is not spoken here: put a tunnel such as stunnel "
+               "beside assay";
+    }
+    if (!span_starts(rest, SPAN("redis://"))) {
+        return "is not redis://host or unix:/path";
+    }
+    rest = span_after(rest, 8);
+    if (span_find(rest, '@') < rest.len) {
+        return "holds a user name; it and its password have keys of their own";
+    }
+    if (!host_parse(&rest, arena, &url)) {
+        return "has no valid host";
+    }
+    redis->host = url.host;
+    return redis_rest_parse(rest, redis);
+}

@@ -310,6 +310,23 @@ struct config_quota {
     const char *contact; /* whom a refused caller may ask; NULL: nobody named */
 };
 
+enum config_fail { FAIL_OPEN, FAIL_CLOSED };
+
+/* Where replicas share their quotas. */
+struct config_redis {
+    const char *text; /* as written; NULL: they do not */
+    const char *host; /* NULL for a Unix socket */
+    const char *path; /* of a Unix socket */
+    uint16_t port;
+    uint32_t database;
+    const char *username;    /* NULL: the default user */
+    struct secret *password; /* NULL: none, or not resolved */
+    const char *prefix;      /* of every key */
+    uint32_t slice_percent;
+    enum config_fail fail;
+    uint32_t timeout_ms;
+};
+
 /* What calls may ask for. */
 struct config_permit {
     const char *name;
@@ -391,6 +408,7 @@ struct config {
     size_t team_count;
     struct config_quota *quotas; /* in the order of the file */
     size_t quota_count;
+    struct config_redis redis;
     struct config_permit *permits; /* in the order of the file */
     size_t permit_count;
     struct config_detection detection;

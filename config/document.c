@@ -22,6 +22,7 @@ static void put_kind(struct text *text, const struct field *field)
         [FIELD_ADDRESS] = "address",
         [FIELD_URL] = "URL",
         [FIELD_LINK] = "URL",
+        [FIELD_REDIS] = "URL",
         [FIELD_CREDENTIAL] = "credential",
         [FIELD_LIMIT] = "limit",
         [FIELD_PERIOD] = "period",

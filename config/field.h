@@ -22,6 +22,7 @@ enum field_type {
     FIELD_ADDRESS,    /* struct config_address */
     FIELD_URL,        /* url and its parts in a struct config_provider */
     FIELD_LINK,       /* struct config_url */
+    FIELD_REDIS,      /* text, host, path and port of a struct config_redis */
     FIELD_CREDENTIAL, /* credential and secret in a struct config_provider */
     FIELD_LIMIT,      /* struct config_limit */
     FIELD_PERIOD,     /* struct config_period */

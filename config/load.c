@@ -461,6 +461,7 @@ struct config *config_free(struct config *config)
     for (size_t i = 0; i < config->provider_count; i++) {
         secret_free(config->providers[i].secret);
     }
+    secret_free(config->redis.password);
     for (size_t i = 0; i < config->webhook_count; i++) {
         secret_free(config->webhooks[i].secret);
     }

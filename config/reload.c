@@ -48,6 +48,7 @@ static bool same_value(enum field_type type, const char *old, const char *wanted
     case FIELD_URL:
     case FIELD_LINK:
     case FIELD_JWKS:
+    case FIELD_REDIS:
         return same_text(text_at(old), text_at(wanted));
     case FIELD_CREDENTIAL:
     case FIELD_SECRET:

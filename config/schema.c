@@ -539,6 +539,79 @@ static const struct field_group quota_group = { .title = "quotas[]",
                                                 .name_offset = NO_OFFSET,
                                                 .place_offset = IN_QUOTA(place) };
 
+#define IN_REDIS(member) IN_CONFIG(redis.member)
+
+static const char *const fail_words[] = {
+    [FAIL_OPEN] = "open", [FAIL_CLOSED] = "closed", NULL
+};
+
+static const struct field redis_fields[] = {
+    { .key = "url",
+      .type = FIELD_REDIS,
+      .reload = RELOAD_RESTART,
+      .required = true,
+      .offset = IN_CONFIG(redis),
+      .help = "redis://host[:port][/database] or unix:/path" },
+    { .key = "username",
+      .type = FIELD_TEXT,
+      .reload = RELOAD_RESTART,
+      .offset = IN_REDIS(username),
+      .without = "the default user",
+      .help = "of an access control list" },
+    { .key = "password",
+      .type = FIELD_SECRET,
+      .offset = IN_REDIS(password),
+      .without = "none",
+      .help = "env:NAME or file:/path; read at the start" },
+    { .key = "prefix",
+      .type = FIELD_NAME,
+      .reload = RELOAD_RESTART,
+      .offset = IN_REDIS(prefix),
+      .fallback = "assay",
+      .help = "of every key; replicas with the same one share their quotas" },
+    { .key = "slice",
+      .type = FIELD_COUNT,
+      .reload = RELOAD_RESTART,
+      .offset = IN_REDIS(slice_percent),
+      .fallback = "5",
+      .least = 1,
+      .most = 50,
+      .help =
+          "percent of a limit that a replica leases at a time, and may be beyond it" },
+    { .key = "fail",
+      .type = FIELD_WORD,
+      .reload = RELOAD_RESTART,
+      .offset = IN_REDIS(fail),
+      .fallback = "open",
+      .words = fail_words,
+      .help = "the server cannot be reached: each replica goes by what it last heard, "
+              "or spends what it has leased and no more" },
+    { .key = "timeout",
+      .type = FIELD_DURATION,
+      .reload = RELOAD_RESTART,
+      .offset = IN_REDIS(timeout_ms),
+      .fallback = "500ms",
+      .least = 10,
+      .most = MINUTE,
+      .help = "for an answer; no call waits for it" },
+    { 0 }
+};
+
+static const struct field_group redis_group = { .title = "quota.redis",
+                                                .fields = redis_fields };
+
+static const struct field sharing_fields[] = {
+    { .key = "redis",
+      .type = FIELD_MAP,
+      .without = "each replica counts by itself",
+      .group = &redis_group,
+      .help = "a Redis (6 or later) or Valkey server that replicas share quotas by" },
+    { 0 }
+};
+
+static const struct field_group sharing_group = { .title = "quota",
+                                                  .fields = sharing_fields };
+
 const char *const config_events[] = { "quota.warning", "quota.reached", "finding.new",
                                       NULL };
 
@@ -900,6 +973,10 @@ static const struct field config_fields[] = {
       .type = FIELD_MAP,
       .group = &detection_group,
       .help = "telling automated, repetitive traffic from people's" },
+    { .key = "quota",
+      .type = FIELD_MAP,
+      .group = &sharing_group,
+      .help = "how quotas are counted" },
     { .key = "permits",
       .type = FIELD_LIST,
       .offset = IN_CONFIG(permits),

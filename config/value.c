@@ -393,6 +393,16 @@ static void set_credential(const struct setting *setting)
     }
 }
 
+static void set_redis(const struct setting *setting)
+{
+    const char *wrong =
+        redis_url_parse(setting->text, setting->reader->arena, member_of(setting));
+
+    if (wrong != NULL) {
+        error_add(setting->reader->error, setting->place, "the URL %s", wrong);
+    }
+}
+
 /* The text is not shown: people write the secret itself. */
 static void set_secret(const struct setting *setting)
 {
@@ -484,6 +494,7 @@ void value_set(const struct value_reader *reader, const struct field *field,
         [FIELD_CREDENTIAL] = set_credential,
         [FIELD_LINK] = set_link,
         [FIELD_SECRET] = set_secret,
+        [FIELD_REDIS] = set_redis,
         [FIELD_LIMIT] = set_limit,
         [FIELD_PERIOD] = set_period,
         [FIELD_SHARE] = set_share,

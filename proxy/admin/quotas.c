@@ -1,6 +1,7 @@
 #include "proxy/admin/quotas.h"
 
 #include "proxy/base/clock.h"
+#include "proxy/meter/quota_share.h"
 #include "proxy/meter/quota_sum.h"
 
 #include <event2/buffer.h>
@@ -80,6 +81,12 @@ void quotas_put_metrics(struct quota *quota, struct evbuffer *body)
         }
     }
     free(sums);
+    evbuffer_add_printf(body,
+                        "# HELP assay_quota_shared_up 1 while the server that replicas "
+                        "share quotas by is in reach, or none is needed.\n"
+                        "# TYPE assay_quota_shared_up gauge\n"
+                        "assay_quota_shared_up %d\n",
+                        quota_share_is_reachable(quota));
 }
 
 /* ---- JSON ------------------------------------------------------------------------------- */

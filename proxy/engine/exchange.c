@@ -84,8 +84,8 @@ static bool survives(const struct exchange *x, enum fault fault)
     return fault == FAULT_NONE ||
            (x->refused && fault != FAULT_STOPPING &&
             (row->blame != BLAME_CLIENT || row->status == 404 ||
-             fault == FAULT_QUOTA_EXCEEDED || fault == FAULT_NOT_PERMITTED ||
-             fault == FAULT_UNPRICED_MODEL));
+             fault == FAULT_QUOTA_EXCEEDED || fault == FAULT_QUOTA_LEASE ||
+             fault == FAULT_NOT_PERMITTED || fault == FAULT_UNPRICED_MODEL));
 }
 
 void exchange_end(struct exchange *x, enum fault fault)

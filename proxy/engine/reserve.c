@@ -86,6 +86,12 @@ static void put_way_out(struct text *text, const struct quota_state *refusal)
 {
     const struct config_quota *rule = &refusal->policy->rule;
 
+    if (refusal->leased) {
+        text_put(text,
+                 SPAN("; this replica has used what it leased of that and asks for "
+                      "more: try again soon"));
+        return;
+    }
     if (refusal->paced) {
         text_put(text, SPAN("; there is room for this call at "));
         quota_put_reset(text, refusal);
@@ -112,8 +118,9 @@ static void tell_refusal(struct exchange *x, const struct quota_state *refusal)
     put_counter(&words, refusal);
     put_way_out(&words, refusal);
     x->refusal_words = arena_copy(&x->arena, text_span(&words));
-    x->retry_after_s =
-        refusal->resets_s > now_s ? (uint64_t)(refusal->resets_s - now_s) : 1;
+    x->retry_after_s = !refusal->leased && refusal->resets_s > now_s
+                           ? (uint64_t)(refusal->resets_s - now_s)
+                           : 1;
 }
 
 /* ---- life ------------------------------------------------------------------------------ */
@@ -132,7 +139,7 @@ enum fault reserve(struct exchange *x)
                           x->entry, x->began_ns, &x->reservation, &refusal)) {
     case QUOTA_REFUSED:
         tell_refusal(x, &refusal);
-        return FAULT_QUOTA_EXCEEDED;
+        return refusal.leased ? FAULT_QUOTA_LEASE : FAULT_QUOTA_EXCEEDED;
     case QUOTA_FULL:
         return FAULT_OVERLOADED;
     case QUOTA_TAKEN:

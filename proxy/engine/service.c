@@ -5,6 +5,7 @@
 #include "proxy/credential/keeper.h"
 #include "proxy/engine/analyst.h"
 #include "proxy/engine/worker.h"
+#include "proxy/meter/quota_redis.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct service {
     struct metrics_shard *shards[WORKERS_MAX];
     struct quota *quota;
     struct once *once;
+    struct quota_redis *sharing; /* NULL: there are no other replicas */
     struct analyst *analyst;
     int64_t certificate_expiry; /* atomic; Unix seconds, 0: no certificate */
     bool ready;                 /* atomic */
@@ -177,6 +179,18 @@ static bool count_quotas(struct service *service, const struct snapshot *snapsho
                          snapshot->config->state, clock_unix_ns(), error);
 }
 
+/* The other replicas are told what the ledger says before any call is taken. */
+static bool start_sharing(struct service *service, const struct config *config,
+                          struct error *error)
+{
+    if (config->redis.text == NULL) {
+        return true;
+    }
+    service->sharing =
+        quota_redis_start(&config->redis, config->state, service->quota, error);
+    return service->sharing != NULL;
+}
+
 static bool service_make(struct service *service, struct config *config,
                          struct error *error)
 {
@@ -193,13 +207,18 @@ static bool service_make(struct service *service, struct config *config,
         service->issuers == NULL ? NULL : trust_new(config, service->issuers, error);
     service->ledger = service->trust == NULL ? NULL : ledger_open(config->state, error);
     service->quota = quota_new(clock_unix_ns(), clock_monotonic_ns());
+    if (config->redis.text != NULL) {
+        quota_share(service->quota, config->redis.slice_percent,
+                    config->redis.fail == FAIL_OPEN);
+    }
     if (service->ledger == NULL || !journals_open(service, config, error) ||
         !count_quotas(service, service->snapshot, error)) {
         return false;
     }
     quota_in_force(service->quota, service->snapshot->quotas);
     service->once = once_new();
-    if (!once_load(service->once, config->state, clock_unix_ns(), error)) {
+    if (!once_load(service->once, config->state, clock_unix_ns(), error) ||
+        !start_sharing(service, config, error)) {
         return false;
     }
     service->analyst = analyst_new(config, service->count, error);
@@ -372,6 +391,7 @@ struct service *service_free(struct service *service)
     analyst_free(service->analyst);
     ledger_close(service->ledger);
     once_free(service->once);
+    quota_redis_stop(service->sharing);
     quota_free(service->quota);
     trust_unref(service->trust);
     jwks_keeper_unref(service->issuers);

@@ -1,29 +1,16 @@
-#include "proxy/meter/quota.h"
-
 #include "proxy/base/clock.h"
 #include "proxy/base/date.h"
 #include "proxy/meter/ledger.h"
+#include "proxy/meter/quota_parts.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 enum {
-    USUAL_MODELS = 1024, /* whose usual output is remembered */
-    USUAL_FIRST = 4096,  /* before anything was seen */
-    USUAL_DECAY = 32     /* calls in which an unusual one is forgotten */
-};
-
-struct quota {
-    struct quota_cells *cells;
-    int64_t steady_ahead_s; /* of the monotonic clock */
-    uint32_t last_number;   /* of policies */
-    atomic_bool reached;    /* a share that somebody is to be told of */
-    pthread_mutex_t lock;   /* of in_force; not for the data path */
-    struct quota_policies *in_force;
-    atomic_uint_least32_t usual[USUAL_MODELS]; /* output tokens; 0: not seen yet */
+    USUAL_FIRST = 4096, /* before anything was seen */
+    USUAL_DECAY = 32    /* calls in which an unusual one is forgotten */
 };
 
 static int64_t seconds(uint64_t ns)
@@ -52,6 +39,7 @@ struct quota *quota_free(struct quota *quota)
     if (quota != NULL) {
         quota_policies_unref(quota->in_force);
         quota_cells_free(quota->cells);
+        quota_leases_free(quota->leases);
         pthread_mutex_destroy(&quota->lock);
         free(quota);
     }
@@ -190,7 +178,7 @@ uint64_t quota_charge(enum config_limit_unit unit, const struct price_table *pri
 
 static size_t usual_place(const char *model)
 {
-    return XXH3_64bits(model, strlen(model)) % USUAL_MODELS;
+    return XXH3_64bits(model, strlen(model)) % QUOTA_USUAL_MODELS;
 }
 
 uint64_t quota_usual_output(const struct quota *quota, const char *model)
@@ -298,9 +286,16 @@ static void note_refusal(struct quota *quota, struct quota_state *refusal,
 
     state.paced =
         policy->rule.burst.amount > 0 && amount <= limit && held <= limit - amount;
+    if (quota->leases != NULL) {
+        uint32_t number = quota_cell_number(quota->cells, cell);
+        uint64_t room = quota_lease_room(quota->leases, number, limit);
+
+        state.leased = amount <= room && held <= room - amount;
+        state.used += limit - room;
+    }
     if (state.paced) {
         state.resets_s = pace_reaches(policy, cell, held + amount);
-    } else {
+    } else if (!state.leased) {
         note_reached(quota, policy, cell);
     }
     if (refusal->policy == NULL || state.resets_s > refusal->resets_s) {
@@ -319,12 +314,44 @@ static void note_used(struct quota *quota, const struct quota_policy *policy,
     }
 }
 
-static enum quota_verdict reserve_one(struct reservation *reservation,
+/* Where replicas share the counter: of what it may hold by itself one call may be left
+ * over, for what is asked for more comes later. */
+static bool hold(struct quota *quota, const struct quota_policy *policy,
+                 struct quota_cell *cell, uint64_t amount, uint64_t bound)
+{
+    uint64_t limit = policy->rule.limit.amount;
+    uint32_t number;
+    uint64_t from, room;
+
+    if (quota->leases == NULL) {
+        return quota_cell_hold(cell, amount, bound);
+    }
+    number = quota_cell_number(quota->cells, cell);
+    room = quota_lease_room(quota->leases, number, limit);
+    from = policy->rule.over == OVER_REFUSE
+               ? quota_lease_bound(quota->leases, number, limit)
+               : UINT64_MAX;
+    return quota_cell_hold_from(cell, amount, from, room < bound ? room : bound);
+}
+
+/* What it holds has changed: the other replicas may want to know. */
+static void note_moved(struct quota *quota, struct quota_cell *cell)
+{
+    if (quota->leases != NULL) {
+        quota_lease_moved(quota->leases, quota_cell_number(quota->cells, cell),
+                          quota_cell_held(cell), &cell->uses);
+    }
+}
+
+static enum quota_verdict reserve_one(struct quota *quota,
+                                      struct reservation *reservation,
                                       struct quota_policy *policy,
                                       struct quota_cell *cell, uint64_t amount,
                                       int64_t unix_s)
 {
-    bool fits = quota_cell_hold(cell, amount, bound_at(policy, cell, unix_s));
+    bool fits = hold(quota, policy, cell, amount, bound_at(policy, cell, unix_s));
+
+    note_moved(quota, cell);
 
     if (!fits && policy->rule.over == OVER_REFUSE) {
         return QUOTA_REFUSED;
@@ -344,11 +371,12 @@ static enum quota_verdict reserve_one(struct reservation *reservation,
     return QUOTA_TAKEN;
 }
 
-static void give_back(struct reservation *reservation)
+static void give_back(struct quota *quota, struct reservation *reservation)
 {
     for (uint32_t i = 0; i < reservation->count; i++) {
         quota_cell_settle(reservation->holds[i].cell, reservation->holds[i].amount, 0,
                           reservation->steady_s, reservation->steady_s);
+        note_moved(quota, reservation->holds[i].cell);
         quota_cell_back(reservation->holds[i].cell);
     }
     reservation->count = 0;
@@ -385,15 +413,15 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
             break;
         }
         quota_cell_expire(cell, reservation->steady_s);
-        if (reserve_one(reservation, policy, cell, amount, seconds(call->started_ns)) ==
-            QUOTA_REFUSED) {
+        if (reserve_one(quota, reservation, policy, cell, amount,
+                        seconds(call->started_ns)) == QUOTA_REFUSED) {
             verdict = QUOTA_REFUSED;
             note_refusal(quota, refusal, policy, cell, amount);
             quota_cell_back(cell);
         }
     }
     if (verdict != QUOTA_TAKEN) {
-        give_back(reservation);
+        give_back(quota, reservation);
     }
     if (verdict == QUOTA_REFUSED) {
         atomic_fetch_add_explicit(&refusal->policy->refused, 1, memory_order_relaxed);
@@ -415,14 +443,15 @@ bool quota_extend(struct quota *quota, const struct price_table *prices,
         if (policy->rule.on_exceed != ON_EXCEED_CUT || needed <= *held) {
             continue;
         }
-        if (!quota_cell_hold(cell, needed - *held,
-                             bound_at(policy, cell, seconds(unix_ns)))) {
+        if (!hold(quota, policy, cell, needed - *held,
+                  bound_at(policy, cell, seconds(unix_ns)))) {
             refusal->policy = NULL;
             note_refusal(quota, refusal, policy, cell, needed - *held);
             atomic_fetch_add_explicit(&policy->refused, 1, memory_order_relaxed);
             return false;
         }
         *held = needed;
+        note_moved(quota, cell);
     }
     return true;
 }
@@ -439,6 +468,7 @@ void quota_settle(struct quota *quota, const struct price_table *prices,
                               used, reservation->steady_s, steady(quota, monotonic_ns));
 
         note_used(quota, policy, after > used ? after - used : 0, after);
+        note_moved(quota, reservation->holds[i].cell);
         quota_cell_back(reservation->holds[i].cell);
     }
     reservation->count = 0;
@@ -680,8 +710,8 @@ struct looking {
     void *self;
 };
 
-static struct quota_policy *policy_numbered(struct quota_policies *policies,
-                                            uint32_t number)
+struct quota_policy *quota_policy_numbered(struct quota_policies *policies,
+                                           uint32_t number)
 {
     for (size_t i = 0; i < quota_policies_count(policies); i++) {
         struct quota_policy *policy = quota_policy_at(policies, i);
@@ -701,7 +731,7 @@ static struct quota_policy *policy_of(const struct looking *looking,
         (cell->ends <= looking->unix_s || cell->begins > looking->unix_s)) {
         return NULL;
     }
-    return policy_numbered(looking->policies, cell->policy);
+    return quota_policy_numbered(looking->policies, cell->policy);
 }
 
 static void look_at_cell(void *self, struct quota_cell *cell)
@@ -717,7 +747,7 @@ static void look_at_cell(void *self, struct quota_cell *cell)
     }
 }
 
-static struct quota_policies *policies_in_force(struct quota *quota)
+struct quota_policies *quota_policies_now(struct quota *quota)
 {
     struct quota_policies *policies;
 
@@ -735,7 +765,7 @@ void quota_each(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
                                .each = each,
                                .self = self };
 
-    looking.policies = policies_in_force(quota);
+    looking.policies = quota_policies_now(quota);
     if (looking.policies == NULL) {
         return;
     }
@@ -799,7 +829,7 @@ void quota_each_reached(struct quota *quota, uint64_t unix_ns, uint64_t monotoni
     if (!atomic_exchange_explicit(&quota->reached, false, memory_order_acquire)) {
         return;
     }
-    looking.policies = policies_in_force(quota);
+    looking.policies = quota_policies_now(quota);
     if (looking.policies != NULL) {
         quota_cells_each(quota->cells, look_for_reached, &looking);
         quota_policies_unref(looking.policies);

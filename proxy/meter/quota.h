@@ -67,7 +67,8 @@ struct quota_state {
     const char *subject; /* "": one counter for all */
     uint64_t used;
     uint64_t reserved;
-    bool paced;       /* it is not used up, but ahead of its pace */
+    bool leased; /* it is not used up, but what this replica may take up of it is */
+    bool paced;  /* it is not used up, but ahead of its pace */
     int64_t resets_s; /* Unix time at which it has room again; 0: when calls end */
     int64_t
         window_s; /* when its window began; of a rolling period, a whole number of it */

@@ -8,6 +8,8 @@
  * looks again, or one saw the place that the other has filled, and with it its key. */
 #include "proxy/meter/quota_cell.h"
 
+#include "proxy/meter/quota_lease.h"
+
 #include <assert.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -56,6 +58,7 @@ struct quota_cells {
     struct quota_set *sets;
     struct quota_cell *cells;
     struct quota_steps *steps;
+    struct quota_leases *leases; /* NULL: the counters are not shared */
     struct pool cell_pool, step_pool;
     atomic_uint_least32_t count;
     uint64_t seed;  /* clients that cannot know it cannot make keys collide */
@@ -224,7 +227,31 @@ static uint32_t cell_new(struct quota_cells *cells, const struct wanted *wanted)
         cell_free(cells, number);
         return 0;
     }
+    if (cells->leases != NULL) {
+        quota_lease_begin(cells->leases, number, wanted->policy->rule.limit.amount);
+    }
     return number;
+}
+
+void quota_cells_share(struct quota_cells *cells, struct quota_leases *leases)
+{
+    cells->leases = leases;
+}
+
+uint32_t quota_cells_most(void)
+{
+    return CELLS_MAX;
+}
+
+uint32_t quota_cell_number(const struct quota_cells *cells,
+                           const struct quota_cell *cell)
+{
+    return (uint32_t)(cell - cells->cells) + 1;
+}
+
+struct quota_cell *quota_cell_numbered(struct quota_cells *cells, uint32_t number)
+{
+    return &cells->cells[number - 1];
 }
 
 /* ---- the table ------------------------------------------------------------------------ */
@@ -374,18 +401,24 @@ uint64_t quota_cell_used(const struct quota_cell *cell)
     return atomic_load_explicit(&cell->used, memory_order_relaxed);
 }
 
-bool quota_cell_hold(struct quota_cell *cell, uint64_t amount, uint64_t limit)
+bool quota_cell_hold_from(struct quota_cell *cell, uint64_t amount, uint64_t from,
+                          uint64_t limit)
 {
     uint64_t held = quota_cell_held(cell);
 
     do {
-        if (amount > limit || held > limit - amount) {
+        if (held >= from || amount > limit || held > limit - amount) {
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&cell->held, &held, held + amount,
                                                     memory_order_relaxed,
                                                     memory_order_relaxed));
     return true;
+}
+
+bool quota_cell_hold(struct quota_cell *cell, uint64_t amount, uint64_t limit)
+{
+    return quota_cell_hold_from(cell, amount, UINT64_MAX, limit);
 }
 
 /* Returns what it is now. */

@@ -38,6 +38,7 @@ struct quota_cell {
 };
 
 struct quota_cells;
+struct quota_leases;
 
 /* Memory is taken as it is used: 59 MiB for 100,000 callers with a day's counter and a
  * rolling one each, and at most 76 MiB. */
@@ -56,6 +57,10 @@ void quota_cell_back(struct quota_cell *cell);
 /* Adds to `held` if that does not carry it beyond `limit`. */
 bool quota_cell_hold(struct quota_cell *cell, uint64_t amount,
                      uint64_t limit) MUST_CHECK;
+
+/* The same if it holds less than `from` now: for a bound that one call may cross. */
+bool quota_cell_hold_from(struct quota_cell *cell, uint64_t amount, uint64_t from,
+                          uint64_t limit) MUST_CHECK;
 
 /* What was reserved is known now to have come to `used`, by a call that began at
  * `began_s`. Times are those of rolling periods; windows have theirs in the cell. Returns
@@ -81,6 +86,15 @@ void quota_cells_each(struct quota_cells *cells,
  * minute while three quarters of all are taken). So a wall clock that jumps ahead and back
  * finds the counters of its windows again. */
 void quota_cells_sweep(struct quota_cells *cells, int64_t unix_s, int64_t steady_s);
+
+/* Before any cell is taken: each has a lease under its number. */
+void quota_cells_share(struct quota_cells *cells, struct quota_leases *leases);
+uint32_t quota_cells_most(void);
+
+/* From 1. */
+uint32_t quota_cell_number(const struct quota_cells *cells,
+                           const struct quota_cell *cell);
+struct quota_cell *quota_cell_numbered(struct quota_cells *cells, uint32_t number);
 
 /* Cells in use. */
 uint32_t quota_cells_count(const struct quota_cells *cells);

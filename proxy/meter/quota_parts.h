@@ -1,0 +1,31 @@
+/* What a quota is made of: private to the files that work on it. */
+#ifndef ASSAY_METER_QUOTA_PARTS_H
+#define ASSAY_METER_QUOTA_PARTS_H
+
+#include "proxy/meter/quota.h"
+#include "proxy/meter/quota_lease.h"
+
+#include <pthread.h>
+
+enum { QUOTA_USUAL_MODELS = 1024 }; /* whose usual output is remembered */
+
+struct quota {
+    struct quota_cells *cells;
+    struct quota_leases *leases; /* NULL: no other replica */
+    int64_t steady_ahead_s;      /* of the monotonic clock */
+    uint32_t last_number;        /* of policies */
+    atomic_bool reached;         /* a share that somebody is to be told of */
+    pthread_mutex_t lock;        /* of in_force; not for the data path */
+    struct quota_policies *in_force;
+    atomic_uint_least32_t
+        usual[QUOTA_USUAL_MODELS]; /* output tokens; 0: not seen yet */
+};
+
+/* A reference to the policies in force; NULL before there are any. */
+struct quota_policies *quota_policies_now(struct quota *quota);
+
+/* The policy with this number; NULL: it is no longer there. */
+struct quota_policy *quota_policy_numbered(struct quota_policies *policies,
+                                           uint32_t number);
+
+#endif

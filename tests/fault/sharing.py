@@ -1,0 +1,270 @@
+"""Three replicas that share a quota by a real redis-server, which is killed, stopped and
+flushed under load. All together may exceed the limit by one slice and one call each; no
+decision waits for the server."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import threading
+import time
+
+import http1
+from proxy import Assay, free_port
+
+REPLICAS = 3
+LIMIT = 2000
+SLICE_PERCENT = 5
+BOUND = LIMIT + REPLICAS * (LIMIT * SLICE_PERCENT // 100 + 1)
+CONNECTIONS = 8  # per replica
+DECISION_US = 5000
+SECONDS = 30
+LEDGER_SECONDS = 0.5
+
+
+class Redis:
+    """A redis-server on a port of its own, with nothing on disk."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.port = free_port()
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ['redis-server', '--port', str(self.port), '--bind', '127.0.0.1', '--save', '',
+             '--appendonly', 'no', '--dir', self.folder, '--requirepass', 'sesame'],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + SECONDS
+        while self.command('PING') != '+PONG' and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def command(self, text):
+        try:
+            with socket.create_connection(('127.0.0.1', self.port), 1) as sock:
+                sock.sendall(('AUTH sesame\r\n%s\r\n' % text).encode())
+                lines = sock.makefile('r')
+                lines.readline()
+                return lines.readline().strip()
+        except OSError:
+            return None
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+        if number == signal.SIGKILL:
+            self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+
+class Provider:
+    """Answers at once, in this process."""
+
+    async def __call__(self, _, reply):
+        await reply.whole(200, [('content-type', 'application/json')], json.dumps({
+            'model': 'm', 'choices': [{'message': {'content': 'x'}, 'finish_reason': 'stop'}],
+            'usage': {'prompt_tokens': 1, 'completion_tokens': 1, 'total_tokens': 2}}).encode())
+
+
+class Replicas:
+    def __init__(self, folder, fail, provider_port):
+        self.redis = Redis(folder)
+        self.assays = []
+        for number in range(REPLICAS):
+            assay = Assay(
+                {'openai': {'url': 'http://127.0.0.1:%d' % provider_port, 'dialects': ['openai'],
+                            'credential': 'env:UPSTREAM_KEY', 'default': True}},
+                {'workers': 1, 'log': {'exchanges': 'off'},
+                 'quotas': [{'name': 'shared', 'limit': '%d requests' % LIMIT, 'per': 'day'}],
+                 'quota': {'redis': {'url': 'redis://127.0.0.1:%d' % self.redis.port,
+                                     'password': 'file:secret', 'timeout': '200ms',
+                                     'slice': SLICE_PERCENT, 'fail': fail}}},
+                folder=os.path.join(folder, 'replica-%d' % number))
+            with open(os.path.join(assay.folder, 'secret'), 'w', encoding='utf-8', opener=lambda
+                      name, flags: os.open(name, flags, 0o600)) as file:
+                file.write('sesame')
+            self.assays.append(assay.start())
+        self.passed = 0
+        self.faults = {}
+
+    async def worker(self, assay, until):
+        client = http1.Client(assay.port)
+        body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}]}'
+        fields = [('host', 'h'), ('authorization', 'Bearer ' + assay.key),
+                  ('content-type', 'application/json'), ('content-length', str(len(body)))]
+        while not until(self):
+            reply = await asyncio.wait_for(
+                client.request('POST', '/v1/chat/completions', fields, body), SECONDS)
+            if reply.status == 200:
+                self.passed += 1
+            else:
+                code = json.loads(reply.body)['error']['code']
+                self.faults[code] = self.faults.get(code, 0) + 1
+                await asyncio.sleep(0.005)
+        client.close()
+
+    async def load(self, until, fault=None):
+        """Keeps all replicas busy; `fault` is done to the server after a while."""
+        async def disturb():
+            await asyncio.sleep(0.15)
+            fault()
+        work = [self.worker(assay, until) for assay in self.assays
+                for _ in range(CONNECTIONS)]
+        await asyncio.gather(*work, *([disturb()] if fault else []))
+
+    def used(self):
+        return [json.loads(asyncio.run(get(assay.admin_port, '/v1/quotas')))['quotas'][0]['used']
+                for assay in self.assays]
+
+    def decisions_us(self):
+        """Of each call, sorted: time before the provider, or until the refusal."""
+        time.sleep(LEDGER_SECONDS)
+        times = []
+        for assay in self.assays:
+            ledger = sqlite3.connect(os.path.join(assay.folder, 'state', 'ledger.db'))
+            times += [row[0] for row in ledger.execute(
+                "SELECT CASE WHEN outcome = 'refused' THEN duration_us ELSE overhead_us END"
+                ' FROM exchanges')]
+            ledger.close()
+        return sorted(times)
+
+    def stop(self):
+        for assay in self.assays:
+            assay.stop()
+        self.redis.stop()
+
+
+async def get(port, path):
+    client = http1.Client(port)
+    try:
+        return (await client.request('GET', path, [('host', 'h')])).body
+    finally:
+        client.close()
+
+
+@contextlib.contextmanager
+def replicas(fail):
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    server = asyncio.run_coroutine_threadsafe(http1.Server(Provider()).start(), loop).result()
+    folder = tempfile.mkdtemp(prefix='assay-sharing-')
+    shared = Replicas(folder, fail, server.port)
+    try:
+        yield shared
+    finally:
+        shared.stop()
+        asyncio.run_coroutine_threadsafe(server.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def for_seconds(seconds):
+    deadline = time.monotonic() + seconds
+    return lambda _: time.monotonic() > deadline
+
+
+def until_used_up(seconds=SECONDS):
+    """The whole limit was spent, or nothing more passes for a second."""
+    deadline = time.monotonic() + seconds
+    seen = [0, time.monotonic()]
+
+    def over(shared):
+        now = time.monotonic()
+        if shared.passed != seen[0]:
+            seen[:] = shared.passed, now
+        return now > deadline or now - seen[1] > 1.5
+    return over
+
+
+def judge(results, shared, name, least, most):
+    used, times = shared.used(), shared.decisions_us()
+    slow = times[len(times) * 99 // 100]
+    results.note('%s: %d passed of %d (at most %d), by replica %s, refused %s; of %d '
+                 'decisions the median took %d us, the 99th percentile %d us, the slowest %d us'
+                 % (name, shared.passed, LIMIT, most, used, shared.faults, len(times),
+                    times[len(times) // 2], slow, times[-1]))
+    results.ok(sum(used) == shared.passed and least <= shared.passed <= most,
+               '%s: %d to %d of %d calls pass, and the counters say so' % (
+                   name, least, most, LIMIT), shared.passed, used)
+    if not results.prefix:  # the slowest ones waited for a processor, not for the server
+        results.ok(slow < DECISION_US, '%s: decisions take less than %d ms' % (
+            name, DECISION_US // 1000), slow)
+
+
+def replicas_share(results, _):
+    if not shutil.which('redis-server'):
+        results.skip('replicas share a quota', 'there is no redis-server')
+        return
+    with replicas('closed') as shared:
+        asyncio.run(shared.load(until_used_up()))
+        judge(results, shared, 'healthy', LIMIT, BOUND)
+        victim = shared.assays[0]
+        victim.stop(signal.SIGKILL)
+        victim.start()
+        before = shared.passed
+        asyncio.run(shared.load(for_seconds(0.5)))
+        results.ok(shared.passed == before, 'a replica that was killed comes back with its share',
+                   shared.passed - before)
+
+
+def redis_flushed(results, _):
+    if not shutil.which('redis-server'):
+        results.skip('Redis is flushed', 'there is no redis-server')
+        return
+    with replicas('closed') as shared:
+        asyncio.run(shared.load(until_used_up(), lambda: shared.redis.command('FLUSHALL')))
+        judge(results, shared, 'flushed under load', LIMIT, BOUND)
+
+
+def redis_stopped(results, _):
+    if not shutil.which('redis-server'):
+        results.skip('Redis is stopped', 'there is no redis-server')
+        return
+    with replicas('closed') as shared:
+        asyncio.run(shared.load(for_seconds(1.5),
+                                lambda: shared.redis.send_signal(signal.SIGSTOP)))
+        stopped = shared.passed
+        leased = shared.faults.get('quota_lease', 0)
+        results.note('stopped: %d calls passed by then, then %d were refused for want of a lease'
+                     % (stopped, leased))
+        results.ok(stopped < LIMIT and leased > 0,
+                   'closed: only what is leased is spent while Redis stands still', stopped,
+                   shared.faults)
+        shared.redis.send_signal(signal.SIGCONT)
+        asyncio.run(shared.load(until_used_up()))
+        judge(results, shared, 'stopped, then continued', LIMIT, BOUND)
+
+
+def redis_killed(results, _):
+    if not shutil.which('redis-server'):
+        results.skip('Redis is killed', 'there is no redis-server')
+        return
+    with replicas('open') as shared:
+        asyncio.run(shared.load(for_seconds(0.6),
+                                lambda: shared.redis.send_signal(signal.SIGKILL)))
+        down, known = shared.passed, shared.used()
+        asyncio.run(shared.load(for_seconds(0.6)))
+        results.ok(shared.passed > down or shared.passed >= LIMIT,
+                   'open: calls go on while Redis is down', down, shared.passed)
+        shared.redis.start()
+        time.sleep(3)  # the longest wait between attempts, and the telling
+        reconciled = shared.passed
+        asyncio.run(shared.load(until_used_up()))
+        results.note('killed: %d had passed when it died, %s by replica; %d when it came back '
+                     'empty' % (down, known, reconciled))
+        judge(results, shared, 'killed, then back and empty', LIMIT,
+              max(BOUND, reconciled + REPLICAS * (LIMIT * SLICE_PERCENT // 100 + 1)))
+
+
+CASES = (replicas_share, redis_flushed, redis_stopped, redis_killed)
