@@ -2,6 +2,7 @@
 ledger has to say of it."""
 
 import dataclasses
+import datetime
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ name = "assay"
 base_url = "%s/openai/v1"
 env_key = "ASSAY_KEY"
 wire_api = "responses"
+supports_websockets = %s
 [analytics]
 enabled = false
 '''
@@ -130,6 +132,20 @@ def openai_sdk(setting):
     }
     return sdk(setting, 'openai_sdk.mjs', ledgers, OPENAI_BASE_URL=setting.url + '/openai/v1',
                OPENAI_API_KEY=setting.key)
+
+
+def openai_websockets(setting):
+    ledgers = {
+        'responses, several lanes': some(dialect='openai.responses', operation='chat'),
+        'a quota that is used up': some(outcome='refused', status=429, fault='quota_exceeded'),
+        'an error of the provider': some(status=429, outcome='complete',
+                                         usage_source='none'),
+        'realtime': some(dialect='openai.realtime', request_model='gpt-4o-transcribe'),
+    }
+    return sdk(setting, 'openai_websockets.mjs', ledgers, OPENAI_API_KEY=setting.key,
+               OPENAI_BASE_URL=setting.url + '/openai/v1',
+               SECURE_BASE_URL=setting.secure_url + '/openai/v1',
+               NODE_EXTRA_CA_CERTS=setting.ca)
 
 
 def anthropic_sdk(setting):
@@ -253,10 +269,18 @@ def claude_code(setting):
 
 
 def codex(setting):
+    return run_codex(setting, False)
+
+
+def codex_websocket(setting):
+    return run_codex(setting, True)
+
+
+def run_codex(setting, websockets):
     os.makedirs(os.path.join(setting.home, '.codex'))
     with open(os.path.join(setting.home, '.codex', 'config.toml'), 'w',
               encoding='utf-8') as file:
-        file.write(CODEX_CONFIG % setting.url)
+        file.write(CODEX_CONFIG % (setting.url, 'true' if websockets else 'false'))
 
     def ask(prompt):
         return setting.run(
@@ -276,11 +300,29 @@ def codex(setting):
     status, output, messages = ask('call the tool exec_command with ' + command)
     worked = status == 0 and 'it ran' in setting.proof()
     checks.append(Check('runs a tool', None if worked else output + messages))
+    if websockets:
+        checks.append(Check('all of it went by WebSocket', ledger=only_by_websocket))
     return checks
 
 
-PROGRAMS = {'openai-sdk': openai_sdk, 'anthropic-sdk': anthropic_sdk,
+def only_by_websocket(records):
+    """A complaint for each response that no connection was open for from its first to its
+    last moment."""
+    def span(record):
+        begin = datetime.datetime.fromisoformat(record['time'].replace('Z', '+00:00'))
+        return begin, begin + datetime.timedelta(milliseconds=record['duration_ms'])
+
+    slack = datetime.timedelta(milliseconds=2)  # times are in whole milliseconds
+    connections = [span(one) for one in records
+                   if one['operation'] == 'connect' and one['status'] == 101]
+    return ['%s: not by WebSocket' % one['id'] for one in records
+            if one['operation'] == 'chat' and not any(
+                begin <= span(one)[0] + slack and span(one)[1] <= end + slack
+                for begin, end in connections)]
+
+
+PROGRAMS = {'openai-sdk': openai_sdk, 'openai-websockets': openai_websockets, 'anthropic-sdk': anthropic_sdk,
             'google-genai': google_genai, 'bedrock-sdk': bedrock_sdk,
             'cohere-sdk': cohere_sdk, 'mistral-sdk': mistral_sdk, 'groq-sdk': groq_sdk,
             'ollama-sdk': ollama_sdk, 'vercel-ai': vercel_ai, 'claude-code': claude_code,
-            'codex': codex, 'gemini-cli': gemini_cli}
+            'codex': codex, 'codex-websocket': codex_websocket, 'gemini-cli': gemini_cli}
