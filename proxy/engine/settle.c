@@ -28,6 +28,8 @@ void settle_open(struct exchange *x, const struct caller *caller)
     STORE(entry->team, caller->team);
     STORE(entry->caller, caller->name);
     STORE(entry->key, caller->key_id);
+    STORE(entry->tags, caller->tags);
+    entry->service = caller->service;
     if (x->origin != NULL) {
         STORE(entry->provider, x->origin->provider->name);
     }
