@@ -3,6 +3,7 @@
 #ifndef ASSAY_CERTS_TLS_H
 #define ASSAY_CERTS_TLS_H
 
+#include "config/config.h"
 #include "proxy/base/error.h"
 #include "proxy/base/span.h"
 
@@ -32,6 +33,9 @@ struct tls_server;
 struct tls_server *tls_server_new(const struct tls_certificate *certificates,
                                   size_t count, const struct tls_clients *clients,
                                   struct error *error);
+/* The same as the configuration has it, with at least one certificate. */
+struct tls_server *tls_server_configured(const struct config_tls *tls,
+                                         struct error *error);
 struct tls_server *tls_server_free(struct tls_server *server);
 
 /* A new server-side SSL without a socket; NULL without memory. */

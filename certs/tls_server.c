@@ -322,6 +322,29 @@ struct tls_server *tls_server_new(const struct tls_certificate *certificates,
     return server;
 }
 
+struct tls_server *tls_server_configured(const struct config_tls *tls,
+                                         struct error *error)
+{
+    const struct tls_clients clients = { tls->client_ca, tls->client_crl,
+                                         tls->client_required };
+    struct tls_certificate *certificates =
+        calloc(tls->certificate_count, sizeof *certificates);
+    struct tls_server *server;
+
+    CHECK(certificates != NULL);
+    for (size_t i = 0; i < tls->certificate_count; i++) {
+        certificates[i] = (struct tls_certificate){
+            .chain = tls->certificates[i].chain,
+            .key = tls->certificates[i].key,
+            .place = tls->certificates[i].place,
+        };
+    }
+    server = tls_server_new(certificates, tls->certificate_count,
+                            tls->client_ca == NULL ? NULL : &clients, error);
+    free(certificates);
+    return server;
+}
+
 struct tls_server *tls_server_free(struct tls_server *server)
 {
     if (server != NULL) {

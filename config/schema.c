@@ -116,7 +116,21 @@ static const struct field admin_fields[] = {
       .reload = RELOAD_RESTART,
       .offset = IN_CONFIG(admin),
       .fallback = "127.0.0.1:9090",
-      .help = "loopback or a Unix socket only: the admin port asks for no credential" },
+      .help = "beyond loopback and Unix sockets only with 'tls' and 'users'" },
+    { .key = "tls",
+      .type = FIELD_MAP,
+      .offset = IN_CONFIG(admin_tls),
+      .without = "plain HTTP",
+      .group = &tls_group,
+      .help = "serves HTTPS" },
+    { .key = "users",
+      .type = FIELD_NAMED,
+      .offset = IN_CONFIG(admin_users),
+      .count_offset = IN_CONFIG(admin_user_count),
+      .without = "nobody is asked",
+      .most = 1024,
+      .group = &admin_user_group,
+      .help = "by name: who may look at what; health needs no credential" },
     { 0 }
 };
 

@@ -1,5 +1,8 @@
 #include "proxy/admin/admin.h"
 
+#include "certs/tls.h"
+#include "proxy/admin/answer.h"
+#include "proxy/admin/callers.h"
 #include "proxy/admin/findings.h"
 #include "proxy/admin/quotas.h"
 #include "proxy/base/clock.h"
@@ -7,6 +10,7 @@
 #include "proxy/identity/virtual_key.h"
 
 #include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
@@ -25,12 +29,22 @@ enum {
     RECENT = 256,        /* exchanges that /v1/exchanges can show */
     HEAD_MAX = 8 * 1024, /* of an admin request */
     TIMEOUT_S = 10,
-    BACKLOG = 64
+    BACKLOG = 64,
+    DAYS = 30, /* that /v1/callers looks back by itself */
+    DAYS_MAX = 366
+};
+
+/* Who may ask, and how the port is spoken to. */
+struct access {
+    struct guard *guard;
+    struct tls_server *tls; /* NULL: plain HTTP */
 };
 
 struct admin {
     struct admin_sources sources;
     char *state;
+    struct access *access; /* the thread's own */
+    struct access *wanted; /* atomic: another one to use from now on */
     struct event_base *base;
     struct evhttp *http;
     struct event *stop;
@@ -42,29 +56,69 @@ struct admin {
     struct entry recent[RECENT];
 };
 
+/* ---- access ------------------------------------------------------------------------ */
+
+static struct access *access_free(struct access *access)
+{
+    if (access != NULL) {
+        guard_free(access->guard);
+        tls_server_free(access->tls);
+        free(access);
+    }
+    return NULL;
+}
+
+static struct access *access_new(const struct config *config, struct error *error)
+{
+    struct access *access = calloc(1, sizeof *access);
+
+    CHECK(access != NULL);
+    access->guard = guard_new(config);
+    if (config->admin_tls.certificate_count > 0) {
+        access->tls = tls_server_configured(&config->admin_tls, error);
+        if (access->tls == NULL) {
+            return access_free(access);
+        }
+    }
+    return access;
+}
+
+/* What a reload has left for the thread. */
+static const struct access *access_now(struct admin *admin)
+{
+    struct access *wanted = __atomic_exchange_n(&admin->wanted, NULL, __ATOMIC_ACQ_REL);
+
+    if (wanted != NULL) {
+        access_free(admin->access);
+        admin->access = wanted;
+    }
+    return admin->access;
+}
+
+static bool admits(struct admin *admin, struct evhttp_request *request,
+                   enum guarded guarded, struct guest *guest)
+{
+    return guard_admits(access_now(admin)->guard, request, guarded, guest);
+}
+
+/* NULL: evhttp makes a plain one. */
+static struct bufferevent *stream_new(struct event_base *base, void *self)
+{
+    const struct access *access = access_now(self);
+    SSL *ssl = access->tls == NULL ? NULL : tls_server_ssl(access->tls);
+    struct bufferevent *stream;
+
+    if (ssl == NULL) {
+        return NULL;
+    }
+    stream = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
+                                            BEV_OPT_CLOSE_ON_FREE);
+    CHECK(stream != NULL);
+    bufferevent_openssl_set_allow_dirty_shutdown(stream, 1);
+    return stream;
+}
+
 /* ---- answers ----------------------------------------------------------------------- */
-
-static void answer(struct evhttp_request *request, int status, const char *reason,
-                   const char *type, struct evbuffer *body)
-{
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-
-    evhttp_add_header(headers, "Content-Type", type);
-    evhttp_add_header(headers, "Cache-Control", "no-store");
-    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    evhttp_send_reply(request, status, reason, body);
-}
-
-static void answer_text(struct evhttp_request *request, int status, const char *reason,
-                        const char *words)
-{
-    struct evbuffer *body = evbuffer_new();
-
-    CHECK(body != NULL);
-    evbuffer_add_printf(body, "%s\n", words);
-    answer(request, status, reason, "text/plain; charset=utf-8", body);
-    evbuffer_free(body);
-}
 
 static void on_health(struct evhttp_request *request, void *self)
 {
@@ -117,9 +171,14 @@ static void on_metrics(struct evhttp_request *request, void *self)
 {
     struct admin *admin = self;
     const struct admin_sources *sources = &admin->sources;
-    struct evbuffer *body = evbuffer_new();
     int64_t expiry = sources->certificate_expiry(sources->self);
+    struct evbuffer *body;
+    struct guest guest;
 
+    if (!admits(admin, request, GUARDED_SERVICE, &guest)) {
+        return;
+    }
+    body = evbuffer_new();
     CHECK(body != NULL);
     metrics_write(sources->shards, sources->shard_count, sources->state_names, body_put,
                   body);
@@ -145,46 +204,57 @@ static void on_metrics(struct evhttp_request *request, void *self)
     evbuffer_free(body);
 }
 
-/* ?limit=N, within 1 and RECENT; RECENT without one; 0 if it is malformed. */
-static uint64_t wanted_limit(struct evhttp_request *request)
+/* ?NAME=N of a request, at most `most`; `otherwise` without one; 0 if it is malformed. */
+static uint64_t wanted_number(struct evhttp_request *request, const char *name,
+                              uint64_t otherwise, uint64_t most)
 {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *query = evhttp_uri_get_query(uri);
     struct evkeyvalq parameters;
-    uint64_t limit = RECENT;
+    uint64_t number = otherwise;
     const char *value;
 
     if (query == NULL || evhttp_parse_query_str(query, &parameters) != 0) {
-        return query == NULL ? limit : 0;
+        return query == NULL ? number : 0;
     }
-    value = evhttp_find_header(&parameters, "limit");
-    if (value != NULL && !span_decimal(span_text(value), &limit)) {
-        limit = 0;
+    value = evhttp_find_header(&parameters, name);
+    if (value != NULL && !span_decimal(span_text(value), &number)) {
+        number = 0;
     }
     evhttp_clear_headers(&parameters);
-    return limit > RECENT ? RECENT : limit;
+    return number > most ? most : number;
 }
 
-static void put_recent(struct admin *admin, struct evbuffer *body, uint64_t limit)
+/* Of those that the guest may see. */
+static void put_recent(struct admin *admin, struct evbuffer *body, uint64_t limit,
+                       const struct guest *guest)
 {
     char memory[ENTRY_JSON_MAX];
+    uint64_t put = 0;
 
     pthread_mutex_lock(&admin->lock);
-    for (uint64_t i = 0; i < limit && i < admin->written; i++) {
+    for (uint64_t i = 0; put < limit && i < RECENT && i < admin->written; i++) {
+        const struct entry *entry = &admin->recent[(admin->written - 1 - i) % RECENT];
         struct text line = text_over(memory, sizeof memory);
 
-        entry_json(&admin->recent[(admin->written - 1 - i) % RECENT], &line);
-        evbuffer_add_printf(body, i == 0 ? "\n" : ",\n");
-        evbuffer_add(body, line.at, line.len);
+        if (guest_sees(guest, entry->team)) {
+            entry_json(entry, &line);
+            evbuffer_add_printf(body, put++ == 0 ? "\n" : ",\n");
+            evbuffer_add(body, line.at, line.len);
+        }
     }
     pthread_mutex_unlock(&admin->lock);
 }
 
 static void on_exchanges(struct evhttp_request *request, void *self)
 {
-    uint64_t limit = wanted_limit(request);
+    uint64_t limit = wanted_number(request, "limit", RECENT, RECENT);
     struct evbuffer *body;
+    struct guest guest;
 
+    if (!admits(self, request, GUARDED_PEOPLE, &guest)) {
+        return;
+    }
     if (limit == 0) {
         answer_text(request, 400, "Bad Request", "limit must be a whole number from 1");
         return;
@@ -192,7 +262,7 @@ static void on_exchanges(struct evhttp_request *request, void *self)
     body = evbuffer_new();
     CHECK(body != NULL);
     evbuffer_add_printf(body, "{\"exchanges\":[");
-    put_recent(self, body, limit);
+    put_recent(self, body, limit, &guest);
     evbuffer_add_printf(body, "]}\n");
     answer(request, 200, "OK", "application/json", body);
     evbuffer_free(body);
@@ -201,10 +271,16 @@ static void on_exchanges(struct evhttp_request *request, void *self)
 static void on_quotas(struct evhttp_request *request, void *self)
 {
     struct admin *admin = self;
-    struct evbuffer *body = evbuffer_new();
+    struct evbuffer *body;
+    struct guest guest;
 
+    if (!admits(admin, request, GUARDED_SUBJECTS, &guest)) {
+        return;
+    }
+    body = evbuffer_new();
     CHECK(body != NULL);
-    quotas_put_json(admin->sources.quota, body);
+    quotas_put_json(admin->sources.quota, guest.sees_people && guest.team == NULL,
+                    body);
     answer(request, 200, "OK", "application/json", body);
     evbuffer_free(body);
 }
@@ -237,31 +313,39 @@ static int64_t unix_ms(void)
 
 static void on_findings(struct evhttp_request *request, void *self)
 {
-    const struct admin *admin = self;
+    struct admin *admin = self;
     const char *query_text =
         evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
     struct finding_query query = { .now_ms = unix_ms() };
     struct evkeyvalq parameters;
     struct error error;
+    struct guest guest;
 
+    if (!admits(admin, request, GUARDED_PEOPLE, &guest)) {
+        return;
+    }
     TAILQ_INIT(&parameters);
     error_init(&error);
     if (query_text != NULL && evhttp_parse_query_str(query_text, &parameters) == 0) {
         query.team = evhttp_find_header(&parameters, "team");
         query.caller = evhttp_find_header(&parameters, "caller");
     }
+    query.team = guest.team != NULL ? guest.team : query.team;
     answer_json(request, findings_json(admin->state, &query, &error), &error);
     evhttp_clear_headers(&parameters);
 }
 
 static void on_teams(struct evhttp_request *request, void *self)
 {
-    const struct admin *admin = self;
+    struct admin *admin = self;
     struct error error;
+    struct guest guest;
 
+    if (!admits(admin, request, GUARDED_SERVICE, &guest)) {
+        return;
+    }
     error_init(&error);
-    answer_json(request, findings_teams_json(admin->state, NULL, &error),
-                &error);
+    answer_json(request, findings_teams_json(admin->state, guest.team, &error), &error);
 }
 
 /* The virtual key of "Authorization: Bearer KEY" or "x-api-key: KEY". */
@@ -298,18 +382,67 @@ static void on_me(struct evhttp_request *request, void *self)
         const struct finding_query query = { .caller = record->caller,
                                              .now_ms = unix_ms() };
 
-        answer_json(request, findings_json(admin->state, &query, &error),
-                    &error);
+        answer_json(request, findings_json(admin->state, &query, &error), &error);
     }
     key_table_free(keys);
 }
 
+static void answer_callers(struct admin *admin, struct evhttp_request *request,
+                           const char *caller)
+{
+    uint64_t days = wanted_number(request, "days", DAYS, DAYS_MAX);
+    struct guest guest;
+    struct callers_query query = { .state = admin->state,
+                                   .guest = &guest,
+                                   .caller = caller,
+                                   .since_ns =
+                                       clock_unix_ns() - days * 86400 * NS_PER_S };
+    struct evbuffer *body;
+    struct error error;
+    size_t found;
+
+    if (!admits(admin, request, GUARDED_PEOPLE, &guest)) {
+        return;
+    }
+    body = evbuffer_new();
+    CHECK(body != NULL);
+    error_init(&error);
+    if (days == 0) {
+        answer_text(request, 400, "Bad Request", "days must be a whole number from 1");
+    } else if (!callers_put_json(&query, admin->sources.quota, body, &found, &error)) {
+        log_line(LOG_ERROR, "callers_unread", "%s", error.entries[0].words);
+        answer_text(request, 500, "Internal Server Error", "the ledger cannot be read");
+    } else if (caller != NULL && found == 0) {
+        answer_text(request, 404, "Not Found", "nobody of this name was seen");
+    } else {
+        answer(request, 200, "OK", "application/json", body);
+    }
+    error_done(&error);
+    evbuffer_free(body);
+}
+
+static void on_callers(struct evhttp_request *request, void *self)
+{
+    answer_callers(self, request, NULL);
+}
+
 static void on_other(struct evhttp_request *request, void *self)
 {
-    (void)self;
-    answer_text(request, 404, "Not Found",
-                "here are /metrics, /healthz, /readyz, /v1/exchanges, /v1/quotas, "
-                "/v1/findings, /v1/findings/teams and /v1/me");
+    static const char callers[] = "/v1/callers/";
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+    char *caller;
+
+    if (path == NULL || strncmp(path, callers, sizeof callers - 1) != 0) {
+        answer_text(request, 404, "Not Found",
+                    "here are /metrics, /healthz, /readyz, /v1/exchanges, "
+                    "/v1/callers, /v1/callers/NAME, /v1/quotas, /v1/findings, "
+                    "/v1/findings/teams and /v1/me");
+        return;
+    }
+    caller = evhttp_uridecode(path + sizeof callers - 1, 0, NULL);
+    CHECK(caller != NULL);
+    answer_callers(self, request, caller);
+    free(caller);
 }
 
 /* ---- life -------------------------------------------------------------------------- */
@@ -349,6 +482,7 @@ static bool admin_make(struct admin *admin)
     evhttp_set_max_body_size(admin->http, 0);
     evhttp_set_timeout(admin->http, TIMEOUT_S);
     evhttp_set_gencb(admin->http, on_other, admin);
+    evhttp_set_bevcb(admin->http, stream_new, admin);
     return evhttp_set_cb(admin->http, "/metrics", on_metrics, admin) == 0 &&
            evhttp_set_cb(admin->http, "/healthz", on_health, admin) == 0 &&
            evhttp_set_cb(admin->http, "/readyz", on_ready, admin) == 0 &&
@@ -356,6 +490,7 @@ static bool admin_make(struct admin *admin)
            evhttp_set_cb(admin->http, "/v1/findings", on_findings, admin) == 0 &&
            evhttp_set_cb(admin->http, "/v1/findings/teams", on_teams, admin) == 0 &&
            evhttp_set_cb(admin->http, "/v1/me", on_me, admin) == 0 &&
+           evhttp_set_cb(admin->http, "/v1/callers", on_callers, admin) == 0 &&
            evhttp_set_cb(admin->http, "/v1/quotas", on_quotas, admin) == 0;
 }
 
@@ -386,7 +521,7 @@ static bool bind_path(struct admin *admin, const char *path)
 
 static bool admin_bind(struct admin *admin)
 {
-    const struct config_address *address = &admin->sources.address;
+    const struct config_address *address = &admin->sources.config->admin;
 
     return address->path != NULL
                ? bind_path(admin, address->path)
@@ -403,13 +538,18 @@ struct admin *admin_new(const struct admin_sources *sources, struct error *error
     admin->state = strdup(sources->state);
     CHECK(admin->state != NULL);
     pthread_mutex_init(&admin->lock, NULL);
+    admin->stop_fd = -1;
+    admin->access = access_new(sources->config, error);
+    if (admin->access == NULL) {
+        return admin_free(admin);
+    }
     if (!admin_make(admin)) {
         error_add(error, nowhere, "the admin port cannot be made: out of resources");
         return admin_free(admin);
     }
     if (!admin_bind(admin)) {
         error_add(error, nowhere, "cannot listen on %s for admin: %s",
-                  sources->address.text, strerror(errno));
+                  sources->config->admin.text, strerror(errno));
         return admin_free(admin);
     }
     admin->started = pthread_create(&admin->thread, NULL, admin_run, admin) == 0;
@@ -418,6 +558,16 @@ struct admin *admin_new(const struct admin_sources *sources, struct error *error
         return admin_free(admin);
     }
     return admin;
+}
+
+bool admin_use(struct admin *admin, const struct config *config, struct error *error)
+{
+    struct access *access = admin == NULL ? NULL : access_new(config, error);
+
+    if (access != NULL) {
+        access_free(__atomic_exchange_n(&admin->wanted, access, __ATOMIC_ACQ_REL));
+    }
+    return admin == NULL || access != NULL;
 }
 
 void admin_entry(struct admin *admin, const struct entry *entry)
@@ -454,6 +604,8 @@ struct admin *admin_free(struct admin *admin)
         close(admin->stop_fd);
     }
     pthread_mutex_destroy(&admin->lock);
+    access_free(admin->access);
+    access_free(admin->wanted);
     free(admin->state);
     free(admin);
     return NULL;

@@ -1,5 +1,6 @@
 /* The admin port: metrics, health and the newest exchanges, on a thread and a loop of its
- * own, so that a scrape never delays a byte of traffic. Read only.
+ * own, so that a scrape never delays a byte of traffic. Read only. Where the configuration
+ * names users, all but health asks who wants to know, and what people did is audited.
  *
  *   GET /metrics         Prometheus text format
  *   GET /healthz         200 while the process runs
@@ -8,6 +9,8 @@
  *   GET /v1/findings     whose traffic looks automated, with evidence; ?team= ?caller=
  *   GET /v1/findings/teams  how many callers of each team have which grade; none of small ones
  *   GET /v1/me           the same of the caller whose virtual key is the credential
+ *   GET /v1/callers      who used how much, dearest first; ?days=N
+ *   GET /v1/callers/NAME what one of them used, by day and model, and his quotas; ?days=N
  *   GET /v1/quotas       what is used of each quota as JSON, with who used most */
 #ifndef ASSAY_ADMIN_ADMIN_H
 #define ASSAY_ADMIN_ADMIN_H
@@ -19,7 +22,7 @@
 
 /* What the admin thread reads; everything but strings outlives it. */
 struct admin_sources {
-    struct config_address address;
+    const struct config *config; /* for admin_new() only */
     struct metrics_shard *const *shards;
     size_t shard_count;
     struct quota *quota;
@@ -35,6 +38,10 @@ struct admin;
 
 /* Binds and starts the thread. NULL and an entry in *error on failure. */
 struct admin *admin_new(const struct admin_sources *sources, struct error *error);
+
+/* Another thread: from now on who may ask, and the certificates, are those of this
+ * configuration. false and entries in *error if they cannot be used. Takes NULL. */
+bool admin_use(struct admin *admin, const struct config *config, struct error *error);
 
 /* Any one thread: remembers a settled exchange for /v1/exchanges. Takes NULL. */
 void admin_entry(struct admin *admin, const struct entry *entry);

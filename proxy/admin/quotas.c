@@ -114,7 +114,7 @@ static void put_top(struct evbuffer *body, const struct quota_sum *sum)
     }
 }
 
-static void put_sum(struct evbuffer *body, const struct quota_sum *sum)
+static void put_sum(struct evbuffer *body, const struct quota_sum *sum, bool subjects)
 {
     static const char *const over[] = {
         [OVER_REFUSE] = "refuse", [OVER_WARN] = "warn", [OVER_SHADOW] = "shadow"
@@ -134,11 +134,13 @@ static void put_sum(struct evbuffer *body, const struct quota_sum *sum)
                         (unsigned long long)sum->counters, sum->highest_percent,
                         (unsigned long long)sum->refused,
                         (unsigned long long)sum->exceeded);
-    put_top(body, sum);
+    if (subjects) {
+        put_top(body, sum);
+    }
     evbuffer_add_printf(body, "]}");
 }
 
-void quotas_put_json(struct quota *quota, struct evbuffer *body)
+void quotas_put_json(struct quota *quota, bool subjects, struct evbuffer *body)
 {
     size_t count;
     struct quota_sum *sums =
@@ -147,7 +149,7 @@ void quotas_put_json(struct quota *quota, struct evbuffer *body)
     evbuffer_add_printf(body, "{\"quotas\":[");
     for (size_t i = 0; i < count; i++) {
         evbuffer_add_printf(body, i == 0 ? "\n" : ",\n");
-        put_sum(body, &sums[i]);
+        put_sum(body, &sums[i], subjects);
     }
     evbuffer_add_printf(body, "]}\n");
     free(sums);

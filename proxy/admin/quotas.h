@@ -10,7 +10,7 @@ struct evbuffer;
  * ledger, not in labels. */
 void quotas_put_metrics(struct quota *quota, struct evbuffer *body);
 
-/* {"quotas": [...]}, each with the counters that used most. */
-void quotas_put_json(struct quota *quota, struct evbuffer *body);
+/* {"quotas": [...]}, each with the counters that used most, if `subjects` may be told. */
+void quotas_put_json(struct quota *quota, bool subjects, struct evbuffer *body);
 
 #endif

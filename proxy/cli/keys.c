@@ -4,6 +4,7 @@
 #include "proxy/base/text.h"
 #include "proxy/cli/action.h"
 #include "proxy/cli/moment.h"
+#include "proxy/identity/audit.h"
 #include "proxy/identity/directory.h"
 #include "proxy/identity/virtual_key.h"
 
@@ -23,6 +24,15 @@ static int keys_failed(struct error *error)
     error_print(error, stderr);
     error_done(error);
     return COMMAND_FAILED;
+}
+
+static bool audited(const struct config *config, const char *action, const char *what,
+                    const char *detail, struct error *error)
+{
+    return audit_write(config->state,
+                       &(struct audit_event){ audit_own_actor(), "", action, what,
+                                              detail },
+                       error);
 }
 
 /* The moment that an option names; `otherwise` if it was not given. */
@@ -231,7 +241,8 @@ static int keys_add(const struct command_line *line, const struct config *config
         return COMMAND_MISUSED;
     }
     error_init(&error);
-    if (!key_add(config->state, &wanted, key, &made, &error)) {
+    if (!audited(config, "keys add", team_name, caller, &error) ||
+        !key_add(config->state, &wanted, key, &made, &error)) {
         return keys_failed(&error);
     }
     show(config, &made, key);
@@ -372,7 +383,8 @@ static int keys_revoke(const struct command_line *line, const struct config *con
         return COMMAND_MISUSED;
     }
     error_init(&error);
-    if (!key_revoke(config->state, id, at, &error)) {
+    if (!audited(config, "keys revoke", id, "", &error) ||
+        !key_revoke(config->state, id, at, &error)) {
         return keys_failed(&error);
     }
     moment_print(at, from);
@@ -400,7 +412,8 @@ static int keys_rotate(const struct command_line *line, const struct config *con
         return COMMAND_MISUSED;
     }
     error_init(&error);
-    if (!key_rotate(config->state, id, now, end - now, expires, key, &made, &error)) {
+    if (!audited(config, "keys rotate", id, "", &error) ||
+        !key_rotate(config->state, id, now, end - now, expires, key, &made, &error)) {
         return keys_failed(&error);
     }
     show(config, &made, key);

@@ -82,21 +82,28 @@ static void log_errors(enum log_level level, const char *event,
     }
 }
 
-/* On failure the old webhooks stay, as everything else does. */
+/* Everything beside the service that follows the configuration. */
+static bool use(struct run *run, const struct config *config, struct error *error)
+{
+    return webhook_use(run->webhook, config, error) &&
+           admin_use(run->admin, config, error);
+}
+
+/* On failure the old webhooks and admin users stay, as everything else does. */
 static bool reload_all(struct run *run, struct config *config, struct error *error)
 {
+    bool usable = use(run, config, error);
     struct error unused;
     bool good;
 
-    if (!webhook_use(run->webhook, config, error)) {
-        config_free(config);
-        return false;
-    }
-    if (service_reload(run->service, config, error)) {
+    if (usable && service_reload(run->service, config, error)) {
         return true;
     }
+    if (!usable) {
+        config_free(config);
+    }
     error_init(&unused);
-    good = webhook_use(run->webhook, service_config(run->service), &unused);
+    good = use(run, service_config(run->service), &unused);
     CHECK(good || error_any(&unused));
     error_done(&unused);
     return false;
@@ -205,7 +212,7 @@ static int64_t certificate_expiry(void *self)
 static struct admin *start_admin(struct run *run, struct error *error)
 {
     struct admin_sources sources = {
-        .address = service_config(run->service)->admin,
+        .config = service_config(run->service),
         .quota = service_quota(run->service),
         .state = service_config(run->service)->state,
         .webhook = run->webhook,

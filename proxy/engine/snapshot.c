@@ -21,30 +21,6 @@ static struct snapshot *snapshot_free(struct snapshot *snapshot)
     return NULL;
 }
 
-static struct tls_server *listener_tls(const struct config_listener *listener,
-                                       struct error *error)
-{
-    const struct config_tls *tls = &listener->tls;
-    const struct tls_clients clients = { tls->client_ca, tls->client_crl,
-                                         tls->client_required };
-    struct tls_certificate *certificates;
-    struct tls_server *server;
-
-    certificates = calloc(tls->certificate_count, sizeof *certificates);
-    CHECK(certificates != NULL);
-    for (size_t i = 0; i < tls->certificate_count; i++) {
-        certificates[i] = (struct tls_certificate){
-            .chain = tls->certificates[i].chain,
-            .key = tls->certificates[i].key,
-            .place = tls->certificates[i].place,
-        };
-    }
-    server = tls_server_new(certificates, tls->certificate_count,
-                            tls->client_ca == NULL ? NULL : &clients, error);
-    free(certificates);
-    return server;
-}
-
 /* Models without a price that cost as much as another. */
 static void stand_in(struct snapshot *snapshot, struct error *error)
 {
@@ -71,7 +47,7 @@ static bool snapshot_load(struct snapshot *snapshot, struct error *error)
     CHECK(snapshot->tls != NULL);
     for (size_t i = 0; i < config->listener_count; i++) {
         if (config->listeners[i].tls.certificate_count > 0) {
-            snapshot->tls[i] = listener_tls(&config->listeners[i], error);
+            snapshot->tls[i] = tls_server_configured(&config->listeners[i].tls, error);
         }
     }
     snapshot->prices = price_table_load(config->prices, error);

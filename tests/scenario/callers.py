@@ -1,0 +1,439 @@
+"""Who calls: signed tokens, client certificates, headers of a trusted proxy, imported
+members, and who may look at them."""
+
+import base64
+import http.client
+import http.server
+import json
+import os
+import signal
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+
+import hostile
+from dev_certs import openssl
+from proxy import Assay, COMMAND
+
+ISSUER = 'https://login.example.com'
+KEPT_SECONDS = 3    # in which a running assay follows a change
+PAUSE_SECONDS = 11  # between two fetches of an issuer's keys
+CA_CONFIG = '''\
+[ca]
+default_ca = own
+[own]
+database = %(folder)s/index
+serial = %(folder)s/serial
+crlnumber = %(folder)s/serial
+certificate = %(folder)s/ca.pem
+private_key = %(folder)s/ca.key
+default_md = sha256
+default_crl_days = 30
+'''
+
+
+# --- tokens ---------------------------------------------------------------------------
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b'=').decode()
+
+
+class Key:
+    """An RSA key of an issuer."""
+
+    def __init__(self, folder, name):
+        self.name = name
+        self.file = os.path.join(folder, name + '.key')
+        openssl('genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048',
+                '-out', self.file)
+
+    def jwk(self):
+        text = subprocess.run(['openssl', 'rsa', '-in', self.file, '-modulus', '-noout'],
+                              capture_output=True, text=True, check=True).stdout
+        modulus = bytes.fromhex(text.strip().partition('=')[2])
+        return {'kty': 'RSA', 'use': 'sig', 'kid': self.name, 'n': b64(modulus), 'e': 'AQAB'}
+
+    def token(self, **claims):
+        header = {'alg': 'RS256', 'kid': self.name, 'typ': 'JWT'}
+        claims = {'iss': ISSUER, 'aud': 'assay', 'exp': int(time.time()) + 600, **claims}
+        text = '.'.join(b64(json.dumps(part).encode()) for part in (header, claims))
+        signature = subprocess.run(['openssl', 'dgst', '-sha256', '-sign', self.file],
+                                   input=text.encode(), capture_output=True, check=True)
+        return text + '.' + b64(signature.stdout)
+
+
+class Issuer:
+    """Serves a key set on loopback; `keys` None: it is broken."""
+
+    def __init__(self, *keys):
+        self.keys = keys
+        self.asked = 0
+        issuer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                issuer.asked += 1
+                body = json.dumps({'keys': [key.jwk() for key in issuer.keys or ()]}).encode()
+                self.send_response(200 if issuer.keys else 500)
+                self.send_header('content-length', str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.url = 'http://127.0.0.1:%d/.well-known/jwks.json' % self.server.server_port
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+# --- calls ----------------------------------------------------------------------------
+
+
+class Provider(hostile.Upstream):
+    def answer(self, sock, head, body):
+        sock.sendall(hostile.GOOD)
+        return True
+
+
+def house(upstream, listen, **settings):
+    return Assay({'openai': {'url': upstream.url, 'dialects': ['openai'], 'default': True,
+                             'credential': 'env:UPSTREAM_KEY'}},
+                 {'workers': 1, **settings}, listen)
+
+
+def call(assay, context=None, body=None, **headers):
+    """The status of a call, what the reply says, and its head."""
+    if context is None:
+        connection = http.client.HTTPConnection('127.0.0.1', assay.port, timeout=10)
+    else:
+        connection = http.client.HTTPSConnection('127.0.0.1', assay.port, timeout=10,
+                                                 context=context)
+    try:
+        headers = {name.replace('_', '-'): value for name, value in headers.items()}
+        if body is None:
+            connection.request('GET', '/openai/v1/models', headers=headers)
+        else:
+            connection.request('POST', '/openai/v1/chat/completions', body, headers)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode(errors='replace'), reply.headers
+    finally:
+        connection.close()
+
+
+def status(assay, context=None, **headers):
+    return call(assay, context, **headers)[0]
+
+
+def bearer(token):
+    return {'authorization': 'Bearer ' + token}
+
+
+def wait_for(condition, seconds=KEPT_SECONDS):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+def who(assay, count):
+    """Team, caller, tags and service of the ledger's last record, once there are so many."""
+    wait_for(lambda: len(assay.export()) >= count)
+    record = assay.export()[-1]
+    return tuple(record.get(name) for name in ('team', 'caller', 'tags', 'service'))
+
+
+# --- cases ----------------------------------------------------------------------------
+
+
+def tokens(results, folder):
+    first, second = Key(folder, 'k1'), Key(folder, 'k2')
+    teams = {'tests': {'callers': ['tester'], 'tags': {'cost_centre': '7'}},
+             'guests': {'tags': {'cost_centre': '9'}}}
+    with Provider() as upstream, Issuer(first) as issuer, house(
+            upstream, {'identify': ['key', 'jwt']}, teams=teams,
+            issuers={'corp': {'issuer': ISSUER, 'audience': ['assay'], 'jwks': issuer.url,
+                              'claims': {'caller': 'email', 'tags': {'project': 'prj'}},
+                              'default_team': 'guests'}}) as assay:
+        token = first.token(email='eve@example.com', prj='atlas')
+        results.ok(wait_for(lambda: status(assay, **bearer(token)) == 200, 10),
+                   'a token of an issuer is taken', call(assay, **bearer(token)))
+        named = who(assay, 1)
+        results.ok(named[:2] == ('guests', 'eve@example.com') and
+                   set(named[2]) == {'cost_centre=9', 'project=atlas'},
+                   'a stranger lands in the default team, with his tags', named)
+        results.ok(all(token.encode() not in head for head in upstream.heads) and
+                   all(b'sk-upstream' in head for head in upstream.heads),
+                   'the provider sees its own key, never the token')
+        refusals = [call(assay, **bearer(first.token(email='e', **claims)))
+                    for claims in ({'aud': 'other'}, {'exp': int(time.time()) - 90},
+                                   {'iss': ISSUER + '/'}, {'nbf': int(time.time()) + 90})]
+        results.ok([refusal[0] for refusal in refusals] == [401] * 4 and
+                   'audience' in refusals[0][1] and 'expired' in refusals[1][1],
+                   'other audiences, issuers and times are refused', refusals)
+        results.ok(status(assay, **bearer(token), x_assay_key=assay.key) == 401,
+                   'a token and a key are one credential too many')
+        results.ok(status(assay, x_api_key=token) == 200 and
+                   status(assay, **bearer(assay.key)) == 200, 'keys go on to be taken')
+        rotation(results, assay, issuer, second)
+        outage(results, assay, issuer, second)
+
+
+def rotation(results, assay, issuer, second):
+    issuer.keys = (second,)
+    token = second.token(email='tester')
+    time.sleep(PAUSE_SECONDS)
+    asked = issuer.asked
+    early = call(assay, **bearer(token))
+    results.ok(early[0] == 503 and early[2].get('x-should-retry') == 'true',
+               'a token of a new key may be tried again', early)
+    results.ok(wait_for(lambda: status(assay, **bearer(token)) == 200),
+               'the new key has been fetched', call(assay, **bearer(token)))
+    for number in range(20):
+        stranger = second.token(email='tester', n=number).split('.')
+        stranger[0] = b64(json.dumps({'alg': 'RS256', 'kid': 'x%d' % number}).encode())
+        status(assay, **bearer('.'.join(stranger)))
+    results.ok(issuer.asked == asked + 1, 'unknown keys make no flood of fetches',
+               issuer.asked - asked)
+
+
+def outage(results, assay, issuer, second):
+    issuer.keys = None
+    token = second.token(email='tester')
+    assay.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    results.ok(status(assay, **bearer(token)) == 200,
+               'while the issuer fails, the last good keys hold')
+    assay.stop()
+    assay.start()
+    results.ok(wait_for(lambda: status(assay, **bearer(second.token(email='tester'))) == 200),
+               'also over a restart', assay.log_tail(5))
+    results.ok('last good ones' in assay.log_tail(40), 'and the log tells of it',
+               assay.log_tail(10))
+
+
+def certificates(results, folder):
+    def mint(*arguments):
+        subprocess.run([*COMMAND, 'certs', '--out', folder, *arguments], check=True,
+                       capture_output=True)
+
+    def context(name=None):
+        made = ssl.create_default_context(cafile=os.path.join(folder, 'ca.pem'))
+        if name is not None:
+            made.load_cert_chain(os.path.join(folder, name + '.pem'),
+                                 os.path.join(folder, name + '.key'))
+        return made
+
+    mint('--name', '127.0.0.1')
+    mint('--client', '--spiffe', 'spiffe://example.com/ci', '--file', 'ci')
+    mint('--client', '--name', 'tester', '--file', 'person')
+    mint('--client', '--name', 'gone', '--file', 'gone')
+    crl = revoke(folder, 'gone')
+    listen = {'identify': ['key', 'certificate'], 'default_team': 'tests', 'tls': {
+        'certificates': [{'chain': os.path.join(folder, 'server.pem'),
+                          'key': os.path.join(folder, 'server.key')}],
+        'clients': {'ca': os.path.join(folder, 'ca.pem'), 'required': False, 'crl': crl,
+                    'names': ['spiffe', 'dns', 'cn']}}}
+    teams = {'tests': {'callers': ['tester'], 'services': ['ci'],
+                       'aliases': {'spiffe://example.com/ci': 'ci'}}}
+    with Provider() as upstream, house(upstream, listen, teams=teams) as assay:
+        results.ok(status(assay, context('ci')) == 200, 'a client certificate is taken',
+                   call(assay, context('ci')))
+        named = who(assay, 1)
+        results.ok(named[:2] == ('tests', 'ci') and named[3], 'its SPIFFE id names a service',
+                   named)
+        results.ok(status(assay, context('person')) == 200 and
+                   who(assay, 3)[:2] == ('tests', 'tester'), 'another one names a person')
+        results.ok(status(assay, context('person'), **bearer(assay.key)) == 401,
+                   'a certificate and a key are one credential too many')
+        results.ok(status(assay, context(), **bearer(assay.key)) == 200 and
+                   status(assay, context()) == 401, 'without one a key is needed')
+        try:
+            refused = status(assay, context('gone'), **bearer(assay.key))
+        except (ssl.SSLError, ConnectionError) as problem:
+            refused = problem
+        results.ok(not isinstance(refused, int), 'a revoked one fails the handshake', refused)
+
+
+def revoke(folder, name):
+    config = os.path.join(folder, 'ca.cnf')
+    for file, text in (('index', ''), ('serial', '1000\n'),
+                       ('ca.cnf', CA_CONFIG % {'folder': folder})):
+        with open(os.path.join(folder, file), 'w', encoding='ascii') as out:
+            out.write(text)
+    openssl('ca', '-config', config, '-revoke', os.path.join(folder, name + '.pem'))
+    crl = os.path.join(folder, 'revoked.pem')
+    openssl('ca', '-config', config, '-gencrl', '-out', crl)
+    return crl
+
+
+def trusted_headers(results, _):
+    def trusting(*addresses):
+        return {'identify': ['key', 'header'], 'trusted_header': {
+            'name': 'x-corp-user', 'team': 'x-corp-groups', 'from': list(addresses)}}
+
+    teams = {'tests': {'callers': ['tester']}, 'blue': {'callers': ['second']}}
+    with Provider() as upstream, house(upstream, trusting('127.0.0.0/8'),
+                                       teams=teams) as assay:
+        results.ok(status(assay, x_corp_user='second') == 200 and
+                   who(assay, 1)[:2] == ('blue', 'second'), 'a proxy names the caller')
+        results.ok(status(assay, x_corp_user='tester', x_corp_groups='none, blue') == 200 and
+                   who(assay, 2)[:2] == ('blue', 'tester'), 'and the team')
+        results.ok(status(assay, x_corp_user='stranger') == 403,
+                   'who is in no team is refused', call(assay, x_corp_user='stranger'))
+        results.ok(status(assay, x_corp_user='tester', **bearer(assay.key)) == 401,
+                   'beside it no key')
+        results.ok(all(b'corp' not in head.lower() for head in upstream.heads),
+                   'the provider sees none of it', upstream.heads)
+    with Provider() as upstream, house(upstream, trusting('10.0.0.0/8', '127.0.0.2'),
+                                       teams=teams) as assay:
+        results.ok(status(assay, x_corp_user='tester') == 401 and
+                   status(assay, x_corp_user='tester', **bearer(assay.key)) == 200 and
+                   b'corp' not in upstream.heads[-1].lower(),
+                   'from elsewhere it names nobody, and goes nowhere')
+
+
+def imported(results, folder):
+    def write(text):
+        path = os.path.join(folder, 'members.csv')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+        return path
+
+    header = {'identify': ['key', 'header'],
+              'trusted_header': {'name': 'x-user', 'from': ['127.0.0.1']}}
+    with Provider() as upstream, house(upstream, header) as assay:
+        results.ok(status(assay, x_user='00u17') == 403, 'a stranger is refused')
+        assay.run('teams', 'import', write(
+            'team,caller,alias,service,cost_centre,project\n'
+            'red,"zoe"\nred,dan,00u17,,4711,"at""las"\r\nred,nightly,,yes,4712,\n'))
+        results.ok(wait_for(lambda: status(assay, x_user='00u17') == 200),
+                   'once imported he is known, without a restart')
+        refused = len([1 for record in assay.export() if record['status'] != 200])
+        named = who(assay, refused + 1)
+        results.ok(named[:2] == ('red', 'dan') and
+                   named[2] == ['cost_centre=4711', 'project=at"las'], 'with his tags', named)
+        status(assay, x_user='nightly')
+        results.ok(wait_for(lambda: assay.export()[-1]['caller'] == 'nightly') and
+                   assay.export()[-1]['service'], 'a service is one')
+        key = assay.run('keys', 'add', '--team', 'red', '--caller', 'dan').strip()
+        results.ok(wait_for(lambda: status(assay, **bearer(key)) == 200),
+                   'an imported member can hold a key')
+        broken = subprocess.run(
+            [*COMMAND, 'teams', 'import', write('team,caller,x\nred,a b\nred,c,"d\n'),
+             '--config', assay.file], capture_output=True, text=True, check=False)
+        results.ok(broken.returncode == 1 and 'members.csv:2:2:' in broken.stderr and
+                   status(assay, x_user='00u17') == 200,
+                   'of a file with mistakes nothing is taken', broken.stderr)
+        listed = json.loads(assay.run('teams', 'list', '--format', 'json'))
+        results.ok({row['caller'] for row in listed} ==
+                   {'tester', 'second', 'zoe', 'dan', 'nightly'}, 'all are listed', listed)
+
+
+def admin_get(assay, path, token=None, context=None):
+    if context is None:
+        connection = http.client.HTTPConnection('127.0.0.1', assay.admin_port, timeout=10)
+    else:
+        connection = http.client.HTTPSConnection('127.0.0.1', assay.admin_port, timeout=10,
+                                                 context=context)
+    try:
+        connection.request('GET', path, headers=bearer(token) if token else {})
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+    finally:
+        connection.close()
+
+
+def lookers(results, folder):
+    subprocess.run([*COMMAND, 'certs', '--out', folder, '--name', '127.0.0.1'], check=True,
+                   capture_output=True)
+    subprocess.run([*COMMAND, 'certs', '--out', folder, '--client', '--name', 'scraper',
+                    '--file', 'scraper'], check=True, capture_output=True)
+    users = {'ops': {'role': 'operator', 'token': 'env:OPS'},
+             'revision': {'role': 'auditor', 'token': 'env:AUDIT'},
+             'lea': {'role': 'lead', 'team': 'blue', 'token': 'env:LEAD'},
+             'scraper': {'role': 'operator', 'certificate': 'scraper'}}
+    teams = {'tests': {'callers': ['tester']}, 'blue': {'callers': ['second']}}
+    quotas = [{'name': 'daily', 'each': 'caller', 'limit': '100 requests', 'per': 'day'}]
+    with Provider() as upstream:
+        assay = house(upstream, {}, teams=teams, quotas=quotas)
+        assay.config['admin'].update(users=users, tls={
+            'certificates': [{'chain': os.path.join(folder, 'server.pem'),
+                              'key': os.path.join(folder, 'server.key')}],
+            'clients': {'ca': os.path.join(folder, 'ca.pem'), 'required': False,
+                        'names': ['dns', 'cn']}})
+        assay.variables.update(OPS='ops-secret', AUDIT='audit-secret', LEAD='lead-secret')
+        assay.write_config()
+        with assay:
+            looks(results, assay, folder)
+
+
+def looks(results, assay, folder):
+    context = ssl.create_default_context(cafile=os.path.join(folder, 'ca.pem'))
+
+    def get(path, token=None, other=None):
+        return admin_get(assay, path, token, other or context)
+
+    second = assay.run('keys', 'add', '--team', 'blue', '--caller', 'second').strip()
+    wait_for(lambda: status(assay, **bearer(second)) == 200)
+    call(assay, body='{"model":"gpt-4o","messages":[]}', **bearer(assay.key))
+    wait_for(lambda: 'tester' in get('/v1/callers', 'audit-secret')[1])
+    results.ok(get('/healthz')[0] == 200 and get('/readyz')[0] == 200,
+               'health needs no credential')
+    results.ok([get(path, token)[0] for token in (None, 'wrong', '')
+                for path in ('/metrics', '/v1/exchanges', '/v1/quotas', '/v1/callers',
+                             '/v1/callers/tester', '/v1/findings')] == [401] * 18,
+               'everything else does')
+    results.ok(get('/metrics', 'ops-secret')[0] == 200 and
+               get('/v1/exchanges', 'ops-secret')[0] == 403 and
+               get('/v1/callers/tester', 'ops-secret')[0] == 403 and
+               'tester' not in get('/v1/quotas', 'ops-secret')[1],
+               'an operator sees how assay does, not who did what')
+    everybody = get('/v1/callers', 'audit-secret')[1]
+    results.ok({row['caller'] for row in json.loads(everybody)['callers']} ==
+               {'tester', 'second'}, 'an auditor sees everybody', everybody)
+    one = json.loads(get('/v1/callers/tester', 'audit-secret')[1])
+    results.ok(one['callers'][0]['exchanges'] >= 1 and one['quotas'][0]['name'] == 'daily' and
+               one['quotas'][0]['used'] >= 1, 'and what one of them used', one)
+    lead = [get(path, 'lead-secret') for path in
+            ('/v1/callers', '/v1/exchanges', '/v1/quotas', '/v1/callers/second')]
+    results.ok(all(reply[0] == 200 and 'tester' not in reply[1] for reply in lead) and
+               'second' in lead[0][1] and get('/v1/callers/tester', 'lead-secret')[0] == 404,
+               'a lead sees his team alone', lead)
+    scraper = ssl.create_default_context(cafile=os.path.join(folder, 'ca.pem'))
+    scraper.load_cert_chain(os.path.join(folder, 'scraper.pem'),
+                            os.path.join(folder, 'scraper.key'))
+    results.ok(get('/metrics', other=scraper)[0] == 200 and
+               get('/v1/exchanges', other=scraper)[0] == 403 and
+               get('/metrics', 'wrong', scraper)[0] == 401,
+               'a certificate is as good as a token')
+    with open(os.path.join(assay.config['state'], 'audit.log'), encoding='utf-8') as file:
+        text = file.read()
+    events = [json.loads(line) for line in text.splitlines()]
+    told = {(event['actor'], event['action'], event['what']) for event in events}
+    results.ok({('revision', 'read', '/v1/callers/tester'), ('lea', 'read', '/v1/exchanges'),
+                ('ops', 'refused', '/v1/exchanges'), ('', 'refused', '/v1/callers')} <= told and
+               any(event['action'] == 'keys add' for event in events),
+               'the audit log tells who looked at what', *sorted(told))
+    results.ok('secret' not in text and assay.key not in text, 'and no credential')
+    assay.config['admin']['users'].pop('ops')
+    assay.write_config()
+    assay.send_signal(signal.SIGHUP)
+    results.ok(wait_for(lambda: get('/metrics', 'ops-secret')[0] == 401),
+               'a reload changes who may look')
+
+
+def run(results):
+    for case in (tokens, certificates, trusted_headers, imported, lookers):
+        with tempfile.TemporaryDirectory() as folder:
+            case(results, folder)
