@@ -9,14 +9,17 @@
 struct dropped {
     const char *name;
     bool prefix;
+    bool kept;
 };
 
 static const struct dropped dropped_fields[] = {
-#define DROPPED(name)        { name, false },
-#define DROPPED_PREFIX(name) { name, true },
+#define DROPPED(name)        { name, false, false },
+#define DROPPED_PREFIX(name) { name, true, false },
+#define KEPT_PREFIX(name)    { name, true, true },
 #include "proxy/engine/dropped_field.def"
 #undef DROPPED
 #undef DROPPED_PREFIX
+#undef KEPT_PREFIX
 };
 
 enum { DROPPED_COUNT = sizeof dropped_fields / sizeof dropped_fields[0] };
@@ -49,7 +52,7 @@ bool forward_drops(struct span name)
     for (size_t i = 0; i < DROPPED_COUNT; i++) {
         if (dropped_fields[i].name[0] == first &&
             row_matches(&dropped_fields[i], name)) {
-            return true;
+            return !dropped_fields[i].kept;
         }
     }
     return false;
@@ -133,20 +136,6 @@ static void put_fields(struct text *out, const struct exchange *exchange,
     }
 }
 
-/* false: there is none to be had. */
-static bool put_token(struct text *out, const struct exchange *exchange)
-{
-    const struct credential *token =
-        wallet_find(exchange->worker->wallet, exchange->origin->provider);
-
-    if (token != NULL) {
-        text_put(out, SPAN("authorization: Bearer "));
-        text_put(out, secret_reveal(token->secret));
-        text_put(out, SPAN("\r\n"));
-    }
-    return token != NULL;
-}
-
 static void put_host(struct text *out, const struct config_provider *provider)
 {
     bool literal_v6 = strchr(provider->host, ':') != NULL;
@@ -194,7 +183,8 @@ enum fault forward_head(struct exchange *exchange, const struct head *head,
     text_put(&out, route->target);
     text_put(&out, SPAN(" HTTP/1.1\r\n"));
     put_host(&out, provider);
-    if (provider->credential == CREDENTIAL_GOOGLE && !put_token(&out, exchange)) {
+    if (provider->credential == CREDENTIAL_GOOGLE &&
+        wallet_find(exchange->worker->wallet, provider) == NULL) {
         return FAULT_NO_PROVIDER_CREDENTIAL;
     }
     put_fields(&out, exchange, head);
@@ -208,6 +198,14 @@ enum fault forward_head(struct exchange *exchange, const struct head *head,
     return out.full ? FAULT_HEAD_TOO_LARGE : FAULT_NONE;
 }
 
+static struct forward_credential access_token(const struct credential *token)
+{
+    return token == NULL
+               ? (struct forward_credential){ 0 }
+               : (struct forward_credential){ SPAN("authorization"), SPAN("Bearer "),
+                                              secret_reveal(token->secret) };
+}
+
 struct forward_credential forward_credential(const struct exchange *exchange)
 {
     const struct config_provider *provider = exchange->origin->provider;
@@ -216,6 +214,9 @@ struct forward_credential forward_credential(const struct exchange *exchange)
     const char *field = provider->credential_field;
     const char *prefix = "";
 
+    if (provider->credential == CREDENTIAL_GOOGLE) {
+        return access_token(wallet_find(exchange->worker->wallet, provider));
+    }
     if (provider->credential != CREDENTIAL_SECRET) {
         return (struct forward_credential){ 0 };
     }

@@ -165,6 +165,8 @@ static void the_apis_own_fields_pass(void **state)
         "accept-language",
         "content-type",
         "user-agent",
+        "X-Amzn-Bedrock-GuardrailIdentifier",
+        "x-amzn-bedrock-trace",
     };
 
     (void)state;
