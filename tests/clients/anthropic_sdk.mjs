@@ -82,6 +82,13 @@ await check('error of the provider', async () => {
   expect(error.error.error.type === 'rate_limit_error', error)
 })
 
+await check('refusal by a quota', async () => {
+  const patient = new Anthropic({ maxRetries: 5 })
+  const error = await rejection(
+    patient.messages.create({ ...base, model: 'claude-spent' }), Anthropic.RateLimitError)
+  expect(error.message.includes("quota 'spent'"), error)
+})
+
 await check('refusal of a bad key', async () => {
   const other = new Anthropic({ apiKey: 'sk-nobody' })
   const error = await rejection(other.messages.create(base), Anthropic.AuthenticationError)

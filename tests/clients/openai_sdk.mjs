@@ -151,6 +151,13 @@ await check('error of the provider', async () => {
   expect(error.message.includes('rate limit reached'), error.message)
 })
 
+await check('refusal by a quota', async () => {
+  const patient = new OpenAI({ maxRetries: 5 })
+  const error = await rejection(
+    patient.chat.completions.create({ model: 'gpt-spent', messages }), OpenAI.RateLimitError)
+  expect(error.code === 'insufficient_quota' && error.message.includes("quota 'spent'"), error)
+})
+
 await check('refusal of a bad key', async () => {
   const other = new OpenAI({ apiKey: 'sk-nobody' })
   const error = await rejection(

@@ -10,6 +10,7 @@ from typing import Callable, Optional
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECONDS = 120
+REFUSALS_MAX = 3  # requests that a program may send to be told the same
 SAID = 'forty two'
 PROOF = 'proof.txt'
 CODEX_CONFIG = '''\
@@ -127,6 +128,7 @@ def openai_sdk(setting):
                                        usage_source='reported'),
         'a stream that the provider cuts': some(outcome='upstream_cut',
                                                 usage_source='estimated'),
+        'refusal by a quota': few_refusals(1, 'openai.chat'),
         'embeddings': some(dialect='openai.embeddings', usage_source='reported'),
         'models': some(dialect='openai.models', free=True),
     }
@@ -155,6 +157,7 @@ def anthropic_sdk(setting):
         'an abort in mid-stream': some(outcome='client_abort', drained=True,
                                        usage_source='reported'),
         'count_tokens': some(dialect='anthropic.count_tokens', free=True),
+        'refusal by a quota': few_refusals(1, 'anthropic.messages'),
     }
     return sdk(setting, 'anthropic_sdk.mjs', ledgers,
                ANTHROPIC_BASE_URL=setting.url + '/anthropic', ANTHROPIC_API_KEY=setting.key)
@@ -244,11 +247,32 @@ def gemini_cli(setting):
     return checks
 
 
+def few_refusals(most, dialect):
+    """A complaint unless quotas refused one request of this dialect, or up to so many."""
+    def look(records):
+        count = sum(record['fault'] == 'quota_exceeded' and record['dialect'] == dialect
+                    for record in records)
+        return [] if 1 <= count <= most else ['%d requests were refused' % count]
+    return look
+
+
+def stops(status, told, words, dialect):
+    """A program whose quota is spent ends with a failure, says why, and asks but a few
+    times."""
+    failure = None
+    if status == 0:
+        failure = 'it ended as if nothing was wrong: ' + told
+    elif words not in told:
+        failure = 'it does not tell why: ' + told
+    return Check('stops when a quota is spent', failure,
+                 ledger=few_refusals(REFUSALS_MAX, dialect))
+
+
 def claude_code(setting):
-    def ask(prompt, *more):
+    def ask(prompt, *more, model='claude-sonnet-4-5'):
         return setting.run(
             [setting.tool('claude'), '-p', prompt, '--output-format', 'json', '--model',
-             'claude-sonnet-4-5', *more],
+             model, *more],
             ANTHROPIC_BASE_URL=setting.url + '/anthropic', ANTHROPIC_AUTH_TOKEN=setting.key,
             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC='1', DISABLE_TELEMETRY='1',
             DISABLE_ERROR_REPORTING='1', DISABLE_AUTOUPDATER='1', IS_SANDBOX='1')
@@ -265,6 +289,9 @@ def claude_code(setting):
                                    '--allowedTools', 'Bash')
     worked = status == 0 and 'it ran' in setting.proof()
     checks.append(Check('runs a tool', None if worked else output + messages))
+    status, output, messages = ask('say anything', model='claude-spent')
+    checks.append(stops(status, output + messages, "quota 'spent' is used up",
+                        'anthropic.messages'))
     return checks
 
 
@@ -282,10 +309,10 @@ def run_codex(setting, websockets):
               encoding='utf-8') as file:
         file.write(CODEX_CONFIG % (setting.url, 'true' if websockets else 'false'))
 
-    def ask(prompt):
+    def ask(prompt, *more):
         return setting.run(
             [setting.tool('codex'), 'exec', '--json', '--skip-git-repo-check', '--sandbox',
-             'danger-full-access', prompt], ASSAY_KEY=setting.key)
+             'danger-full-access', *more, prompt], ASSAY_KEY=setting.key)
 
     status, output, messages = ask('say exactly: ' + SAID)
     events = [json.loads(line) for line in output.splitlines() if line.startswith('{')]
@@ -300,6 +327,8 @@ def run_codex(setting, websockets):
     status, output, messages = ask('call the tool exec_command with ' + command)
     worked = status == 0 and 'it ran' in setting.proof()
     checks.append(Check('runs a tool', None if worked else output + messages))
+    status, output, messages = ask('say anything', '-m', 'gpt-spent')
+    checks.append(stops(status, output + messages, 'Quota exceeded', 'openai.responses'))
     if websockets:
         checks.append(Check('all of it went by WebSocket', ledger=only_by_websocket))
     return checks
