@@ -1,4 +1,5 @@
-/* Both watches over arbitrary bodies: no split changes a fact, a claim, a fault or a count.
+/* Both watches over arbitrary bodies: no split changes a fact, a claim, a fault, a count or
+ * what the turn gate reads, and the gate changes none of the others.
  * The first byte chooses the API and its content, the second the split. */
 #include "filters/registry.h"
 #include "filters/watch.h"
@@ -81,8 +82,25 @@ struct asked {
     enum fault fault;
 };
 
+/* What the turn gate needs. */
+static struct sketch_key key;
+static struct harness *harness;
+
+static void take_call(struct watch_pool *pool, struct request_watch *watch,
+                      struct call *call)
+{
+    struct call *seen = request_watch_call(watch);
+
+    memset(call, 0, sizeof(*call));
+    if (seen != NULL) {
+        CHECK(seen->turn.has_prompt == (seen->turn.kind == TURN_PROMPT));
+        *call = *seen;
+        watch_pool_call_back(pool, seen);
+    }
+}
+
 static void ask(struct watch_pool *pool, const struct choice *choice, struct span body,
-                uint32_t seed, struct asked *asked)
+                uint32_t seed, struct asked *asked, struct call *call)
 {
     const struct dialect_route *route;
     const struct dialect *dialect =
@@ -95,6 +113,7 @@ static void ask(struct watch_pool *pool, const struct choice *choice, struct spa
     watch =
         request_watch_open(pool, dialect, route, &head, &asked->facts, &asked->claims);
     CHECK(watch != NULL);
+    CHECK(call == NULL || request_watch_turns(watch, &key, harness));
     while (body.len > 0 && asked->fault == FAULT_NONE) {
         asked->fault = request_watch_data(watch, take_piece(&body, &seed));
     }
@@ -102,11 +121,15 @@ static void ask(struct watch_pool *pool, const struct choice *choice, struct spa
         asked->fault = request_watch_end(watch);
     }
     asked->text_bytes = request_watch_text_bytes(watch);
+    if (call != NULL) {
+        take_call(pool, watch, call);
+    }
     request_watch_close(watch);
 }
 
 static void answer(struct watch_pool *pool, const struct choice *choice, bool whole,
-                   struct span body, uint32_t seed, struct entry *entry)
+                   struct span body, uint32_t seed, struct entry *entry,
+                   struct call *call)
 {
     const struct dialect_route *route;
     const struct dialect *dialect =
@@ -116,9 +139,13 @@ static void answer(struct watch_pool *pool, const struct choice *choice, bool wh
     struct head head;
 
     memset(entry, 0, sizeof(*entry));
+    if (call != NULL) {
+        memset(call, 0, sizeof(*call));
+    }
     head_of(choice, &head);
     watch = response_watch_open(pool, dialect, route, &head, &facts);
     CHECK(watch != NULL);
+    CHECK(call == NULL || response_watch_turns(watch, &key, call));
     while (body.len > 0) {
         response_watch_data(watch, take_piece(&body, &seed));
     }
@@ -140,8 +167,10 @@ static void check_entry(const struct entry *entry)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static struct watch_pool *pool;
-    struct asked asked, asked_split;
-    struct entry entry, entry_split;
+    struct asked asked, asked_split, asked_plainly;
+    struct entry entry, entry_split, entry_plain;
+    struct call call, call_split;
+    struct error error;
     struct choice choice;
     struct span body;
     uint32_t seed;
@@ -151,7 +180,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     if (pool == NULL) {
         pool = watch_pool_new((struct decode_limits){ .bytes = 1 << 20, .ratio = 200 });
-        CHECK(pool != NULL);
+        error_init(&error);
+        harness = harness_load(NULL, &error);
+        error_done(&error);
+        CHECK(pool != NULL && harness != NULL);
+        sketch_key_init(&key, SPAN("a key for fuzzing"));
     }
     choice = (struct choice){ paths[bytes[0] % COUNT_OF(paths)],
                               types[bytes[1] % COUNT_OF(types)],
@@ -159,15 +192,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     seed = UINT32_C(1) + bytes[1];
     body = span_of((const char *)bytes + 2, size - 2);
 
-    ask(pool, &choice, body, 0, &asked);
-    ask(pool, &choice, body, seed, &asked_split);
-    CHECK(asked.fault == asked_split.fault);
+    ask(pool, &choice, body, 0, &asked, &call);
+    ask(pool, &choice, body, seed, &asked_split, &call_split);
+    ask(pool, &choice, body, 0, &asked_plainly, NULL);
+    CHECK(asked.fault == asked_split.fault && asked.fault == asked_plainly.fault);
     if (asked.fault == FAULT_NONE) {
         CHECK(memcmp(&asked, &asked_split, sizeof(asked)) == 0);
+        CHECK(memcmp(&asked, &asked_plainly, sizeof(asked)) == 0);
+        CHECK(memcmp(&call, &call_split, sizeof(call)) == 0);
     }
-    answer(pool, &choice, bytes[0] >> 7 == 0, body, 0, &entry);
-    answer(pool, &choice, bytes[0] >> 7 == 0, body, seed, &entry_split);
+    answer(pool, &choice, bytes[0] >> 7 == 0, body, 0, &entry, &call);
+    answer(pool, &choice, bytes[0] >> 7 == 0, body, seed, &entry_split, &call_split);
+    answer(pool, &choice, bytes[0] >> 7 == 0, body, 0, &entry_plain, NULL);
     CHECK(memcmp(&entry, &entry_split, sizeof(entry)) == 0);
+    CHECK(memcmp(&entry, &entry_plain, sizeof(entry)) == 0);
+    CHECK(memcmp(&call, &call_split, sizeof(call)) == 0);
     check_entry(&entry);
     return 0;
 }
