@@ -230,7 +230,7 @@ static bool read_number(const redisReply *reply, uint64_t *number)
 /* One answer of a batch. */
 static bool hear(struct quota_redis *redis, const struct quota_shared *shared)
 {
-    uint64_t registered, others;
+    uint64_t registered = 0, others = 0;
     redisReply *reply = NULL;
     bool good = redis->server != NULL &&
                 redisGetReply(redis->server, (void **)&reply) == REDIS_OK &&
