@@ -32,7 +32,8 @@ static void gap_explain(const struct identity_state *state, struct evidence *evi
                            "%u of %u recent turns came %.0f to %.0f s after the one "
                            "before; at most %.0f%% for any person of the reference",
                            state->gap_counts[bin], state->gap.total,
-                           bin == 0 ? 0 : exp2(bin * BIN_OCTAVES), exp2((bin + 1) * BIN_OCTAVES),
+                           bin == 0 ? 0 : exp2(bin * BIN_OCTAVES),
+                           exp2((bin + 1) * BIN_OCTAVES),
                            100 * (double)gap_envelope[bin]);
 }
 

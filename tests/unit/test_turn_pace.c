@@ -28,7 +28,8 @@ static void test_burst_then_rate(void **state)
     assert_int_equal(taken(pace, 7, now_ns, 1000), TURN_PACE_BURST);
     assert_int_equal(taken(pace, 7, now_ns + NS_PER_S, 1000), TURN_PACE_RATE);
     assert_int_equal(taken(pace, 7, now_ns + NS_PER_S, 1000), 0);
-    assert_int_equal(taken(pace, 7, now_ns + 3600 * (uint64_t)NS_PER_S, 1000), TURN_PACE_BURST);
+    assert_int_equal(taken(pace, 7, now_ns + 3600 * (uint64_t)NS_PER_S, 1000),
+                     TURN_PACE_BURST);
     free(pace);
 }
 
