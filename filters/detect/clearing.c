@@ -3,38 +3,35 @@
 #include "filters/detect/reference.h"
 #include "filters/detect/score.h"
 
-/* An occasion on which nothing of note happens, at the emptiest place of each histogram. */
-static unsigned emptiest(const uint8_t *counts, const float *shares, unsigned bins)
-{
-    unsigned best = 0;
-
-    for (unsigned i = 1; i < bins; i++) {
-        if ((float)counts[i] / shares[i] < (float)counts[best] / shares[best]) {
-            best = i;
-        }
-    }
-    return best;
-}
+/* Ordinary turns fall all over the places where those of people do. */
+#define ORDINARY_SHARE .05F
+enum { STRIDE = 7 };
 
 static void pass(struct histogram_bet *bet, uint8_t *counts, const float *shares,
-                 unsigned bins)
+                 unsigned bins, unsigned turn)
 {
-    histogram_observe(bet, counts, bins, shares, emptiest(counts, shares, bins));
+    unsigned bin = turn * STRIDE % bins;
+
+    while (shares[bin] < ORDINARY_SHARE) {
+        bin = (bin + 1) % bins;
+    }
+    histogram_observe(bet, counts, bins, shares, bin);
 }
 
-/* The bets on openers and those inside conversations both meet one. */
-static void ordinary_turn(struct identity_state *state)
+/* Every other turn opens a conversation; bets look at one kind or the other. */
+static void ordinary_turn(struct identity_state *state, unsigned turn)
 {
     for (enum yes_no bet = 0; bet < YES_NO_BETS; bet++) {
-        if (bet != BET_rest) {
+        if (bet != BET_rest && turn % 2 == 0) {
             reference_bet(state, bet, false, 1);
         }
     }
     for (unsigned i = 0; i < PHASES; i++) {
-        pass(&state->phases[i], state->phase_counts[i], phase_uniform, PHASE_BINS);
+        pass(&state->phases[i], state->phase_counts[i], phase_uniform, PHASE_BINS,
+             turn);
     }
-    pass(&state->gap, state->gap_counts, gap_envelope, GAP_BINS);
-    pass(&state->length, state->length_counts, length_envelope, LENGTH_BINS);
+    pass(&state->gap, state->gap_counts, gap_envelope, GAP_BINS, turn);
+    pass(&state->length, state->length_counts, length_envelope, LENGTH_BINS, turn);
 }
 
 unsigned clearing_turns(const struct identity_state *state, float threshold)
@@ -43,8 +40,7 @@ unsigned clearing_turns(const struct identity_state *state, float threshold)
     unsigned turns = 0;
 
     while (turns < CLEARING_MAX && score_of(&later) >= threshold) {
-        ordinary_turn(&later);
-        turns++;
+        ordinary_turn(&later, turns++);
     }
     return turns;
 }

@@ -1,4 +1,5 @@
 /* The signals, the score and the rings, by sequences whose outcome is known. */
+#include "filters/detect/clearing.h"
 #include "filters/detect/context.h"
 #include "filters/detect/detector.h"
 #include "filters/detect/prompts.h"
@@ -580,6 +581,83 @@ static void the_name_does_not_matter(void **unused)
     detector_free(other);
 }
 
+struct saved {
+    char bytes[1 << 20];
+    size_t len;
+};
+
+static void save_piece(void *self, const void *bytes, size_t len)
+{
+    struct saved *saved = self;
+
+    assert_true(saved->len + len <= sizeof saved->bytes);
+    memcpy(saved->bytes + saved->len, bytes, len);
+    saved->len += len;
+}
+
+/* What identities share is the same after it was saved: both tables go on alike. */
+static void what_is_shared_survives_saving(void **unused)
+{
+    static struct saved saved, again;
+    struct company_table *one = company_table_new(8, 8);
+    struct company_table *other = company_table_new(8, 8);
+
+    (void)unused;
+    for (uint64_t n = 0; n < 600; n++) {
+        struct turn turn = turn_at((int64_t)n * HOUR / 10, n, n % 9);
+
+        turn.identity = n % 5 + 1;
+        turn.response =
+            (struct response_sketch){ .samples = { (uint32_t)n }, .count = 1 };
+        (void)company_of(one, &turn);
+        company_respond(one, &turn);
+        if (n == 300) {
+            company_save(one, save_piece, &saved);
+            assert_true(company_restore(other, span_of(saved.bytes, saved.len)));
+        } else if (n > 300) {
+            (void)company_of(other, &turn);
+            company_respond(other, &turn);
+        }
+    }
+    saved.len = 0;
+    company_save(one, save_piece, &saved);
+    company_save(other, save_piece, &again);
+    assert_int_equal(saved.len, again.len);
+    assert_memory_equal(saved.bytes, again.bytes, saved.len);
+    for (size_t cut = 0; cut < saved.len; cut += 97) {
+        assert_false(company_restore(other, span_of(saved.bytes, cut)));
+    }
+    company_table_free(one);
+    company_table_free(other);
+}
+
+/* What is promised holds: so many ordinary turns, and the score is below. */
+static void ordinary_turns_clear(void **unused)
+{
+    struct identity_state *state = new_state();
+    int64_t ms = INT64_C(100) * HOUR;
+    unsigned promised;
+
+    (void)unused;
+    for (uint64_t n = 0; n < 14; n++) {
+        struct turn turn = turn_at((int64_t)n * 7 * HOUR, n, 1);
+
+        observe(state, &turn);
+    }
+    assert_true(score_of(state) >= SCORE_FLAG);
+    promised = clearing_turns(state, SCORE_FLAG);
+    assert_in_range(promised, 1, 100);
+    for (uint64_t n = 0; n < 2 * promised && score_of(state) >= SCORE_FLAG; n++) {
+        struct turn turn;
+
+        ms += (INT64_C(60) * SECOND << n * 7 % 11) + (int64_t)(hash_of(n) % 60000);
+        turn = turn_at(ms, 500 + n / 2, 500 + n);
+        turn.prompt.characters = 30U << n * 5 % 6;
+        observe(state, &turn);
+    }
+    assert_true(score_of(state) < SCORE_FLAG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +683,8 @@ int main(void)
         cmocka_unit_test(echoes_across_keys_are_found),
         cmocka_unit_test(any_calls_leave_a_sane_state),
         cmocka_unit_test(the_name_does_not_matter),
+        cmocka_unit_test(what_is_shared_survives_saving),
+        cmocka_unit_test(ordinary_turns_clear),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,59 @@ static void long_lists_are_refused(void **unused)
     assert_non_null(read_line(line));
 }
 
+static void what_is_written_is_read_again(void **unused)
+{
+    struct turn turn = { .identity = UINT64_C(0xfedcba9876543210),
+                         .session = 7,
+                         .begin_ms = INT64_C(1759450460008),
+                         .end_ms = INT64_C(1759450466091),
+                         .input_tokens = UINT64_MAX,
+                         .output_tokens = 5,
+                         .kind = TURN_PROMPT,
+                         .retry = true,
+                         .has_prompt = true,
+                         .prompt = { .whole = UINT64_MAX,
+                                     .shape = 1,
+                                     .similar = UINT64_C(1) << 63,
+                                     .bottom_count = SKETCH_BOTTOM,
+                                     .sample_count = SKETCH_PROMPT,
+                                     .characters = UINT32_MAX,
+                                     .has_words = true },
+                         .response.count = SKETCH_RESPONSE };
+    char line[RECORD_LINE_MAX];
+    struct text out = text_over(line, sizeof line);
+
+    (void)unused;
+    for (unsigned i = 0; i < SKETCH_BOTTOM; i++) {
+        turn.prompt.bottom[i] = UINT64_MAX - SKETCH_BOTTOM + i;
+    }
+    for (unsigned i = 0; i < SKETCH_PROMPT; i++) {
+        turn.prompt.samples[i] = UINT32_MAX - i;
+    }
+    for (unsigned i = 0; i < SKETCH_RESPONSE; i++) {
+        turn.response.samples[i] = UINT32_MAX - i;
+    }
+    for (unsigned i = 0; i < SKETCH_WORDS; i++) {
+        turn.prompt.words[i] = (int8_t)(i % 2 == 0 ? -127 : 127);
+    }
+    record_write(&turn, turn.begin_ms + 9000, "", "", &out);
+    assert_false(out.full);
+    assert_null(record_read(reader, text_span(&out), &record));
+    assert_memory_equal(&record.turn, &turn, sizeof turn);
+    assert_true(record.at_ms == turn.begin_ms + 9000);
+    turn = (struct turn){ .identity = 1,
+                          .session = 2,
+                          .kind = TURN_CONTINUATION,
+                          .begin_ms = 1000,
+                          .end_ms = 1000,
+                          .harness = true };
+    out.len = 0;
+    record_write(&turn, 1000, "gpt \"x\"", "codex", &out);
+    assert_null(record_read(reader, text_span(&out), &record));
+    assert_memory_equal(&record.turn, &turn, sizeof turn);
+    assert_true(record.at_ms == 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +187,7 @@ int main(void)
         cmocka_unit_test(names_decide_hashes),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(long_lists_are_refused),
+        cmocka_unit_test(what_is_written_is_read_again),
     };
 
     return cmocka_run_group_tests(tests, make_reader, free_reader);
