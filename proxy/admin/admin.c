@@ -311,6 +311,18 @@ static int64_t unix_ms(void)
     return (int64_t)(clock_unix_ns() / NS_PER_MS);
 }
 
+/* Sums of the teams that a guest may see. A lead gets nothing else: what was found of whom
+ * is for auditors and for himself. */
+static void answer_sums(struct admin *admin, struct evhttp_request *request,
+                        const struct guest *guest)
+{
+    struct error error;
+
+    error_init(&error);
+    answer_json(request, findings_teams_json(admin->state, guest->team, &error),
+                &error);
+}
+
 static void on_findings(struct evhttp_request *request, void *self)
 {
     struct admin *admin = self;
@@ -324,13 +336,16 @@ static void on_findings(struct evhttp_request *request, void *self)
     if (!admits(admin, request, GUARDED_PEOPLE, &guest)) {
         return;
     }
+    if (guest.team != NULL) {
+        answer_sums(admin, request, &guest);
+        return;
+    }
     TAILQ_INIT(&parameters);
     error_init(&error);
     if (query_text != NULL && evhttp_parse_query_str(query_text, &parameters) == 0) {
         query.team = evhttp_find_header(&parameters, "team");
         query.caller = evhttp_find_header(&parameters, "caller");
     }
-    query.team = guest.team != NULL ? guest.team : query.team;
     answer_json(request, findings_json(admin->state, &query, &error), &error);
     evhttp_clear_headers(&parameters);
 }
@@ -338,14 +353,11 @@ static void on_findings(struct evhttp_request *request, void *self)
 static void on_teams(struct evhttp_request *request, void *self)
 {
     struct admin *admin = self;
-    struct error error;
     struct guest guest;
 
-    if (!admits(admin, request, GUARDED_SERVICE, &guest)) {
-        return;
+    if (admits(admin, request, GUARDED_SERVICE, &guest)) {
+        answer_sums(admin, request, &guest);
     }
-    error_init(&error);
-    answer_json(request, findings_teams_json(admin->state, guest.team, &error), &error);
 }
 
 /* The virtual key of "Authorization: Bearer KEY" or "x-api-key: KEY". */
