@@ -28,6 +28,8 @@ struct run {
     struct admin *admin;
     struct webhook *webhook;
     bool stopping;
+    bool log_exchanges; /* atomic: the ledger's thread asks while a reload frees the
+                           configuration that said so */
 };
 
 /* ---- the process ------------------------------------------------------------------- */
@@ -82,9 +84,15 @@ static void log_errors(enum log_level level, const char *event,
     }
 }
 
+static void choose_lines(struct run *run, const struct config *config)
+{
+    __atomic_store_n(&run->log_exchanges, config->log_exchanges, __ATOMIC_RELAXED);
+}
+
 /* Everything beside the service that follows the configuration. */
 static bool use(struct run *run, const struct config *config, struct error *error)
 {
+    choose_lines(run, config);
     return webhook_use(run->webhook, config, error) &&
            admin_use(run->admin, config, error);
 }
@@ -193,7 +201,7 @@ static void entry_written(void *self, const struct entry *entry)
     struct text line = text_over(memory, sizeof memory);
 
     admin_entry(run->admin, entry);
-    if (service_config(run->service)->log_exchanges) {
+    if (__atomic_load_n(&run->log_exchanges, __ATOMIC_RELAXED)) {
         entry_json(entry, &line);
         log_entry(text_span(&line));
     }
@@ -233,6 +241,7 @@ static bool start(struct run *run, struct error *error)
     if (!log_open(config->log_file, LOG_JSON, LOG_INFO, error)) {
         return false;
     }
+    choose_lines(run, config);
     run->webhook = webhook_new(config->state);
     if (!webhook_use(run->webhook, config, error)) {
         return false;

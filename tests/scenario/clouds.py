@@ -21,6 +21,7 @@ PATH = '/bedrock/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2
 ANSWER = {'usage': {'inputTokens': 3, 'outputTokens': 2, 'totalTokens': 5}}
 WAIT_SECONDS = 20
 ROLE = 'the-role'
+ends = []   # exit status and log of each assay
 
 
 class Cloud:
@@ -124,6 +125,7 @@ class House:
         return self.assay.__enter__()
 
     def __exit__(self, *failure):
+        ends.append((self.assay.stop(), self.assay.log_tail()))
         self.assay.__exit__(*failure)
 
 
@@ -364,3 +366,6 @@ def run(results):
     for case in (signed_by_env, signed_by_file, renewed_for_a_container, signed_by_instance,
                  without_a_key, refused, token_for_a_service_account, token_of_the_machine):
         case(results)
+    results.ok(all(status == 0 for status, _ in ends), 'every assay stops cleanly',
+               *[log for status, log in ends if status != 0])
+    ends.clear()
