@@ -176,6 +176,20 @@ struct config_google {
     const char *scope;
 };
 
+/* The body's member that a provider takes an identity from. */
+enum config_tag_field {
+    TAG_NONE,
+    TAG_SAFETY_IDENTIFIER, /* OpenAI: "safety_identifier" */
+    TAG_METADATA_USER_ID,  /* Anthropic: "metadata": {"user_id": ...} */
+    TAG_REQUEST_METADATA   /* Bedrock: "requestMetadata": {"caller": ...} */
+};
+
+/* Where a provider is told who calls, as a keyed hash. */
+struct config_tag {
+    const char *header; /* NULL: in none */
+    enum config_tag_field field;
+};
+
 struct config_provider {
     const char *name;
     struct error_place place;
@@ -192,6 +206,7 @@ struct config_provider {
     struct config_aws aws;
     struct config_google google;
     bool is_default; /* bare native paths of its dialects come here */
+    struct config_tag tag;
     enum config_abort on_client_abort;
     enum config_unknown_paths unknown_paths;
     bool inject_usage;

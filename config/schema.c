@@ -353,6 +353,12 @@ static const struct field provider_fields[] = {
       .help =
           "relay the WebSockets of its dialects; off: clients are told to use plain "
           "HTTP" },
+    { .key = "tag",
+      .type = FIELD_MAP,
+      .offset = IN_PROVIDER(tag),
+      .without = "it is not told",
+      .group = &tag_group,
+      .help = "tells the provider who calls: a keyed hash, never a name" },
     { .key = "ca",
       .type = FIELD_PATH,
       .offset = IN_PROVIDER(ca),

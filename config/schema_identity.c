@@ -8,6 +8,7 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR 
 #define IN_TLS(member)         offsetof(struct config_tls, member)
 #define IN_HEADER(member)      offsetof(struct config_trusted_header, member)
 #define IN_ISSUER(member)      offsetof(struct config_issuer, member)
+#define IN_TAG(member)         offsetof(struct config_tag, member)
 #define IN_USER(member)        offsetof(struct config_admin_user, member)
 
 const char *const identify_words[] = { [IDENTIFY_KEY] = "key",
@@ -20,6 +21,11 @@ static const char *const name_words[] = {
     [CERTIFICATE_EMAIL] = "email",   [CERTIFICATE_DNS] = "dns",
     [CERTIFICATE_CN] = "cn",         NULL
 };
+static const char *const tag_words[] = { [TAG_NONE] = "none",
+                                         [TAG_SAFETY_IDENTIFIER] = "safety_identifier",
+                                         [TAG_METADATA_USER_ID] = "metadata.user_id",
+                                         [TAG_REQUEST_METADATA] = "requestMetadata",
+                                         NULL };
 static const char *const role_words[] = {
     [ROLE_OPERATOR] = "operator", [ROLE_AUDITOR] = "auditor", [ROLE_LEAD] = "lead", NULL
 };
@@ -238,3 +244,22 @@ const struct field_group admin_user_group = { .title = "admin.users.NAME",
                                               .size = sizeof(struct config_admin_user),
                                               .name_offset = IN_USER(name),
                                               .place_offset = IN_USER(place) };
+
+static const struct field tag_fields[] = {
+    { .key = "header",
+      .type = FIELD_HEADER,
+      .offset = IN_TAG(header),
+      .without = "none",
+      .help =
+          "request field that carries it, in place of what the client sends there" },
+    { .key = "field",
+      .type = FIELD_WORD,
+      .offset = IN_TAG(field),
+      .fallback = "none",
+      .words = tag_words,
+      .help = "the provider's own place in the body, in place of what stands there" },
+    { 0 }
+};
+
+const struct field_group tag_group = { .title = "providers.NAME.tag",
+                                       .fields = tag_fields };

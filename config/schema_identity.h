@@ -14,5 +14,6 @@ extern const struct field_group tls_group;
 extern const struct field_group trusted_header_group;
 extern const struct field_group issuer_group;
 extern const struct field_group admin_user_group;
+extern const struct field_group tag_group; /* of a provider */
 
 #endif

@@ -176,6 +176,41 @@ static void check_credential(const struct checker *checker,
     }
 }
 
+static bool speaks(const struct config_provider *provider, const char *family)
+{
+    const char *const *dialect = provider->dialects;
+
+    while (dialect != NULL && *dialect != NULL) {
+        if (strcmp(*dialect++, family) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Dialect families whose bodies have each place for an identity. */
+static void check_tag(const struct checker *checker,
+                      const struct config_provider *provider)
+{
+    static const char *const families[] = { [TAG_SAFETY_IDENTIFIER] = "openai",
+                                            [TAG_METADATA_USER_ID] = "anthropic",
+                                            [TAG_REQUEST_METADATA] = "bedrock" };
+    const struct config_tag *tag = &provider->tag;
+    struct error *error = checker->validation->error;
+
+    for (const char *const *field = own_fields; tag->header != NULL && *field != NULL;
+         field++) {
+        if (strcmp(*field, tag->header) == 0) {
+            error_add(error, at(checker, &tag->header, provider->place),
+                      "a tag cannot be sent as '%s'", *field);
+        }
+    }
+    if (tag->field != TAG_NONE && !speaks(provider, families[tag->field])) {
+        error_add(error, at(checker, &tag->field, provider->place),
+                  "this field is of providers that speak '%s'", families[tag->field]);
+    }
+}
+
 static bool is_written(const struct checker *checker, const void *member)
 {
     return at(checker, member, (struct error_place){ 0 }).file != NULL;
@@ -253,18 +288,6 @@ static void check_family(const struct checker *checker, const char *const *diale
     }
 }
 
-static bool speaks(const struct config_provider *provider, const char *family)
-{
-    const char *const *dialect = provider->dialects;
-
-    while (dialect != NULL && *dialect != NULL) {
-        if (strcmp(*dialect++, family) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void check_dialects(const struct checker *checker,
                            const struct config_provider *provider)
 {
@@ -310,6 +333,7 @@ static void check_providers(const struct checker *checker)
         check_provider_name(checker, provider);
         check_url(checker, provider);
         check_credential(checker, provider);
+        check_tag(checker, provider);
         check_aws(checker, provider);
         check_google(checker, provider);
         check_dialects(checker, provider);

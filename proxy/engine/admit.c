@@ -8,6 +8,7 @@
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/route.h"
 #include "proxy/engine/settle.h"
+#include "proxy/engine/tag.h"
 #include "proxy/engine/tunnel.h"
 #include "proxy/engine/turns.h"
 #include "proxy/engine/worker.h"
@@ -81,7 +82,7 @@ static enum fault watch_request(struct exchange *x, const struct head *head,
     if (x->tunnel == NULL) {
         turns_begin(x);
     }
-    if (admit_may_inject(x) && request_watch_encoded(x->asked)) {
+    if ((admit_may_inject(x) || tag_waits(x)) && request_watch_encoded(x->asked)) {
         request_watch_on_decoded(x->asked, hold_put_decoded, x);
     }
     return FAULT_NONE;

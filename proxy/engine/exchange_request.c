@@ -8,6 +8,7 @@
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/settle.h"
 #include "proxy/engine/sign.h"
+#include "proxy/engine/tag.h"
 #include "proxy/engine/tunnel.h"
 #include "proxy/engine/turns.h"
 #include "proxy/engine/upstream.h"
@@ -50,6 +51,11 @@ static void exchange_go(struct exchange *x)
     if (admit_may_inject(x) && x->facts.stream && !x->facts.usage_asked &&
         !hold_inject_usage(x)) {
         exchange_fail(x, FAULT_NO_MEMORY);
+        return;
+    }
+    fault = tag_waits(x) ? tag_body(x) : FAULT_NONE;
+    if (fault != FAULT_NONE) {
+        exchange_fail(x, fault);
         return;
     }
     hold_clear_decoded(x);
@@ -291,7 +297,8 @@ void exchange_request_ended(struct exchange *x)
 /* May the body go before its end? */
 static bool goes_early(const struct exchange *x)
 {
-    return !x->quota_waits && !sign_waits(x) && request_watch_decided(x->asked) &&
+    return !x->quota_waits && !sign_waits(x) && !tag_waits(x) &&
+           request_watch_decided(x->asked) &&
            !(admit_may_inject(x) && request_watch_encoded(x->asked));
 }
 

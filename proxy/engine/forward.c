@@ -1,6 +1,7 @@
 #include "proxy/engine/forward.h"
 
 #include "filters/registry.h"
+#include "proxy/engine/tag.h"
 #include "proxy/engine/tunnel.h"
 #include "proxy/engine/worker.h"
 
@@ -126,7 +127,8 @@ static void put_fields(struct text *out, const struct exchange *exchange,
         const struct field *field = &head->fields[i];
 
         if (field->hop_by_hop || is_rewritten(field->id) ||
-            names_caller(config, field->name)) {
+            names_caller(config, field->name) ||
+            is_named(exchange->origin->provider->tag.header, field->name)) {
             continue;
         }
         if (is_credential(field) ? passes_through(exchange, field)
@@ -187,6 +189,7 @@ enum fault forward_head(struct exchange *exchange, const struct head *head,
         wallet_find(exchange->worker->wallet, provider) == NULL) {
         return FAULT_NO_PROVIDER_CREDENTIAL;
     }
+    tag_put_field(exchange, &out);
     put_fields(&out, exchange, head);
     if (exchange->tunnel != NULL) {
         handshake_put_request(&exchange->tunnel->handshake, head, &out);

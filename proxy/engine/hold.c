@@ -40,24 +40,32 @@ void hold_put_decoded(void *self, struct span piece)
     hold_count(x);
 }
 
-bool hold_inject_usage(struct exchange *x)
+void hold_use_decoded(struct exchange *x)
 {
-    struct block_pool *blocks = &x->worker->loop->blocks;
-    struct splice splice;
-    bool spliced;
-
     if (x->decoded.bytes > 0) {
-        block_clear(&x->held, blocks);
+        block_clear(&x->held, &x->worker->loop->blocks);
         x->held = x->decoded;
         x->decoded = (struct block_queue){ 0 };
         x->encoding = span_of(NULL, 0);
     }
-    splice = splice_plan(&x->facts);
-    spliced = splice_apply(&splice, &x->held, blocks);
+}
+
+bool hold_splice(struct exchange *x, const struct splice *splice)
+{
+    bool spliced = splice_apply(splice, &x->held, &x->worker->loop->blocks);
+
     hold_count(x);
+    return spliced && !x->no_memory;
+}
+
+bool hold_inject_usage(struct exchange *x)
+{
+    struct splice splice = splice_plan(&x->facts);
+
+    hold_use_decoded(x);
     x->injected = true;
     metrics_add(x->worker->metrics, METRIC_USAGE_INJECTED, 1);
-    return spliced && !x->no_memory;
+    return hold_splice(x, &splice);
 }
 
 void hold_clear_decoded(struct exchange *x)

@@ -11,6 +11,12 @@ enum fault hold_put(struct exchange *exchange, struct span data) MUST_CHECK;
 /* Keeps a piece of the body's decoded copy: a callback of request_watch_on_decoded(). */
 void hold_put_decoded(void *exchange, struct span piece);
 
+/* The body's decoded copy, if there is one, takes its place: it is to be changed. */
+void hold_use_decoded(struct exchange *exchange);
+
+/* Changes the body that is held. false without memory. */
+bool hold_splice(struct exchange *exchange, const struct splice *splice) MUST_CHECK;
+
 /* Splices include_usage into the body that is held (into its decoded copy, which then
  * takes its place, if there is one). false without memory. */
 bool hold_inject_usage(struct exchange *exchange) MUST_CHECK;

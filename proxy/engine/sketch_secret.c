@@ -1,92 +1,15 @@
 #include "proxy/engine/sketch_secret.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-enum { SECRET_SIZE = 32, PATH_SIZE = 4096 };
-
-struct secret_file {
-    char path[PATH_SIZE];
-    char draft[PATH_SIZE];
-    unsigned char bytes[SECRET_SIZE];
-};
-
-static bool fail(struct error *error, const char *path, const char *why)
-{
-    error_add(error, (struct error_place){ 0 }, "%s: %s", path, why);
-    return false;
-}
-
-static bool write_draft(struct secret_file *file)
-{
-    int fd =
-        open(file->draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good;
-
-    if (fd < 0) {
-        return false;
-    }
-    good = getrandom(file->bytes, SECRET_SIZE, 0) == SECRET_SIZE &&
-           write(fd, file->bytes, SECRET_SIZE) == SECRET_SIZE && fsync(fd) == 0;
-    (void)close(fd);
-    return good;
-}
-
-/* Whole or not at all: a crash between leaves a draft, which the next start writes anew. */
-static bool make(struct secret_file *file, struct error *error)
-{
-    if (!write_draft(file) || rename(file->draft, file->path) != 0) {
-        return fail(error, file->path, strerror(errno));
-    }
-    return true;
-}
-
-static bool read_secret(int fd, struct secret_file *file, struct error *error)
-{
-    struct stat info;
-
-    if (fstat(fd, &info) != 0 || (info.st_mode & 077) != 0) {
-        return fail(error, file->path, "others than its owner can read it");
-    }
-    if (read(fd, file->bytes, SECRET_SIZE) != SECRET_SIZE) {
-        return fail(error, file->path, "is not 32 bytes long");
-    }
-    return true;
-}
-
-static bool load(struct secret_file *file, struct error *error)
-{
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    bool good;
-
-    if (fd < 0) {
-        return errno == ENOENT ? make(file, error)
-                               : fail(error, file->path, strerror(errno));
-    }
-    good = read_secret(fd, file, error);
-    (void)close(fd);
-    return good;
-}
+#include "proxy/identity/installation_key.h"
 
 bool sketch_secret_load(const char *state, struct sketch_key *key, struct error *error)
 {
-    struct secret_file file = { 0 };
-    int length = snprintf(file.path, PATH_SIZE, "%s/sketch.key", state);
-    bool good;
+    struct installation_key secret;
+    bool good = installation_key_load(state, "sketch", &secret, error);
 
-    if (length >= PATH_SIZE ||
-        snprintf(file.draft, PATH_SIZE, "%s/sketch.key.new", state) >= PATH_SIZE) {
-        return fail(error, state, "has too long a path");
-    }
-    good = load(&file, error);
     if (good) {
-        sketch_key_init(key, span_of((const char *)file.bytes, SECRET_SIZE));
+        sketch_key_init(key, span_of((const char *)secret.bytes, sizeof secret.bytes));
     }
-    explicit_bzero(&file, sizeof file);
+    explicit_bzero(&secret, sizeof secret);
     return good;
 }

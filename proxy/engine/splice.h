@@ -1,4 +1,4 @@
-/* The one change assay makes to what it relays: a chat stream that does not ask for its
+/* Changes to what is relayed. One that assay makes by itself: a chat stream that does not ask for its
  * usage gets "stream_options":{"include_usage":true} spliced into its request, and the
  * chunk that this provokes is taken out of the response. */
 #ifndef ASSAY_ENGINE_SPLICE_H
@@ -11,7 +11,7 @@
 struct splice {
     uint64_t at;        /* offset in the body */
     uint64_t remove;    /* bytes from there that go */
-    struct span insert; /* bytes that come; static */
+    struct span insert; /* bytes that come; borrowed until it is applied */
 };
 
 /* Where include_usage goes into a body with these facts. */

@@ -1,6 +1,7 @@
 #include "proxy/identity/trust.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static struct trust *trust_free(struct trust *trust)
 {
@@ -11,8 +12,22 @@ static struct trust *trust_free(struct trust *trust)
     key_table_free(trust->keys);
     directory_free(trust->directory);
     jwks_keeper_unref(trust->keeper);
+    explicit_bzero(&trust->tag_key, sizeof trust->tag_key);
     free(trust);
     return NULL;
+}
+
+static bool tag_key_load(struct trust *trust, const struct config *config,
+                         struct error *error)
+{
+    for (size_t i = 0; i < config->provider_count; i++) {
+        const struct config_tag *tag = &config->providers[i].tag;
+
+        if (tag->header != NULL || tag->field != TAG_NONE) {
+            return installation_key_load(config->state, "tag", &trust->tag_key, error);
+        }
+    }
+    return true;
 }
 
 struct trust *trust_new(const struct config *config, struct jwks_keeper *keeper,
@@ -35,7 +50,9 @@ struct trust *trust_new(const struct config *config, struct jwks_keeper *keeper,
     trust->keys = key_table_load(config->state, error);
     trust->directory =
         trust->keys == NULL ? NULL : directory_new(config, config->state, error);
-    return trust->directory == NULL ? trust_free(trust) : trust;
+    return trust->directory == NULL || !tag_key_load(trust, config, error)
+               ? trust_free(trust)
+               : trust;
 }
 
 struct trust *trust_ref(struct trust *trust)

@@ -4,6 +4,7 @@
 #define ASSAY_IDENTITY_TRUST_H
 
 #include "proxy/identity/directory.h"
+#include "proxy/identity/installation_key.h"
 #include "proxy/identity/jwks_keeper.h"
 #include "proxy/identity/virtual_key.h"
 
@@ -16,6 +17,7 @@ struct trust {
     struct jwks **issuer_keys;           /* NULL: none came yet */
     size_t issuer_count;
     struct jwks_keeper *keeper;
+    struct installation_key tag_key; /* where a provider is told who calls */
 };
 
 /* Reads keys and members as they are now, and takes the keeper's newest keys. NULL and

@@ -2,6 +2,7 @@
 members, and who may look at them."""
 
 import base64
+import gzip
 import http.client
 import http.server
 import json
@@ -433,7 +434,96 @@ def looks(results, assay, folder):
                'a reload changes who may look')
 
 
+class Listener(Provider):
+    """Keeps bodies, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.bodies = []
+
+    def answer(self, sock, head, body):
+        self.bodies.append(body)
+        return super().answer(sock, head, body)
+
+    def head_field(self, name):
+        found = [line.partition(b': ')[2].decode() for line in self.heads[-1].split(b'\r\n')
+                 if line.lower().startswith(name.encode() + b':')]
+        return found
+
+
+def told(results, _):
+    with Listener() as upstream:
+        def provider(dialect, field):
+            return {'url': upstream.url, 'dialects': [dialect], 'credential': 'env:UPSTREAM_KEY',
+                    'tag': {'header': 'x-who', 'field': field}}
+
+        with Assay({'openai': provider('openai', 'safety_identifier'),
+                    'anthropic': provider('anthropic', 'metadata.user_id'),
+                    'bedrock': provider('bedrock', 'requestMetadata'),
+                    'plain': {**provider('openai', 'none'), 'tag': {}}},
+                   {'workers': 1}) as assay:
+            tell(results, assay, upstream)
+
+
+def tell(results, assay, upstream):
+    def send(path, body, key=None, **headers):
+        head = ''.join('%s: %s\r\n' % (name.replace('_', '-'), value)
+                       for name, value in {**bearer(key or assay.key), **headers}.items())
+        text = 'POST %s HTTP/1.1\r\nHost: h\r\n%sContent-Length: %d\r\n\r\n' % (
+            path, head, len(body))
+        before = len(upstream.bodies)
+        reply = hostile.exchange(assay.port, text.encode() + body, whole=True)
+        came = upstream.bodies[-1] if len(upstream.bodies) > before else None
+        return hostile.status_of(reply), came
+
+    chat, message = '/openai/v1/chat/completions', '/anthropic/v1/messages'
+    send(chat, b'{"model":"gpt-4o"}', x_who='the boss', X_Who='him')
+    tag = (upstream.head_field('x-who') or [''])[0]
+    results.ok(len(upstream.head_field('x-who')) == 1 and len(tag) == 32 and
+               'tester' not in tag, 'a header tells who calls, whatever the client says',
+               upstream.heads[-1])
+    second = assay.add_key('second')
+    wait_for(lambda: send(chat, b'{}', second)[0] == 200)
+    results.ok(upstream.head_field('x-who') not in ([tag], []), 'another caller is another')
+    cases = (
+        (chat, b'{"model":"gpt-4o"}', b'{"safety_identifier":"TAG","model":"gpt-4o"}'),
+        (chat, b'{"model":"gpt-4o", "safety_identifier" : "me\\n" }',
+         b'{"model":"gpt-4o", "safety_identifier" : "TAG" }'),
+        (chat, b' { } ', b' {"safety_identifier":"TAG" } '),
+        (chat, b'{"a":{"safety_identifier":"x"}}',
+         b'{"safety_identifier":"TAG","a":{"safety_identifier":"x"}}'),
+        ('/openai/v1/responses', b'{"safety_identifier":7}', b'{"safety_identifier":"TAG"}'),
+        ('/openai/v1/embeddings', b'{"input":"x"}', b'{"input":"x"}'),
+        (message, b'{"model":"m","metadata":{}}',
+         b'{"model":"m","metadata":{"user_id":"TAG"}}'),
+        (message, b'{"metadata":{"x":1},"model":"m"}',
+         b'{"metadata":{"user_id":"TAG","x":1},"model":"m"}'),
+        (message, b'{"metadata":{"x":1,"user_id":"a_session_b"},"model":"m"}',
+         b'{"metadata":{"x":1,"user_id":"TAG"},"model":"m"}'),
+        (message, b'{"metadata":null}', b'{"metadata":{"user_id":"TAG"}}'),
+        (message, b'{}', b'{"metadata":{"user_id":"TAG"}}'),
+        (message + '/count_tokens', b'{"model":"m"}', b'{"model":"m"}'),
+        ('/bedrock/model/m/converse', b'{"messages":[]}',
+         b'{"requestMetadata":{"caller":"TAG"},"messages":[]}'),
+        ('/plain/v1/chat/completions', b'{"model":"gpt-4o"}', b'{"model":"gpt-4o"}'),
+    )
+    for path, body, wanted in cases:
+        reply, came = send(path, body)
+        results.ok(reply == 200 and came == wanted.replace(b'TAG', tag.encode()),
+                   'told in %s: %s' % (path, body.decode()), reply, came)
+    reply, came = send(message, b'{"metadata":{"user_id":"a","user_id":"b"}}')
+    results.ok(reply == 400 and came is None, 'a place that stands there twice is refused',
+               reply, came)
+    long = b'{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"%s"}]}' % (
+        os.urandom(150000).hex().encode())
+    reply, came = send(chat, gzip.compress(long), content_encoding='gzip')
+    results.ok(came == long.replace(
+        b'{', b'{"safety_identifier":"%s","stream_options":{"include_usage":true},' %
+        tag.encode(), 1), 'also beside the usage, in a compressed body', reply, came and came[:99])
+    results.ok(upstream.head_field('content-encoding') == [], 'which then is not compressed')
+
+
 def run(results):
-    for case in (tokens, certificates, trusted_headers, imported, lookers):
+    for case in (tokens, certificates, trusted_headers, imported, lookers, told):
         with tempfile.TemporaryDirectory() as folder:
             case(results, folder)
