@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-static const char *const known_families[] = { "openai", "anthropic", "gemini", NULL };
+static const char *const known_families[] = { "openai",  "anthropic", "gemini",
+                                              "bedrock", "vertex",    NULL };
 
 /* The smallest file: tests append to it what they are about. */
 #define LISTEN    "listen: [{address: 127.0.0.1:1}]\n"
