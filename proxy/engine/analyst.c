@@ -117,7 +117,7 @@ void analyst_closed(struct analyst_ring *ring, struct analyst_open *open)
 void analyst_hand_over(struct analyst_ring *ring, const struct call *seen,
                        const struct entry *entry)
 {
-    struct analyst_call call = { .call = *seen };
+    struct analyst_call call = { .call = *seen, .service = entry->service != 0 };
     bool reported = entry->response_model[0] != '\0';
 
     memcpy(call.team, entry->team, sizeof call.team);
@@ -140,11 +140,11 @@ enum grade analyst_grade(const struct analyst_ring *ring, const struct entry *en
     enum config_detection_mode mode = mode_of(ring->analyst);
     enum grade grade;
 
-    if (mode == DETECTION_OFF) {
-        return GRADE_UNRATED;
-    }
     if (entry->service) {
         return GRADE_DECLARED;
+    }
+    if (mode == DETECTION_OFF) {
+        return GRADE_UNRATED;
     }
     grade = grades_of(&ring->analyst->grades, analyst_identity(ring, entry));
     return grade == GRADE_FLAGGED && mode != DETECTION_ON ? GRADE_WATCH : grade;

@@ -330,6 +330,24 @@ static void test_a_dismissal_clears(void **state)
     stop(&running);
 }
 
+static void test_a_declared_service_is_no_finding(void **state)
+{
+    struct running running = start();
+    struct entry entry = entry_of("ci");
+
+    (void)state;
+    entry.service = 1;
+    for (unsigned i = 0; i < BOT_TURNS; i++) {
+        struct call call =
+            call_of(running.rings[0], &entry, (int64_t)i * 7 * MINUTE, i, 1);
+
+        analyst_hand_over(running.rings[0], &call, &entry);
+    }
+    assert_int_equal(analyst_grade(running.rings[0], &entry), GRADE_DECLARED);
+    stop(&running);
+    assert_int_equal(look().findings, 0);
+}
+
 /* ---- order and bounds ------------------------------------------------------------------ */
 
 struct order {
@@ -500,6 +518,7 @@ int main(void)
         CASE(test_without_the_company_file_the_calls_tell),
         CASE(test_shadow_flags_nobody),
         CASE(test_a_dismissal_clears),
+        CASE(test_a_declared_service_is_no_finding),
         CASE(test_threads_lose_nothing),
         CASE(test_calls_are_looked_at_as_they_began),
         CASE(test_a_full_ring_drops),
