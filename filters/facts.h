@@ -11,8 +11,10 @@
 enum { FACTS_TOOLS_MAX = 8, FACTS_TOOL_SIZE = 32 };
 
 struct facts {
-    uint64_t object; /* hash of the id of what a ROUTE_ONCE asks for; 0: nothing */
-    bool awaited;    /* ... somebody has to pay for it. For the engine to say */
+    uint32_t per_mille; /* tokens that this model's provider finds where a thousand are
+                           counted here; 0: not known. For the engine to say */
+    uint64_t object;    /* hash of the id of what a ROUTE_ONCE asks for; 0: nothing */
+    bool awaited;       /* ... somebody has to pay for it. For the engine to say */
     char model[64];
     bool model_cut;      /* the model's name was longer */
     bool stream;         /* asked for a stream */

@@ -220,9 +220,6 @@ static size_t put_response(struct scan_path *rows, const struct scan_path *path,
         return 0;
     }
     *rows = *path;
-    if (!turns && path->tag >= SEEN_SAID && path->tag <= SEEN_TOOL) {
-        rows->strings = SCAN_MEASURED;
-    }
     return 1;
 }
 

@@ -7,6 +7,7 @@
 #define ASSAY_FILTERS_RESPONSE_H
 
 #include "filters/content/base64.h"
+#include "filters/count/sample.h"
 #include "filters/frame/eventstream.h"
 #include "filters/frame/lines.h"
 #include "filters/frame/sse.h"
@@ -51,7 +52,7 @@ struct response_watch {
     uint64_t object;           /* hash of the answer's id; 0: not seen */
     uint64_t file;             /* ... of the file's it is in */
     struct event *event;       /* NULL: it does not read the events of a WebSocket */
-    uint64_t text_bytes;       /* of generated text */
+    uint64_t tools;            /* calls of tools in it */
     uint64_t said_bytes;       /* ... before the provider's last count of output */
     uint64_t unfinished;       /* choices that have not said why they end */
     struct tallier tallier;
@@ -64,6 +65,7 @@ struct response_watch {
     bool gzip_first;  /* the first byte of gzip's mark came */
     bool in_text;     /* a JSON text has begun */
     bool terminal;    /* the event being read ends the stream */
+    bool repeats;     /* ... says nothing new */
     bool finished;
     bool error;      /* an error object stood in the body */
     bool reading;    /* until nothing more can be read of it */
@@ -83,6 +85,7 @@ struct response_watch {
     };
     struct scan scan;
     struct line_reader line_reader;
+    struct sample text; /* generated */
 };
 
 /* The next bytes of the body, without its coding. */

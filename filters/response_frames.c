@@ -42,6 +42,14 @@ static void turn_seen(struct response_watch *watch, unsigned tag,
     }
 }
 
+/* Strings in pieces have no text at their end. */
+static void text_seen(struct response_watch *watch, const struct scan_value *value)
+{
+    if (value->type == SCAN_PIECE || value->type == SCAN_STRING) {
+        sample_put(&watch->text, value->text);
+    }
+}
+
 /* The first one that fits: later ones are of parts. */
 static void id_seen(struct response_watch *watch, const struct scan_value *value)
 {
@@ -51,6 +59,12 @@ static void id_seen(struct response_watch *watch, const struct scan_value *value
         (prefix == NULL || span_starts(value->text, span_text(prefix)))) {
         watch->object = object_hash(value->text);
     }
+}
+
+/* Does an event of this type repeat what others said before? */
+static bool is_repeat(struct span type)
+{
+    return span_equal(type, SPAN("response.output_item.done"));
 }
 
 static bool is_terminal(const struct response_watch *watch,
@@ -93,7 +107,7 @@ static void value_seen(void *self, const struct scan_value *value)
 
     switch (value->tag) {
     case SEEN_TEXT:
-        watch->text_bytes += scan_string_bytes(value);
+        text_seen(watch, value);
         break;
     case SEEN_MODEL:
         if (is_text) {
@@ -105,10 +119,16 @@ static void value_seen(void *self, const struct scan_value *value)
             note_tier(watch, value->text);
         }
         break;
+    case SEEN_TOOL:
+        if (!watch->repeats) {
+            watch->tools += is_text;
+            text_seen(watch, value);
+        }
+        turn_seen(watch, value->tag - SEEN_SAID, value);
+        break;
     case SEEN_SAID:
     case SEEN_ARGUMENTS:
-    case SEEN_TOOL:
-        watch->text_bytes += scan_string_bytes(value);
+        text_seen(watch, value);
         turn_seen(watch, value->tag - SEEN_SAID, value);
         break;
     case SEEN_ARGUMENT:
@@ -121,6 +141,7 @@ static void value_seen(void *self, const struct scan_value *value)
         break;
     case SEEN_TYPE:
         turn_seen(watch, ANSWER_TYPE, value);
+        watch->repeats = is_text && is_repeat(value->text);
         watch->terminal |= is_terminal(watch, value);
         if (watch->event != NULL && is_text) {
             watch->event->kind = watch->dialect->event(value->text);
@@ -214,6 +235,7 @@ void response_text_data(void *self, struct span piece)
         watch->in_text = true;
         watch->done_at = 0;
         watch->terminal = false;
+        watch->repeats = false;
         scan_init(&watch->scan, watch->plan, SCAN_TOLERANT);
     }
     for (size_t i = 0; i < piece.len && watch->done_at < DONE_LEN; i++) {
@@ -247,7 +269,7 @@ void response_text_end(void *self)
         watch->finished |= watch->terminal;
     }
     if ((watch->tallier.now & said_counts) != 0) {
-        watch->said_bytes = watch->text_bytes;
+        watch->said_bytes = watch->text.bytes;
     }
     tallier_event_end(&watch->tallier);
     line_reader_event_end(&watch->line_reader, watch->model);
@@ -487,7 +509,7 @@ bool response_is_streamed(const struct response_watch *watch)
 
 uint64_t response_watch_text_bytes(const struct response_watch *watch)
 {
-    return watch->text_bytes;
+    return watch->text.bytes;
 }
 
 uint64_t response_watch_events(const struct response_watch *watch)

@@ -18,14 +18,31 @@ static void estimate_input(struct span model, uint64_t text_bytes, struct usage 
     }
 }
 
+/* Tokens of the text that was seen. */
+static uint64_t count_output(const struct response_watch *watch, struct span model)
+{
+    uint64_t tokens = tokens_count(model, &watch->text, watch->tools);
+
+    return tokens > 0 ? tokens : tokens_estimate(model, watch->text.bytes);
+}
+
+/* ... of what came after the provider's last word. */
+static uint64_t count_unsaid(const struct response_watch *watch, struct span model)
+{
+    uint64_t bytes = watch->text.bytes, unsaid = bytes - watch->said_bytes;
+
+    return unsaid == 0 ? 0 : count_output(watch, model) * unsaid / bytes;
+}
+
 /* What the provider said last, and what came after that. */
 static void estimate_output(const struct response_watch *watch, struct span model,
-                            struct usage *usage)
+                            const struct facts *facts, struct usage *usage)
 {
     const struct tally *tally = &watch->tallier.tally;
+    uint64_t unsaid = count_unsaid(watch, model);
     uint64_t count = usage_output(usage);
 
-    count += tokens_estimate(model, watch->text_bytes - watch->said_bytes);
+    count += facts->per_mille == 0 ? unsaid : (unsaid * facts->per_mille + 500) / 1000;
     if (tally_has(tally, COUNT_OUTPUT_START) &&
         count < tally->value[COUNT_OUTPUT_START]) {
         count = tally->value[COUNT_OUTPUT_START];
@@ -45,8 +62,8 @@ static bool is_readable(const struct response_watch *watch)
 
 /* Fills what the provider did not report, and says how far the numbers are its own. */
 static void complete_usage(const struct response_watch *watch, bool cut,
-                           struct span model, uint64_t input_text_bytes,
-                           struct usage *usage)
+                           struct span model, const struct facts *facts,
+                           uint64_t input_text_bytes, struct usage *usage)
 {
     bool reported = usage->known_tokens != 0;
     bool timed = usage->audio_ms > 0 && !reported;
@@ -61,7 +78,7 @@ static void complete_usage(const struct response_watch *watch, bool cut,
         estimate_input(model, input_text_bytes, usage);
     }
     if ((!output || cut) && is_readable(watch)) {
-        estimate_output(watch, model, usage);
+        estimate_output(watch, model, facts, usage);
     }
     if (reported) {
         usage->source = USAGE_PARTIAL;
@@ -75,7 +92,7 @@ static void complete_usage(const struct response_watch *watch, bool cut,
 static bool is_unbilled(const struct response_watch *watch, const struct usage *usage)
 {
     return usage->known_tokens == 0 &&
-           ((watch->error && watch->text_bytes == 0) || watch->later);
+           ((watch->error && watch->text.bytes == 0) || watch->later);
 }
 
 static void settle_usage(struct response_watch *watch, bool whole,
@@ -99,7 +116,7 @@ static void settle_usage(struct response_watch *watch, bool whole,
         usage->flags |= USAGE_ANOMALY;
     }
     if (!is_unbilled(watch, usage)) {
-        complete_usage(watch, !whole && !watch->finished, span_text(model),
+        complete_usage(watch, !whole && !watch->finished, span_text(model), facts,
                        input_text_bytes, usage);
     }
 }

@@ -139,6 +139,7 @@ static struct response_watch *take_watch(struct watch_pool *pool,
     }
     memset(watch, 0, offsetof(struct response_watch, sse));
     line_reader_init(&watch->line_reader);
+    sample_begin(&watch->text);
     watch->pool = pool;
     watch->dialect = dialect;
     watch->plan = registry_plans(dialect)->response;
@@ -230,7 +231,8 @@ static void begin_event(struct response_watch *events)
 {
     *events->event = (struct event){ .kind = EVENT_NONE };
     events->tallier = (struct tallier){ .quoted = events->dialect->quoted_counts };
-    events->text_bytes = 0;
+    sample_begin(&events->text);
+    events->tools = 0;
     events->flags = 0;
     events->finished = false;
     events->error = false;
@@ -277,11 +279,12 @@ void response_watch_absorb(struct response_watch *watch,
     watch->error |= events->error;
     watch->finished |= events->finished;
     if (events->event->kind != EVENT_AUDIO) {
-        watch->text_bytes += events->text_bytes;
+        sample_add(&watch->text, &events->text);
+        watch->tools += events->tools;
     }
     if (said->seen != 0 || said->bad != 0) {
         watch->tallier.tally = *said;
-        watch->said_bytes = watch->text_bytes;
+        watch->said_bytes = watch->text.bytes;
     }
     watch->tallier.tally.anomalous = anomalous;
     if (events->line_reader.any) {
@@ -303,6 +306,7 @@ struct response_watch *response_watch_close(struct response_watch *watch)
         return NULL;
     }
     free_parts(watch);
+    sample_wipe(&watch->text);
     if (watch->pool->response_count == WATCH_POOL_IDLE_MAX) {
         free(watch);
         return NULL;

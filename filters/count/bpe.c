@@ -138,6 +138,12 @@ static void counter_init(struct counter *counter, enum encoding encoding)
     counter->waiting = 0;
 }
 
+bool bpe_ready(enum encoding encoding)
+{
+    return encoding != ENCODING_UNKNOWN &&
+           ranks_ready(encoding == ENCODING_CL100K_BASE ? RANKS_CL100K : RANKS_O200K);
+}
+
 uint64_t bpe_count(enum encoding encoding, struct span text)
 {
     struct counter counter __attribute__((uninitialized));

@@ -25,6 +25,10 @@ enum { BPE_PIECE_MAX = 1 << 20 };
 /* The tokens of a whole text; 0 for an unknown encoding. */
 uint64_t bpe_count(enum encoding encoding, struct span text);
 
+/* Are the tables of this encoding there? If not, a thread of its own begins to load them, once:
+ * so that an event loop never waits for them. */
+bool bpe_ready(enum encoding encoding);
+
 /* A text that comes in pieces: every split counts as the whole does. */
 struct bpe_stream {
     enum encoding encoding;

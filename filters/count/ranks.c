@@ -6,6 +6,7 @@
 
 #include <endian.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <zstd.h>
@@ -300,14 +301,18 @@ static void load(enum ranks_name name)
     free(spelled.begin);
 }
 
+static atomic_bool ready[2];
+
 static void load_cl100k(void)
 {
     load(RANKS_CL100K);
+    atomic_store_explicit(&ready[RANKS_CL100K], true, memory_order_release);
 }
 
 static void load_o200k(void)
 {
     load(RANKS_O200K);
+    atomic_store_explicit(&ready[RANKS_O200K], true, memory_order_release);
 }
 
 const struct ranks *ranks_of(enum ranks_name name)
@@ -320,6 +325,30 @@ const struct ranks *ranks_of(enum ranks_name name)
         CHECK(pthread_once(&o200k, load_o200k) == 0);
     }
     return &loaded[name];
+}
+
+static void *load_apart(void *name)
+{
+    (void)ranks_of((enum ranks_name)(uintptr_t)name);
+    return NULL;
+}
+
+bool ranks_ready(enum ranks_name name)
+{
+    static atomic_flag begun[2] = { ATOMIC_FLAG_INIT, ATOMIC_FLAG_INIT };
+    pthread_t thread;
+
+    if (atomic_load_explicit(&ready[name], memory_order_acquire)) {
+        return true;
+    }
+    if (!atomic_flag_test_and_set_explicit(&begun[name], memory_order_relaxed)) {
+        if (pthread_create(&thread, NULL, load_apart, (void *)(uintptr_t)name) == 0) {
+            pthread_detach(thread);
+        } else {
+            atomic_flag_clear_explicit(&begun[name], memory_order_relaxed);
+        }
+    }
+    return false;
 }
 
 bool ranks_has_long(const struct ranks *ranks, struct span token)

@@ -41,6 +41,9 @@ struct ranks {
 /* Never NULL. The first call of each takes 50 to 100 ms and 10 MB. */
 const struct ranks *ranks_of(enum ranks_name name);
 
+/* Are they there? If not, a thread begins to make them, once. */
+bool ranks_ready(enum ranks_name name);
+
 static inline size_t ranks_hash(uint64_t word, unsigned shift)
 {
     return (size_t)((word * 0x9e3779b97f4a7c15) >> shift);

@@ -47,10 +47,10 @@ const struct scan_path anthropic_messages_response[] = {
     { "delta.stop_reason", SEEN_FINISH, SCAN_WHOLE },
     /* content_block_delta */
     { "delta.text", SEEN_SAID, SCAN_PIECES },
-    { "delta.thinking", SEEN_TEXT, SCAN_MEASURED },
+    { "delta.thinking", SEEN_TEXT, SCAN_PIECES },
     { "delta.partial_json", SEEN_ARGUMENTS, SCAN_PIECES },
     { "content[].text", SEEN_SAID, SCAN_PIECES },
-    { "content[].thinking", SEEN_TEXT, SCAN_MEASURED },
+    { "content[].thinking", SEEN_TEXT, SCAN_PIECES },
     { "content_block.name", SEEN_TOOL, SCAN_WHOLE },
     { "content[].name", SEEN_TOOL, SCAN_WHOLE },
     { "content[].input.**", SEEN_ARGUMENT, SCAN_PIECES },

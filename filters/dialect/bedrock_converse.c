@@ -45,14 +45,14 @@ static const struct scan_path response[] = {
     { "serviceTier.type", SEEN_TIER, SCAN_WHOLE },
     { "stopReason", SEEN_FINISH, SCAN_WHOLE },
     { "delta.text", SEEN_SAID, SCAN_PIECES },
-    { "delta.reasoningContent.text", SEEN_TEXT, SCAN_MEASURED },
+    { "delta.reasoningContent.text", SEEN_TEXT, SCAN_PIECES },
     { "delta.toolUse.input", SEEN_ARGUMENTS, SCAN_PIECES },
     { "start.toolUse.name", SEEN_TOOL, SCAN_WHOLE },
     { "output.message.content[].toolUse.name", SEEN_TOOL, SCAN_WHOLE },
     { "output.message.content[].toolUse.input.**", SEEN_ARGUMENT, SCAN_PIECES },
     { "output.message.content[].text", SEEN_SAID, SCAN_PIECES },
     { "output.message.content[].reasoningContent.reasoningText.text", SEEN_TEXT,
-      SCAN_MEASURED },
+      SCAN_PIECES },
     { .path = NULL },
 };
 

@@ -59,7 +59,7 @@ static const struct scan_path response[] = {
     { "candidates[].finishReason", SEEN_FINISH, SCAN_WHOLE },
     { "promptFeedback.blockReason", SEEN_FINISH, SCAN_WHOLE },
     { "candidates[].content.parts[].text", SEEN_SAID, SCAN_PIECES },
-    { "candidates[].content.parts[].executableCode.code", SEEN_TEXT, SCAN_MEASURED },
+    { "candidates[].content.parts[].executableCode.code", SEEN_TEXT, SCAN_PIECES },
     { "candidates[].content.parts[].functionCall.name", SEEN_TOOL, SCAN_WHOLE },
     { "candidates[].content.parts[].functionCall.args.**", SEEN_ARGUMENT, SCAN_PIECES },
     { .path = NULL },

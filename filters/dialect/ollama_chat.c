@@ -33,11 +33,11 @@ static const struct scan_path response[] = {
     { "done", SEEN_END, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
     { "message.content", SEEN_SAID, SCAN_PIECES },
-    { "message.thinking", SEEN_TEXT, SCAN_MEASURED },
+    { "message.thinking", SEEN_TEXT, SCAN_PIECES },
     { "message.tool_calls[].function.name", SEEN_TOOL, SCAN_WHOLE },
     { "message.tool_calls[].function.arguments.**", SEEN_ARGUMENT, SCAN_PIECES },
     { "response", SEEN_SAID, SCAN_PIECES },
-    { "thinking", SEEN_TEXT, SCAN_MEASURED },
+    { "thinking", SEEN_TEXT, SCAN_PIECES },
     { .path = NULL },
 };
 

@@ -28,8 +28,8 @@ static const struct scan_path response[] = {
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "type", SEEN_TYPE, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
-    { "text", SEEN_TEXT, SCAN_MEASURED },
-    { "delta", SEEN_TEXT, SCAN_MEASURED },
+    { "text", SEEN_TEXT, SCAN_PIECES },
+    { "delta", SEEN_TEXT, SCAN_PIECES },
     { .path = NULL },
 };
 

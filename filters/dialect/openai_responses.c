@@ -75,7 +75,7 @@ static const struct scan_path response[] = {
     /* a whole answer; a stream's terminal event repeats these below "response" */
     { "output[].content[].text", SEEN_SAID, SCAN_PIECES },
     { "output[].content[].refusal", SEEN_SAID, SCAN_PIECES },
-    { "output[].summary[].text", SEEN_TEXT, SCAN_MEASURED },
+    { "output[].summary[].text", SEEN_TEXT, SCAN_PIECES },
     { "output[].arguments", SEEN_ARGUMENTS, SCAN_PIECES },
     { .path = NULL },
 };

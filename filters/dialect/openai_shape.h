@@ -115,8 +115,8 @@
     { at ".content", SEEN_SAID, SCAN_PIECES },                                                \
     { at ".content[].text", SEEN_SAID, SCAN_PIECES },                                         \
     { at ".refusal", SEEN_SAID, SCAN_PIECES },                                                \
-    { at ".reasoning_content", SEEN_TEXT, SCAN_MEASURED },                                      \
-    { at ".reasoning", SEEN_TEXT, SCAN_MEASURED },                                              \
+    { at ".reasoning_content", SEEN_TEXT, SCAN_PIECES },                                      \
+    { at ".reasoning", SEEN_TEXT, SCAN_PIECES },                                              \
     { at ".function_call.name", SEEN_TOOL, SCAN_WHOLE },                                     \
     { at ".function_call.arguments", SEEN_ARGUMENTS, SCAN_PIECES },                                \
     { at ".tool_calls[].function.name", SEEN_TOOL, SCAN_WHOLE },                             \

@@ -1,0 +1,172 @@
+#include "filters/count/sample.h"
+
+#include <stddef.h>
+
+void sample_begin(struct sample *sample)
+{
+    memset(sample, 0, offsetof(struct sample, text));
+}
+
+/* Every second chunk stays. */
+static void thin_out(struct sample *sample)
+{
+    for (uint32_t at = SAMPLE_CHUNK; at < SAMPLE_MAX / 2; at += SAMPLE_CHUNK) {
+        memcpy(sample->text + at, sample->text + 2 * (size_t)at, SAMPLE_CHUNK);
+    }
+    sample->kept = SAMPLE_MAX / 2;
+    sample->stride = sample->stride == 0 ? 2 : 2 * sample->stride;
+}
+
+static void end_chunk(struct sample *sample)
+{
+    if (sample->kept == SAMPLE_MAX) {
+        thin_out(sample);
+    }
+    if (sample->stride > 1) {
+        sample->skip = (sample->stride - 1) * SAMPLE_CHUNK;
+    }
+}
+
+void sample_put(struct sample *sample, struct span piece)
+{
+    sample->bytes += piece.len;
+    while (piece.len > 0) {
+        size_t room = SAMPLE_CHUNK - sample->kept % SAMPLE_CHUNK;
+        size_t len = piece.len < room ? piece.len : room;
+
+        if (sample->skip > 0) {
+            len = piece.len < sample->skip ? piece.len : sample->skip;
+            sample->skip -= len;
+            piece = span_after(piece, len);
+            continue;
+        }
+        memcpy(sample->text + sample->kept, piece.at, len);
+        sample->kept += (uint32_t)len;
+        piece = span_after(piece, len);
+        if (len == room) {
+            end_chunk(sample);
+        }
+    }
+}
+
+void sample_add(struct sample *sample, const struct sample *text)
+{
+    uint64_t bytes = sample->bytes + text->bytes;
+
+    sample_put(sample, span_of(text->text, text->kept));
+    sample->bytes = bytes;
+}
+
+void sample_wipe(struct sample *sample)
+{
+    uint32_t used = sample->stride == 0 ? sample->kept : SAMPLE_MAX;
+
+    memset(sample->text, 0, used);
+    __asm__ volatile("" : : "r"(sample->text) : "memory"); /* not to be left out */
+    sample_begin(sample);
+}
+
+/* ---- escapes ------------------------------------------------------------------------- */
+
+static int hex_of(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* \uXXXX as UTF-8, halves of pairs as U+FFFD; 0: it is none. */
+static size_t unescape_unit(const char *at, char *out)
+{
+    unsigned unit = 0;
+
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_of(at[i]);
+
+        if (digit < 0) {
+            return 0;
+        }
+        unit = unit << 4 | (unsigned)digit;
+    }
+    if (unit >= 0xd800 && unit <= 0xdfff) {
+        unit = 0xfffd;
+    }
+    if (unit < 0x80) {
+        out[0] = (char)unit;
+        return 1;
+    }
+    if (unit < 0x800) {
+        out[0] = (char)(0xc0 | unit >> 6);
+        out[1] = (char)(0x80 | (unit & 0x3f));
+        return 2;
+    }
+    out[0] = (char)(0xe0 | unit >> 12);
+    out[1] = (char)(0x80 | (unit >> 6 & 0x3f));
+    out[2] = (char)(0x80 | (unit & 0x3f));
+    return 3;
+}
+
+static char plain_of(char c)
+{
+    switch (c) {
+    case 'n':
+        return '\n';
+    case 't':
+        return '\t';
+    case 'r':
+        return '\r';
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    default:
+        return c;
+    }
+}
+
+void sample_unescape(struct sample *sample)
+{
+    const uint32_t unit = 6; /* characters of \uXXXX */
+    char *text = sample->text;
+    uint32_t from = 0, to = 0;
+
+    while (from < sample->kept) {
+        size_t len = 0;
+
+        if (text[from] != '\\' || from + 1 == sample->kept) {
+            text[to++] = text[from++];
+            continue;
+        }
+        if (text[from + 1] == 'u' && from + unit <= sample->kept) {
+            char out[3];
+
+            len = unescape_unit(text + from + 2, out);
+            memcpy(text + to, out, len);
+        }
+        if (len == 0) {
+            text[to++] = plain_of(text[from + 1]);
+            from += 2;
+        } else {
+            to += (uint32_t)len;
+            from += unit;
+        }
+    }
+    if (sample->kept > 0) {
+        sample->bytes = sample->bytes * to / sample->kept;
+    }
+    sample->kept = to;
+}
+
+/* ---- counting ------------------------------------------------------------------------ */
+
+uint64_t sample_tokens(const struct sample *sample, enum encoding encoding)
+{
+    uint64_t tokens;
+
+    if (sample->kept == 0 || !bpe_ready(encoding)) {
+        return 0;
+    }
+    tokens = bpe_count(encoding, span_of(sample->text, sample->kept));
+    return (tokens * sample->bytes + sample->kept / 2) / sample->kept;
+}

@@ -1,0 +1,34 @@
+/* A text that passes in pieces, kept only as far as it takes to say how many tokens it is:
+ * whole while it is short, then every second, fourth ... chunk of it, as many as fit. It lives
+ * as long as its call and is wiped after it; nothing is counted before somebody asks. */
+#ifndef ASSAY_FILTERS_COUNT_SAMPLE_H
+#define ASSAY_FILTERS_COUNT_SAMPLE_H
+
+#include "filters/count/bpe.h"
+
+enum { SAMPLE_CHUNK = 512, SAMPLE_MAX = 16 * SAMPLE_CHUNK };
+
+struct sample {
+    uint64_t bytes;  /* of the whole text */
+    uint64_t stride; /* one of so many chunks is kept; 0: nothing came yet */
+    uint64_t skip;   /* bytes before the next chunk */
+    uint32_t kept;
+    char text[SAMPLE_MAX]; /* not cleared */
+};
+
+void sample_begin(struct sample *sample);
+void sample_put(struct sample *sample, struct span piece);
+/* Puts what is kept of another text, which stands for all of it. */
+void sample_add(struct sample *sample, const struct sample *text);
+
+void sample_wipe(struct sample *sample);
+
+/* JSON's escapes in what is kept become what they stand for. */
+void sample_unescape(struct sample *sample);
+
+/* The tokens of the whole text: exact if all of it is kept. 0 while the tables of the
+ * encoding are not there, which are loaded then without waiting for them. About 10 ns per
+ * byte kept. */
+uint64_t sample_tokens(const struct sample *sample, enum encoding encoding);
+
+#endif

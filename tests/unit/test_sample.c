@@ -1,0 +1,150 @@
+#include "filters/count/sample.h"
+#include "filters/count/tokens.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+static const char prose[] = "Nothing is kept of what was said; only how much it was. ";
+enum { PROSE = sizeof prose - 1 };
+
+static void wait_for_tables(void)
+{
+    const struct timespec moment = { .tv_nsec = 5000000 };
+
+    while (!bpe_ready(ENCODING_O200K_BASE) || !bpe_ready(ENCODING_CL100K_BASE)) {
+        nanosleep(&moment, NULL);
+    }
+}
+
+static void put_prose(struct sample *sample, size_t times, size_t piece)
+{
+    size_t at = 0, all = times * PROSE;
+
+    while (at < all) {
+        size_t from = at % PROSE, len = PROSE - from;
+
+        len = len < piece ? len : piece;
+        sample_put(sample, span_of(prose + from, len));
+        at += len;
+    }
+}
+
+static uint64_t tokens_of(size_t times, size_t piece)
+{
+    static struct sample sample;
+
+    sample_begin(&sample);
+    put_prose(&sample, times, piece);
+    assert_int_equal(sample.bytes, times * PROSE);
+    return sample_tokens(&sample, ENCODING_O200K_BASE);
+}
+
+static void short_texts_are_exact(void **state)
+{
+    char whole[100 * PROSE];
+
+    (void)state;
+    wait_for_tables();
+    for (size_t i = 0; i < 100; i++) {
+        memcpy(whole + i * PROSE, prose, PROSE);
+    }
+    for (size_t piece = 1; piece <= PROSE; piece++) {
+        assert_int_equal(tokens_of(100, piece),
+                         bpe_count(ENCODING_O200K_BASE, span_of(whole, sizeof whole)));
+    }
+}
+
+/* Whatever its length, and however it comes. */
+static void long_texts_are_sampled(void **state)
+{
+    uint64_t each = tokens_of(100, PROSE);
+
+    (void)state;
+    for (size_t times = 200; times <= 51200; times *= 4) {
+        uint64_t wanted = each * times / 100;
+
+        for (size_t piece = 3; piece <= PROSE; piece += 13) {
+            assert_in_range(tokens_of(times, piece), wanted * 98 / 100,
+                            wanted * 102 / 100);
+        }
+    }
+}
+
+static void nothing_is_left_of_a_text(void **state)
+{
+    static struct sample sample;
+
+    (void)state;
+    for (size_t times = 1; times < 1000; times *= 7) {
+        sample_begin(&sample);
+        put_prose(&sample, times, PROSE);
+        sample_wipe(&sample);
+        for (size_t i = 0; i < SAMPLE_MAX; i++) {
+            assert_int_equal(sample.text[i], 0);
+        }
+        assert_int_equal(sample_tokens(&sample, ENCODING_O200K_BASE), 0);
+    }
+}
+
+static void escapes_stand_for_characters(void **state)
+{
+    static const struct {
+        const char *raw, *text;
+    } rows[] = {
+        { "plain", "plain" },
+        { "a\\nb\\t\\\"\\\\\\/", "a\nb\t\"\\/" },
+        { "\\u0041\\u00e9\\u4e2d", "A\xc3\xa9\xe4\xb8\xad" },
+        { "\\ud83d\\ude00", "\xef\xbf\xbd\xef\xbf\xbd" },
+        { "\\u00", "u00" },
+        { "\\uzzzz", "uzzzz" },
+        { "end\\", "end\\" },
+    };
+    static struct sample sample;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        sample_begin(&sample);
+        sample_put(&sample, span_text(rows[i].raw));
+        sample_unescape(&sample);
+        assert_true(
+            span_equal(span_of(sample.text, sample.kept), span_text(rows[i].text)));
+        assert_int_equal(sample.bytes, strlen(rows[i].text));
+    }
+}
+
+static void families_scale_what_is_counted(void **state)
+{
+    static struct sample sample;
+    uint64_t plain;
+
+    (void)state;
+    sample_begin(&sample);
+    assert_int_equal(tokens_count(SPAN("gpt-4o"), &sample, 0), 0);
+    put_prose(&sample, 10, PROSE);
+    plain = sample_tokens(&sample, ENCODING_O200K_BASE);
+    assert_int_equal(tokens_count(SPAN("gpt-4o"), &sample, 0), plain);
+    assert_int_equal(tokens_count(SPAN("openai/gpt-4o-mini"), &sample, 1), plain + 7);
+    assert_int_equal(tokens_count(SPAN("gpt-4o"), &sample, 2), plain + 28);
+    assert_in_range(tokens_count(SPAN("claude-sonnet-4"), &sample, 0), plain * 11 / 10,
+                    plain * 13 / 10);
+    assert_int_equal(tokens_count(SPAN("us.anthropic.claude-sonnet-4-x"), &sample, 0),
+                     tokens_count(SPAN("claude-sonnet-4"), &sample, 0));
+    assert_true(tokens_count(SPAN("claude-opus-5"), &sample, 0) >
+                tokens_count(SPAN("claude-sonnet-4"), &sample, 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(short_texts_are_exact),
+        cmocka_unit_test(long_texts_are_sampled),
+        cmocka_unit_test(nothing_is_left_of_a_text),
+        cmocka_unit_test(escapes_stand_for_characters),
+        cmocka_unit_test(families_scale_what_is_counted),
+    };
+
+    return cmocka_run_group_tests_name("sample", tests, NULL, NULL);
+}
