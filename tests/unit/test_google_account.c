@@ -121,7 +121,7 @@ static void verify(struct span signed_part, struct span signature)
 static void signs_a_claim(void **state)
 {
     struct google_account *account;
-    struct span claim, header, payload;
+    struct span claim, header = { NULL, 0 }, payload = { NULL, 0 };
     unsigned char json[2048];
     char *form;
 
