@@ -30,7 +30,7 @@ bool quota_view_open(struct quota_view *view, const struct config *config,
     quota_in_force(view->quota, view->policies);
     return !has_ledger(config) ||
            quota_rebuild(view->quota, view->policies, view->prices, config->state,
-                         clock_unix_ns(), error);
+                         clock_unix_ns(), NULL, error);
 }
 
 void quota_view_close(struct quota_view *view)

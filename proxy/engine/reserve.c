@@ -7,11 +7,16 @@
 
 enum { WORDS_MAX = 1024 };
 
+/* Quotas that came into force since the exchange began count it, too. */
+static const struct snapshot *newest(const struct exchange *x)
+{
+    return x->worker->view->snapshot;
+}
+
 bool reserve_waits(const struct exchange *x)
 {
     return permit_waits(x) ||
-           (!x->entry->free &&
-            quota_policies_need_body(x->view->snapshot->quotas, x->entry));
+           (!x->entry->free && quota_policies_need_body(newest(x)->quotas, x->entry));
 }
 
 /* ---- how much it may come to ----------------------------------------------------------- */
@@ -127,7 +132,7 @@ static void tell_refusal(struct exchange *x, const struct quota_state *refusal)
 
 enum fault reserve(struct exchange *x)
 {
-    const struct snapshot *snapshot = x->view->snapshot;
+    const struct snapshot *snapshot = newest(x);
     struct quota_state refusal;
     enum fault fault = permit(x);
 
@@ -145,7 +150,23 @@ enum fault reserve(struct exchange *x)
     case QUOTA_TAKEN:
         break;
     }
+    if (snapshot != x->view->snapshot) {
+        x->reservation.policies = quota_policies_ref(snapshot->quotas);
+    }
     return FAULT_NONE;
+}
+
+void reserve_join(struct exchange *x)
+{
+    if (x->entry->free) {
+        return;
+    }
+    if (x->entry->reserved_input == 0) {
+        x->quota_waits = x->quota_waits || reserve_waits(x);
+        return;
+    }
+    quota_join(x->worker->quota, newest(x)->quotas, x->view->snapshot->prices, x->entry,
+               x->worker->loop->now_ns, &x->reservation);
 }
 
 bool reserve_more(struct exchange *x, uint64_t output)

@@ -14,6 +14,10 @@ bool reserve_waits(const struct exchange *exchange);
  * no room for a counter. */
 enum fault reserve(struct exchange *exchange) MUST_CHECK;
 
+/* Another configuration came into force: its quotas take the exchange in, as far as it was
+ * let through already. */
+void reserve_join(struct exchange *exchange);
+
 /* The response has come to so many output tokens, which is more than was reserved: reserves
  * them where policies cut. false, with words to tell: one of them has no room. */
 bool reserve_more(struct exchange *exchange, uint64_t output) MUST_CHECK;

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 64 };
+enum { WORKERS_MAX = 64, ADOPTION_MS = 2000 };
 
 struct service {
     struct snapshot *snapshot; /* in force; the newest */
@@ -177,7 +177,7 @@ static bool count_quotas(struct service *service, const struct snapshot *snapsho
 {
     quota_adopt(service->quota, snapshot->quotas);
     return quota_rebuild(service->quota, snapshot->quotas, snapshot->prices,
-                         snapshot->config->state, clock_unix_ns(), error);
+                         snapshot->config->state, clock_unix_ns(), NULL, error);
 }
 
 /* The other replicas are told what the ledger says before any call is taken. */
@@ -302,6 +302,79 @@ static bool retrust(struct service *service, const struct config *config,
     return true;
 }
 
+/* ---- calls under way at a reload ------------------------------------------------------- */
+
+/* What the workers said when they took the snapshot. */
+struct adoptions {
+    unsigned count;
+    struct adoption *each[WORKERS_MAX];
+};
+
+static bool holds(const void *self, uint64_t id)
+{
+    const struct adoptions *adoptions = self;
+    unsigned worker =
+        (unsigned)(id >> ENTRY_ID_SEQUENCE_BITS) & ((1U << ENTRY_ID_WORKER_BITS) - 1);
+
+    return worker < adoptions->count && adoptions->each[worker] != NULL &&
+           adoption_holds(adoptions->each[worker], id);
+}
+
+static void nap(void)
+{
+    const struct timespec moment = { .tv_nsec = NS_PER_MS };
+
+    nanosleep(&moment, NULL);
+}
+
+/* Waits until a worker has taken the snapshot, and until what ended before is in the ledger.
+ * NULL: neither can be known in time. */
+static struct adoption *await_adoption(const struct service *service, unsigned number,
+                                       const struct snapshot *snapshot,
+                                       uint64_t deadline_ns)
+{
+    const struct journal *journal = service->journals[number];
+    struct adoption *adoption = NULL;
+
+    while (adoption == NULL && clock_monotonic_ns() < deadline_ns) {
+        adoption = worker_adoption(service->workers[number]);
+        if (adoption != NULL && adoption->snapshot != snapshot) {
+            free(adoption);
+            adoption = NULL;
+        }
+        nap();
+    }
+    while (adoption != NULL &&
+           (int32_t)(journal_released(journal) - adoption->released) < 0 &&
+           clock_monotonic_ns() < deadline_ns) {
+        nap();
+    }
+    return adoption;
+}
+
+/* Policies that are new count what ended before they came into force by the ledger, and
+ * what was under way then when it ends. */
+static void count_late(struct service *service, const struct snapshot *snapshot,
+                       struct error *error)
+{
+    uint64_t deadline_ns = clock_monotonic_ns() + (uint64_t)ADOPTION_MS * NS_PER_MS;
+    struct adoptions adoptions = { .count = service->started };
+    const struct quota_holders holders = { holds, &adoptions };
+
+    for (unsigned i = 0; i < service->started; i++) {
+        adoptions.each[i] = await_adoption(service, i, snapshot, deadline_ns);
+    }
+    if (!quota_rebuild(service->quota, snapshot->quotas, snapshot->prices,
+                       snapshot->config->state, clock_unix_ns(), &holders, error)) {
+        log_line(LOG_ERROR, "quota_uncounted",
+                 "new quotas count from now on, for the ledger cannot be read: %s",
+                 error->entries[error->count - 1].words);
+    }
+    for (unsigned i = 0; i < service->started; i++) {
+        free(adoptions.each[i]);
+    }
+}
+
 bool service_reload(struct service *service, struct config *config, struct error *error)
 {
     struct snapshot *snapshot;
@@ -315,8 +388,8 @@ bool service_reload(struct service *service, struct config *config, struct error
     if (snapshot == NULL) {
         return false;
     }
-    if (!count_quotas(service, snapshot, error) ||
-        !retrust(service, snapshot->config, error)) {
+    quota_adopt(service->quota, snapshot->quotas);
+    if (!retrust(service, snapshot->config, error)) {
         snapshot_unref(snapshot);
         return false;
     }
@@ -329,6 +402,9 @@ bool service_reload(struct service *service, struct config *config, struct error
     snapshot_unref(service->snapshot);
     service->snapshot = snapshot;
     note_expiry(service);
+    if (quota_has_fresh(snapshot->quotas)) {
+        count_late(service, snapshot, error);
+    }
     return true;
 }
 

@@ -102,6 +102,8 @@ static void take_snapshot(struct worker *worker, struct snapshot *snapshot)
      * left is memory, and then the old view stays in force. */
     if (view != NULL) {
         worker->view = view;
+        free(__atomic_exchange_n(&worker->adoption, adoption_make(worker),
+                                 __ATOMIC_ACQ_REL));
         view_retire(worker, old);
     }
     error_done(&error);
@@ -220,6 +222,11 @@ void worker_refill(struct worker *worker, struct wallet *wallet)
     wallet_unref(
         __atomic_exchange_n(&worker->mailbox.wallet, wallet, __ATOMIC_ACQ_REL));
     mailbox_ring(&worker->mailbox);
+}
+
+struct adoption *worker_adoption(struct worker *worker)
+{
+    return __atomic_exchange_n(&worker->adoption, NULL, __ATOMIC_ACQ_REL);
 }
 
 void worker_rekey(struct worker *worker, struct trust *trust)
@@ -482,6 +489,7 @@ struct worker *worker_free(struct worker *worker)
     if (worker->mailbox.event_fd > 0) {
         close(worker->mailbox.event_fd);
     }
+    free(worker->adoption);
     snapshot_unref(worker->mailbox.snapshot);
     trust_unref(worker->mailbox.trust);
     wallet_unref(worker->mailbox.wallet);

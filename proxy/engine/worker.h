@@ -5,6 +5,7 @@
 
 #include "filters/watch.h"
 #include "proxy/credential/wallet.h"
+#include "proxy/engine/adoption.h"
 #include "proxy/engine/analyst.h"
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/snapshot.h"
@@ -79,8 +80,10 @@ struct worker {
     size_t spare_count;
     enum worker_stop stop;
     struct deadline stop_deadline;
-    bool ended;  /* atomic: the thread is done */
-    char *built; /* text of the head being built */
+    struct adoption
+        *adoption; /* atomic: of the newest snapshot, for whoever takes it */
+    bool ended;    /* atomic: the thread is done */
+    char *built;   /* text of the head being built */
 };
 
 /* What a worker writes to; outlives it. */
@@ -107,6 +110,8 @@ struct worker *worker_free(struct worker *worker);
 
 /* From any thread. The references are taken over. */
 void worker_reload(struct worker *worker, struct snapshot *snapshot);
+/* What became of it, to be freed; NULL: nothing yet. */
+struct adoption *worker_adoption(struct worker *worker);
 void worker_rekey(struct worker *worker, struct trust *trust);
 void worker_refill(struct worker *worker, struct wallet *wallet);
 

@@ -513,7 +513,7 @@ void journal_release(struct journal *journal)
         number_put(&journal->freed, journal->peeked[i]);
     }
     atomic_store_explicit(&journal->released, released + journal->peeked_count,
-                          memory_order_relaxed);
+                          memory_order_release);
     journal->peeked_count = 0;
 }
 
@@ -527,4 +527,19 @@ uint32_t journal_in_use(const struct journal *journal)
 uint32_t journal_slots(const struct journal *journal)
 {
     return journal->slots;
+}
+
+uint64_t journal_last_id(const struct journal *journal)
+{
+    return journal->last_id;
+}
+
+uint32_t journal_taken(const struct journal *journal)
+{
+    return atomic_load_explicit(&journal->taken, memory_order_relaxed);
+}
+
+uint32_t journal_released(const struct journal *journal)
+{
+    return atomic_load_explicit(&journal->released, memory_order_acquire);
 }

@@ -58,6 +58,13 @@ void journal_release(struct journal *journal);
 /* Any thread: slots that are not free. */
 uint32_t journal_in_use(const struct journal *journal);
 
+/* Worker: the greatest id given so far, and how many slots were taken, ever. */
+uint64_t journal_last_id(const struct journal *journal);
+uint32_t journal_taken(const struct journal *journal);
+
+/* Any thread: how many slots were given back by the ledger, ever: their entries are in it. */
+uint32_t journal_released(const struct journal *journal);
+
 /* Any thread: how many slots there are; at least as many as were asked for. */
 uint32_t journal_slots(const struct journal *journal);
 

@@ -429,6 +429,69 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
     return verdict;
 }
 
+/* The hold of a cell among the first `count`, or NULL. */
+static struct quota_hold *hold_of(struct reservation *reservation, uint32_t count,
+                                  const struct quota_cell *cell)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (reservation->holds[i].cell == cell) {
+            return &reservation->holds[i];
+        }
+    }
+    return NULL;
+}
+
+/* Holds in one more cell, or goes on with what is held there. */
+static void join_one(struct quota *quota, struct quota_policy *policy,
+                     struct quota_cell *cell, uint64_t amount,
+                     struct reservation *before, struct reservation *after)
+{
+    struct quota_hold *held = hold_of(before, before->count, cell);
+
+    if (held != NULL) {
+        amount = held->amount;
+        held->amount = 0; /* it has moved over, and its use of the cell with it */
+        quota_cell_back(cell);
+        held->cell = NULL;
+    } else if (!quota_cell_hold(cell, amount, UINT64_MAX)) {
+        amount = 0;
+    }
+    after->holds[after->count++] = (struct quota_hold){ cell, policy, amount };
+    after->cuts |= policy->rule.on_exceed == ON_EXCEED_CUT;
+    note_moved(quota, cell);
+}
+
+void quota_join(struct quota *quota, struct quota_policies *policies,
+                const struct price_table *prices, const struct entry *call,
+                uint64_t monotonic_ns, struct reservation *reservation)
+{
+    struct reservation before = *reservation;
+    struct quota_policy *policy;
+    size_t index = 0;
+
+    reservation->count = 0;
+    reservation->policies = quota_policies_ref(policies);
+    while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
+        struct quota_cell *cell = cell_for(quota, policy, call);
+
+        if (cell != NULL) {
+            join_one(quota, policy, cell,
+                     reserved_amount(policy->rule.limit.unit, prices, call,
+                                     call->reserved_output),
+                     &before, reservation);
+        }
+    }
+    for (uint32_t i = 0; i < before.count; i++) {
+        if (before.holds[i].cell != NULL) {
+            quota_cell_settle(before.holds[i].cell, before.holds[i].amount, 0,
+                              before.steady_s, steady(quota, monotonic_ns));
+            note_moved(quota, before.holds[i].cell);
+            quota_cell_back(before.holds[i].cell);
+        }
+    }
+    quota_policies_unref(before.policies);
+}
+
 bool quota_extend(struct quota *quota, const struct price_table *prices,
                   const struct entry *call, uint64_t output, uint64_t unix_ns,
                   struct reservation *reservation, struct quota_state *refusal)
@@ -472,6 +535,7 @@ void quota_settle(struct quota *quota, const struct price_table *prices,
         quota_cell_back(reservation->holds[i].cell);
     }
     reservation->count = 0;
+    reservation->policies = quota_policies_unref(reservation->policies);
     learn_output(quota, call);
 }
 
@@ -604,6 +668,7 @@ struct rebuild {
     struct quota *quota;
     struct quota_policies *policies;
     const struct price_table *prices;
+    const struct quota_holders *holders;
     int64_t now_s;
 };
 
@@ -644,10 +709,13 @@ static void count_again(const struct rebuild *rebuild, struct quota_policy *poli
 static bool rebuild_one(void *self, const struct entry *call)
 {
     const struct rebuild *rebuild = self;
+    const struct quota_holders *holders = rebuild->holders;
+    bool held = holders != NULL && holders->holds(holders->self, call->id);
     struct quota_policy *policy;
     size_t index = 0;
 
-    while ((policy = quota_policy_next(rebuild->policies, call, &index)) != NULL) {
+    while (!held &&
+           (policy = quota_policy_next(rebuild->policies, call, &index)) != NULL) {
         if (policy->fresh) {
             count_again(rebuild, policy, call);
         }
@@ -656,11 +724,22 @@ static bool rebuild_one(void *self, const struct entry *call)
     return true;
 }
 
+bool quota_has_fresh(struct quota_policies *policies)
+{
+    for (size_t i = 0; i < quota_policies_count(policies); i++) {
+        if (quota_policy_at(policies, i)->fresh) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool quota_rebuild(struct quota *quota, struct quota_policies *policies,
                    const struct price_table *prices, const char *directory,
-                   uint64_t unix_ns, struct error *error)
+                   uint64_t unix_ns, const struct quota_holders *holders,
+                   struct error *error)
 {
-    struct rebuild rebuild = { quota, policies, prices, seconds(unix_ns) };
+    struct rebuild rebuild = { quota, policies, prices, holders, seconds(unix_ns) };
     struct ledger_query query = { 0 };
     int64_t since = rebuild.now_s;
     bool fresh = false;

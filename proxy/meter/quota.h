@@ -27,12 +27,22 @@ struct quota *quota_free(struct quota *quota);
  * same name and meaning in force keep theirs; the others are marked fresh. */
 void quota_adopt(struct quota *quota, struct quota_policies *policies);
 
+/* Which calls hold something in fresh policies already: they are counted when they end. */
+struct quota_holders {
+    bool (*holds)(const void *self, uint64_t id);
+    const void *self;
+};
+
 /* Control thread. Fills the counters of fresh policies from the ledger in `directory`, for
- * the windows that are open: also with what calls of unknown end had reserved. false and an
- * entry in *error if it cannot be read. */
+ * the windows that are open: also with what calls of unknown end had reserved. NULL for
+ * `holders`: no call does. false and an entry in *error if it cannot be read. */
 bool quota_rebuild(struct quota *quota, struct quota_policies *policies,
                    const struct price_table *prices, const char *directory,
-                   uint64_t unix_ns, struct error *error);
+                   uint64_t unix_ns, const struct quota_holders *holders,
+                   struct error *error);
+
+/* Is any of them fresh? */
+bool quota_has_fresh(struct quota_policies *policies);
 
 /* Control thread. What quota_each() and metrics speak of; takes a reference of its own. */
 void quota_in_force(struct quota *quota, struct quota_policies *policies);
@@ -43,13 +53,16 @@ void quota_sweep(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns);
 /* ---- calls ---------------------------------------------------------------------------- */
 
 /* What a call holds. Zeroed: nothing. It belongs to one exchange. */
+struct quota_hold {
+    struct quota_cell *cell;
+    struct quota_policy *policy;
+    uint64_t amount;
+};
 struct reservation {
-    struct {
-        struct quota_cell *cell;
-        struct quota_policy *policy;
-        uint64_t amount;
-    } holds[QUOTAS_MET_MAX];
+    struct quota_hold holds[QUOTAS_MET_MAX];
     uint32_t count;
+    struct quota_policies
+        *policies;    /* kept for the holds; NULL: the snapshot keeps them */
     bool cuts;        /* one of the policies cuts streams */
     bool exceeded;    /* it crossed the limit of a policy that lets it pass */
     int64_t steady_s; /* when it began */
@@ -82,6 +95,12 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
                                  const struct entry *call, uint64_t monotonic_ns,
                                  struct reservation *reservation,
                                  struct quota_state *refusal) MUST_CHECK;
+
+/* Other policies came into force while the call is under way: holds the same in each that
+ * counts it, whatever their limits, and gives back what it held in others. */
+void quota_join(struct quota *quota, struct quota_policies *policies,
+                const struct price_table *prices, const struct entry *call,
+                uint64_t monotonic_ns, struct reservation *reservation);
 
 /* A stream under way has come to so much output: holds more in the policies that cut, where
  * that is beyond what is held. false: one has no room, and *refusal is its counter. */

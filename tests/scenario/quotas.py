@@ -192,13 +192,54 @@ def reload(results):
         house.assay.write_config()
         house.assay.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + WAIT_SECONDS
-        while 'new' not in house.counters() and time.monotonic() < deadline:
+        while house.counters().get('new', (0, 0))[0] == 0 and time.monotonic() < deadline:
             time.sleep(0.02)
         after = house.counters()
         refused = house.call()
     results.ok(after['day'] == (before['day'], 0) and after['new'] == (before['day'], 0),
                'a reload keeps counters, and new policies count from the ledger', before, after)
     results.ok(refused.status == 429, 'and its limits hold at once', refused.status)
+
+
+def reload_under_way(results):
+    """A policy that a reload adds takes in the calls under way: each counts once."""
+    calls = 60
+    with House([policy('old', '10M tokens')]) as house:
+        async def traffic():
+            slow = asyncio.gather(*(house.ask(
+                model='demo;words=%d;delay_ms=40' % (20 + n), stream=True, max_tokens=200)
+                for n in range(8)))
+            await asyncio.sleep(0.3)
+            quick = []
+            for n in range(calls):
+                quick.append(asyncio.ensure_future(house.ask(model='demo;words=%d' % n,
+                                                             max_tokens=100)))
+                if n == calls // 2:
+                    house.assay.config['quotas'].append(
+                        policy('new', '9M tokens', 'rolling 5h', each='caller'))
+                    house.assay.write_config()
+                    house.assay.send_signal(signal.SIGHUP)
+                await asyncio.sleep(0.005)
+            reserved = 0
+            for _ in range(200):
+                reserved = (await asyncio.to_thread(house.counters)).get('new', (0, 0))[1]
+                if reserved:
+                    break
+                await asyncio.sleep(0.005)
+            replies = [*await slow, *await asyncio.gather(*quick)]
+            return reserved, replies
+        reserved, replies = asyncio.run(traffic())
+        deadline = time.monotonic() + WAIT_SECONDS
+        while len(set(house.settled_counters().values())) > 1 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        counters, ledger = house.settled_counters(), house.ledger_tokens()
+        house.assay.stop(signal.SIGKILL)
+        house.assay.start()
+        again = house.settled_counters()
+    results.ok(all(reply.status == 200 and not reply.cut for reply in replies) and reserved > 0,
+               'calls under way are held in a policy that a reload adds', reserved)
+    results.ok(counters == again == {'old': ledger, 'new': ledger},
+               'and each counts once, as the ledger has it', counters, again, ledger)
 
 
 def commands(results):
@@ -253,6 +294,7 @@ def http1_get(port, path):
 
 
 def run(results):
-    for case in (refusals, warnings, many_clients, kill_and_restart, reload, commands,
+    for case in (refusals, warnings, many_clients, kill_and_restart, reload, reload_under_way,
+                 commands,
                  metrics):
         case(results)

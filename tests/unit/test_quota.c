@@ -762,7 +762,7 @@ static void must_recover(const char *quotas, struct house *house)
     house->quota = quota_new(some_time, since_boot);
     quota_adopt(house->quota, house->policies);
     assert_true(quota_rebuild(house->quota, house->policies, house->prices, folder,
-                              some_time, &error));
+                              some_time, NULL, &error));
     quota_in_force(house->quota, house->policies);
     ledger_close(ledger);
     journal_close(journal);
