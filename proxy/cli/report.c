@@ -22,7 +22,8 @@
     ROW(day, "DAY", LEDGER_BY_DAY)                                                     \
     ROW(outcome, "OUTCOME", LEDGER_BY_OUTCOME)                                         \
     ROW(source, "USAGE SOURCE", LEDGER_BY_SOURCE)                                      \
-    ROW(grade, "GRADE", LEDGER_BY_GRADE)
+    ROW(grade, "GRADE", LEDGER_BY_GRADE)                                               \
+    ROW(tag, "TAGS", LEDGER_BY_TAG)
 
 static const struct report_by dimensions[REPORT_BY_MAX] = {
 #define ROW(name, head, bit) { #name, head, bit },
@@ -238,7 +239,7 @@ static const struct report_by *dimension_of(const struct command_line *line,
     } else {
         command_misused(line,
                         "--by: '%s' is not team, caller, model, tool, provider, "
-                        "dialect, day, outcome, source or grade",
+                        "dialect, day, outcome, source, grade or tag",
                         name);
     }
     return NULL;

@@ -4,7 +4,7 @@
 
 #include "proxy/meter/ledger.h"
 
-enum { REPORT_BY_MAX = 10 };
+enum { REPORT_BY_MAX = 11 };
 
 /* A dimension as --by names it and as a head of a table. */
 struct report_by {

@@ -63,12 +63,13 @@ enum ledger_by {
     LEDGER_BY_DAY = 1 << 6, /* UTC */
     LEDGER_BY_OUTCOME = 1 << 7,
     LEDGER_BY_SOURCE = 1 << 8, /* usage_source */
-    LEDGER_BY_GRADE = 1 << 9   /* of the caller when the call was let through */
+    LEDGER_BY_TAG = 1 << 10, /* all tags of a call together, so that sums stay apart */
+    LEDGER_BY_GRADE = 1 << 9 /* of the caller when the call was let through */
 };
 
 struct ledger_sum {
     const char *team, *caller, *model, *tool, *provider, *dialect, *day, *outcome,
-        *source, *grade;
+        *source, *grade, *tag;
     uint64_t exchanges;
     uint64_t refused;      /* of them, nothing went upstream */
     uint64_t not_reported; /* of the others, charged (a whole error of the provider is

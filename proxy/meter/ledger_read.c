@@ -341,6 +341,7 @@ static const char select_sums[] =
     " CASE WHEN ?3 & 128 THEN l.outcome END,"
     " CASE WHEN ?3 & 256 THEN l.usage_source END,"
     " CASE WHEN ?3 & 512 THEN l.grade END,"
+    " CASE WHEN ?3 & 1024 THEN l.tags END,"
     " add_up(s.exchanges),"
     " add_up(s.exchanges * (l.outcome = 'refused')),"
     " add_up(s.exchanges * (l.outcome <> 'refused' AND NOT l.free"
@@ -353,8 +354,8 @@ static const char select_sums[] =
     " add_up(s.cost) AS cost,"
     " add_up(s.input + s.cache_read + s.cache_write + s.output + s.reasoning) AS tokens"
     " FROM by_label s JOIN label l ON l.id = s.label"
-    " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"
-    " ORDER BY cost DESC, tokens DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10";
+    " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    " ORDER BY cost DESC, tokens DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11";
 /* clang-format on */
 #undef DAY
 #undef TOKENS_OF
@@ -369,7 +370,7 @@ static const char *column_word(sqlite3_stmt *row, int at)
 
 static void read_sum(sqlite3_stmt *row, struct ledger_sum *sum)
 {
-    int at = 10;
+    int at = 11;
 
     *sum = (struct ledger_sum){
         .team = column_word(row, 0),
@@ -382,6 +383,7 @@ static void read_sum(sqlite3_stmt *row, struct ledger_sum *sum)
         .outcome = column_word(row, 7),
         .source = column_word(row, 8),
         .grade = column_word(row, 9),
+        .tag = column_word(row, 10),
     };
     sum->exchanges = column_number(row, at++);
     sum->refused = column_number(row, at++);

@@ -327,6 +327,10 @@ def imported(results, folder):
         status(assay, x_user='nightly')
         results.ok(wait_for(lambda: assay.export()[-1]['caller'] == 'nightly') and
                    assay.export()[-1]['service'], 'a service is one')
+        report = json.loads(assay.run('report', '--by', 'tag', '--format', 'json'))
+        tags = {row['tag']: row['exchanges'] for row in report['rows']}
+        results.ok('cost_centre=4712' in tags and sum(tags.values()) == len(assay.export()),
+                   'the report sums up by tags', tags)
         key = assay.run('keys', 'add', '--team', 'red', '--caller', 'dan').strip()
         results.ok(wait_for(lambda: status(assay, **bearer(key)) == 200),
                    'an imported member can hold a key')
