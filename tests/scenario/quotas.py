@@ -3,13 +3,15 @@ clients at once, kill -9, reload; the ledger always adds up to the counters."""
 
 import asyncio
 import json
+import os
 import re
 import signal
+import subprocess
 import tempfile
 import time
 
 import http1
-from proxy import Assay, DemoProvider
+from proxy import COMMAND, ROOT, Assay, DemoProvider
 
 CLIENTS = 200
 WAIT_SECONDS = 15
@@ -265,6 +267,24 @@ def commands(results):
                in checked, 'check explains quotas and what they share', checked)
 
 
+def examples(results):
+    """What README.md shows of quotas is a configuration that assay takes."""
+    with open(os.path.join(ROOT, 'README.md'), encoding='utf-8') as file:
+        section = file.read().split('### Setting quotas')[1].split('\n## ')[0]
+    blocks = re.findall(r'```yaml\n(.*?)```', section, re.S)
+    base = ('listen: [{address: "127.0.0.1:1"}]\nproviders: {anthropic: {url: '
+            '"https://a.example", dialects: [anthropic]}}\nteams: {platform: {callers: [ana]}, '
+            'interns: {callers: [bo]}}\n')
+    for block in blocks:
+        with tempfile.NamedTemporaryFile('w', suffix='.yaml') as file:
+            file.write(base + block)
+            file.flush()
+            done = subprocess.run([*COMMAND, 'check', '--no-secrets', file.name], text=True,
+                                  capture_output=True, timeout=20, check=False)
+        results.ok(done.returncode == 0, 'README.md: ' + block.split('\n')[0], done.stderr)
+    results.ok(len(blocks) >= 4, 'README.md has examples', len(blocks))
+
+
 def metrics(results):
     with House([policy('day', '10 tokens')]) as house:
         house.call(max_tokens=50)
@@ -295,6 +315,6 @@ def http1_get(port, path):
 
 def run(results):
     for case in (refusals, warnings, many_clients, kill_and_restart, reload, reload_under_way,
-                 commands,
+                 commands, examples,
                  metrics):
         case(results)
