@@ -162,23 +162,34 @@ static void decide(struct template *template, const uint32_t *at, unsigned len)
     }
 }
 
-/* Letters that go on a word and begin no URL, which most of a text are: nothing is to be
- * decided of them. How many were taken. */
-static unsigned go_on(struct template *template, const uint32_t *at, unsigned len)
+/* A word of letters and the space behind it, which most of a text are: nothing in it is
+ * masked. How many characters it has; 0: there is none, or it is within what is masked. */
+static unsigned plain_word(struct template *template, const uint32_t *at, unsigned len)
 {
-    unsigned room = TEMPLATE_PIECE - template->piece_len, done = 0;
-    char *to = template->piece + template->piece_len;
+    unsigned done = 0;
+    char *to;
 
-    if (template->within != WITHIN_RUN) {
+    if (template->within == WITHIN_URL || template->within == WITHIN_QUOTES ||
+        template->within == WITHIN_PATH) {
         return 0;
     }
-    len = len < room ? len : room;
-    while (done < len && at[done] - 'a' < 26 && at[done] != 'h') {
-        to[done] = (char)at[done];
+    len = len < TEMPLATE_PIECE ? len : TEMPLATE_PIECE;
+    while (done < len && at[done] - 'a' < 26) {
         done++;
     }
-    template->piece_len = (uint16_t)(template->piece_len + done);
-    return done;
+    if (done == len || at[done] != ' ') {
+        return 0;
+    }
+    if (template->piece_len + done >= TEMPLATE_PIECE) {
+        flush(template);
+    }
+    to = template->piece + template->piece_len;
+    for (unsigned i = 0; i <= done; i++) {
+        to[i] = (char)at[i];
+    }
+    template->piece_len = (uint16_t)(template->piece_len + done + 1);
+    template->within = WITHIN_TEXT;
+    return done + 1;
 }
 
 static void decide_all(struct template *template, unsigned ahead)
@@ -186,11 +197,14 @@ static void decide_all(struct template *template, unsigned ahead)
     unsigned done = 0;
 
     while (template->len - done > ahead) {
-        done += go_on(template, template->window + done, template->len - done - ahead);
-        if (template->len - done > ahead) {
+        unsigned word =
+            plain_word(template, template->window + done, template->len - done);
+
+        if (word == 0) {
             decide(template, template->window + done, template->len - done);
-            done++;
+            word = 1;
         }
+        done += word;
     }
     template->len = (uint16_t)(template->len - done);
     memmove(template->window, template->window + done,
