@@ -19,7 +19,7 @@ struct meaning {
 
 static unsigned meaning_of(const struct meaning *row, struct span text)
 {
-    while (row->text.len > 0 && !span_equal_nocase(row->text, text)) {
+    while (row->text.len > 0 && !span_equal(row->text, text)) {
         row++;
     }
     return row->meaning;
@@ -31,7 +31,8 @@ static enum fresh_role role_of(struct span text)
         { { "user", 4 }, ROLE_USER },     { { "assistant", 9 }, ROLE_MODEL },
         { { "tool", 4 }, ROLE_TOOL },     { { "system", 6 }, ROLE_SYSTEM },
         { { "model", 5 }, ROLE_MODEL },   { { "developer", 9 }, ROLE_SYSTEM },
-        { { "function", 8 }, ROLE_TOOL }, { { "chatbot", 7 }, ROLE_MODEL },
+        { { "function", 8 }, ROLE_TOOL }, { { "CHATBOT", 7 }, ROLE_MODEL },
+        { { "SYSTEM", 6 }, ROLE_SYSTEM }, { { "TOOL", 4 }, ROLE_TOOL },
         { { "", 0 }, ROLE_USER },
     };
 
@@ -269,7 +270,7 @@ static void sketch_segment(struct fresh *fresh, const struct segment *segment)
 static void forget_sketch(struct fresh *fresh)
 {
     if (fresh->sketching) {
-        explicit_bzero(&fresh->sketcher, sizeof(fresh->sketcher));
+        sketch_prompt_wipe(&fresh->sketcher);
         fresh->sketching = false;
         fresh->sketched_here = false;
     }

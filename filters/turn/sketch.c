@@ -72,16 +72,18 @@ static inline uint64_t token_before(const struct shingles *shingles, unsigned n)
 }
 
 /* Of n tokens each sum has token i times the power n - 1 - i: so a new one takes a step
- * for all others, and the oldest leaves. */
-static void shingles_put(struct shingles *shingles, uint64_t token)
+ * for all others, and the oldest leaves. Only prompts need `all`. */
+RUN_INLINE void shingles_put(struct shingles *shingles, uint64_t token, bool all)
 {
     uint64_t *rolled = shingles->rolled;
     unsigned at = shingles->tokens % SKETCH_SHINGLE;
 
-    rolled[ROLLED_2] =
-        rolled[ROLLED_2] * POWER_1 + token - token_before(shingles, 2) * POWER_2;
-    rolled[ROLLED_3] =
-        rolled[ROLLED_3] * POWER_1 + token - token_before(shingles, 3) * POWER_3;
+    if (all) {
+        rolled[ROLLED_2] =
+            rolled[ROLLED_2] * POWER_1 + token - token_before(shingles, 2) * POWER_2;
+        rolled[ROLLED_3] =
+            rolled[ROLLED_3] * POWER_1 + token - token_before(shingles, 3) * POWER_3;
+    }
     rolled[ROLLED_6] =
         rolled[ROLLED_6] * POWER_1 + token - token_before(shingles, 6) * POWER_6;
     shingles->recent[at] = token;
@@ -188,7 +190,7 @@ static void put_word(void *self, const struct word *word)
     struct prompt_sketcher *sketcher = self;
     struct shingles *shingles = &sketcher->shingles;
 
-    shingles_put(shingles, word->hash);
+    shingles_put(shingles, word->hash, true);
     sample_latest(shingles);
     if (shingles->tokens >= BOTTOM_SHINGLE && shingles->tokens <= BOTTOM_TOKENS) {
         keep_bottom(sketcher, shingle(shingles, ROLLED_3, BOTTOM_SHINGLE));
@@ -266,17 +268,20 @@ void sketch_prompt_begin(struct prompt_sketcher *sketcher, const struct sketch_k
     sketcher->characters = 0;
 }
 
-/* Letters that go on a word: nothing is to be decided of them. */
+/* Letters of a word: of them nothing is to be decided. */
 static size_t put_letters(struct prompt_sketcher *sketcher, struct span text)
 {
-    unsigned at = sketcher->words.len;
+    unsigned at = sketcher->words.kind == WORD_NONE ? 0 : sketcher->words.len;
     size_t len;
 
-    if (sketcher->utf8.left > 0 ||
+    if (sketcher->utf8.left > 0 || text.at[0] == ' ' ||
         sketcher->characters > SKETCH_CHARACTERS - WORD_CHUNK) {
         return 0;
     }
-    len = words_go_on(&sketcher->words, text);
+    len = words_put_plain(&sketcher->words, text);
+    if (len > 0 && normalise(&sketcher->normaliser, 'a') == BEFORE_SPACE) {
+        put_normalised(sketcher, ' ');
+    }
     hash_bytes(&sketcher->whole, span_of(sketcher->words.chunk + at, len));
     for (size_t i = 0; i < len; i++) {
         template_put(&sketcher->template, (unsigned char)sketcher->words.chunk[at + i]);
@@ -339,6 +344,19 @@ static void words_of(struct prompt_sketcher *sketcher, struct prompt_sketch *ske
     }
 }
 
+void sketch_prompt_wipe(struct prompt_sketcher *sketcher)
+{
+    struct bag *bag = &sketcher->bag;
+
+    for (unsigned i = 0; i < bag->count; i++) {
+        bag->words[bag->taken[i]] = 0;
+        bag->counts[bag->taken[i]] = 0;
+        bag->taken[i] = 0;
+    }
+    bag->count = 0;
+    explicit_bzero(sketcher, offsetof(struct prompt_sketcher, bag));
+}
+
 void sketch_prompt_end(struct prompt_sketcher *sketcher, struct prompt_sketch *sketch)
 {
     struct shingles *shingles = &sketcher->shingles;
@@ -366,7 +384,7 @@ void sketch_prompt_end(struct prompt_sketcher *sketcher, struct prompt_sketch *s
     memcpy(sketch->samples, shingles->samples,
            shingles->sample_count * sizeof(*sketch->samples));
     words_of(sketcher, sketch);
-    explicit_bzero(sketcher, sizeof(*sketcher));
+    sketch_prompt_wipe(sketcher);
 }
 
 /* ---- responses ---------------------------------------------------------------------- */
@@ -375,7 +393,7 @@ static void put_response_word(void *self, const struct word *word)
 {
     struct response_sketcher *sketcher = self;
 
-    shingles_put(&sketcher->shingles, word->hash);
+    shingles_put(&sketcher->shingles, word->hash, false);
     sample_latest(&sketcher->shingles);
 }
 
@@ -408,7 +426,7 @@ void sketch_response_feed(struct response_sketcher *sketcher, struct span text)
                 span_of(text.at, SKETCH_CHARACTERS - sketcher->characters);
 
             most.len = most.len < text.len ? most.len : text.len;
-            len = words_go_on(&sketcher->words, most);
+            len = words_put_plain(&sketcher->words, most);
             sketcher->characters += (uint32_t)len;
         }
         if (len == 0) {
@@ -438,7 +456,7 @@ static void put_argument_word(void *self, const struct word *word)
 {
     struct argument_sketcher *sketcher = self;
 
-    shingles_put(&sketcher->shingles, word->hash);
+    shingles_put(&sketcher->shingles, word->hash, false);
     sample_latest(&sketcher->shingles);
 }
 

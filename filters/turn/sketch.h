@@ -66,10 +66,10 @@ struct prompt_sketcher {
     uint64_t bottom[SKETCH_BOTTOM]; /* ascending */
     uint64_t planes[SKETCH_PLANES]; /* bit i of plane n: bit n of the count of bit i */
     uint32_t pairs;                 /* 2-token shingles counted in the planes */
-    struct bag bag;
     uint8_t bottom_count;
     struct normaliser normaliser;
     uint32_t characters;
+    struct bag bag; /* last: it is wiped word by word */
 };
 
 /* What a prompt is compared with to see whether it lies in a tool's argument. */
@@ -103,6 +103,8 @@ void sketch_prompt_begin(struct prompt_sketcher *sketcher,
                          const struct sketch_key *key);
 void sketch_prompt_feed(struct prompt_sketcher *sketcher, struct span text);
 void sketch_prompt_end(struct prompt_sketcher *sketcher, struct prompt_sketch *sketch);
+/* Zeroes a sketcher whose text did not end. */
+void sketch_prompt_wipe(struct prompt_sketcher *sketcher);
 
 void sketch_response_begin(struct response_sketcher *sketcher,
                            const struct sketch_key *key);

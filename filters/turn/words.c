@@ -57,7 +57,9 @@ static bool is_stop_word(struct span word)
 
 static void fold_chunk(struct words *words)
 {
-    uint64_t hash = sketch_hash(words->key, words->chunk, words->len);
+    uint64_t hash = words->len - 1U < SKETCH_SHORT
+                        ? sketch_hash_short(words->key, words->chunk, words->len)
+                        : sketch_hash(words->key, words->chunk, words->len);
 
     words->carried = sketch_mix(words->carried ^ hash);
     words->len = 0;
@@ -67,8 +69,7 @@ static bool is_content(const struct words *words)
 {
     bool letters = words->kind == WORD_LETTERS || words->kind == WORD_UNSPACED;
 
-    return words->tell_content && letters && words->characters >= 2 &&
-           words->chunk[0] != '_' &&
+    return letters && words->characters >= 2 && words->chunk[0] != '_' &&
            (words->carried != 0 || !is_stop_word(span_of(words->chunk, words->len)));
 }
 
@@ -79,7 +80,7 @@ static void emit(struct words *words)
     if (words->kind == WORD_NONE) {
         return;
     }
-    word.content = is_content(words);
+    word.content = words->tell_content && is_content(words);
     fold_chunk(words);
     word.hash = words->carried;
     words->seen(words->self, &word);
@@ -113,6 +114,12 @@ static void put_unspaced(struct words *words, uint32_t code)
     emit(words);
 }
 
+static void end_unspaced(struct words *words)
+{
+    words->unspaced[0] = 0;
+    words->unspaced[1] = 0;
+}
+
 void words_put(struct words *words, uint32_t code)
 {
     enum word_kind kind = kind_of(code);
@@ -121,8 +128,7 @@ void words_put(struct words *words, uint32_t code)
         put_unspaced(words, code);
         return;
     }
-    words->unspaced[0] = 0;
-    words->unspaced[1] = 0;
+    end_unspaced(words);
     if (kind != words->kind || kind == WORD_OTHER) {
         emit(words);
     }
@@ -132,22 +138,41 @@ void words_put(struct words *words, uint32_t code)
     }
 }
 
-size_t words_go_on(struct words *words, struct span text)
+/* Letters begin a word, or go on one, as far as the chunk has room. */
+static size_t put_letters(struct words *words, struct span text)
 {
-    size_t most = WORD_CHUNK - UTF8_MAX + 1U, len = 0;
+    size_t most = WORD_CHUNK - UTF8_MAX + 1U - words->len, len = 0;
     const char *from = text.at;
     char *to = words->chunk + words->len;
 
-    if (words->kind != WORD_LETTERS || words->len >= most) {
-        return 0;
-    }
-    most = text.len < most - words->len ? text.len : most - words->len;
+    most = text.len < most ? text.len : most;
     while (len < most && ((unsigned char)from[len] | 0x20U) - 'a' < 26) {
         to[len] = (char)(from[len] | 0x20);
         len++;
     }
     words->len = (uint8_t)(words->len + len);
     words->characters += (uint32_t)len;
+    return len;
+}
+
+size_t words_put_plain(struct words *words, struct span text)
+{
+    size_t len;
+
+    if (text.at[0] == ' ') {
+        end_unspaced(words);
+        emit(words);
+        return 1;
+    }
+    if ((words->kind != WORD_NONE && words->kind != WORD_LETTERS) ||
+        words->len > WORD_CHUNK - UTF8_MAX) {
+        return 0;
+    }
+    len = put_letters(words, text);
+    if (len > 0) {
+        end_unspaced(words);
+        words->kind = WORD_LETTERS;
+    }
     return len;
 }
 

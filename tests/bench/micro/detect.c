@@ -2,7 +2,9 @@
  * response. Many identities, so that states come from memory, not from a cache. Prints
  * median and 99th percentile in CPU time of this thread. */
 #include "filters/detect/detector.h"
+#include "filters/registry.h"
 #include "filters/turn/sketch.h"
+#include "filters/watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +140,94 @@ static void measure_sketches(void)
     report("response of 2 KB, sketched", responses, TEXTS);
 }
 
+/* ---- the turn gate ------------------------------------------------------------------- */
+
+enum { HISTORY = 20, BODY_SIZE = 64 * 1024 };
+
+/* An agent's request: a history of tool calls; behind it a tool's result, or a person's
+ * words. */
+static struct span agent_body(char *body, bool speaks)
+{
+    size_t len = (size_t)snprintf(body, BODY_SIZE,
+                                  "{\"model\":\"m\",\"max_tokens\":999,\"messages\":[{"
+                                  "\"role\":\"user\",\"content\":\"Fix the parser\"}");
+
+    for (unsigned i = 0; i < HISTORY; i++) {
+        len += (size_t)snprintf(
+            body + len, BODY_SIZE - len,
+            ",{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"t\","
+            "\"name\":\"Read\",\"input\":{\"path\":\"src/a.c\"}}]},{\"role\":\"user\","
+            "\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":"
+            "\"%01500u\"}]}",
+            i);
+    }
+    if (speaks) {
+        len += (size_t)
+            snprintf(body + len, BODY_SIZE - len,
+                     ",{\"role\":\"assistant\",\"content\":\"Done.\"},{\"role\":"
+                     "\"user\",\"content\":\"Now look at the test in src/b.c, "
+                     "line 42: it says \\\"bad length\\\" and I do not see why. Then "
+                     "write one that shows it, and keep it short.\"}");
+    }
+    len += (size_t)snprintf(body + len, BODY_SIZE - len, "]}");
+    return span_of(body, len);
+}
+
+static double one_request(struct watch_pool *pool, const struct sketch_key *key,
+                          const struct harness *harness, struct span body)
+{
+    static const char *const families[] = { "anthropic", NULL };
+    const struct dialect_route *route;
+    const struct dialect *dialect =
+        registry_claim(families, METHOD_POST, SPAN("/v1/messages"), &route);
+    struct head head = { .minor = 1, .target = SPAN("/v1/messages") };
+    struct facts facts;
+    struct claims claims = { .session = "s" };
+    double begin = now_ns();
+    struct request_watch *watch =
+        request_watch_open(pool, dialect, route, &head, &facts, &claims);
+    struct call *call = NULL;
+
+    CHECK(watch != NULL);
+    CHECK(harness == NULL || request_watch_turns(watch, key, harness));
+    CHECK(request_watch_data(watch, body) == FAULT_NONE);
+    CHECK(request_watch_end(watch) == FAULT_NONE);
+    call = request_watch_call(watch);
+    request_watch_close(watch);
+    begin = now_ns() - begin;
+    if (call != NULL) {
+        watch_pool_call_back(pool, call);
+    }
+    return begin;
+}
+
+/* What the gate adds to a request: with it, less without it. */
+static void measure_gate(const char *name, bool speaks)
+{
+    static double times[TEXTS];
+    static char body[BODY_SIZE];
+    struct span request = agent_body(body, speaks);
+    struct watch_pool *pool =
+        watch_pool_new((struct decode_limits){ .bytes = 1 << 20, .ratio = 200 });
+    struct error error;
+    struct harness *harness;
+    struct sketch_key key;
+
+    error_init(&error);
+    harness = harness_load("config/harness.yaml", &error);
+    CHECK(pool != NULL && harness != NULL);
+    sketch_key_init(&key, SPAN("a key to measure with"));
+    for (unsigned n = 0; n < TEXTS; n++) {
+        double plain = one_request(pool, &key, NULL, request);
+
+        times[n] = one_request(pool, &key, harness, request) - plain;
+    }
+    report(name, times, TEXTS);
+    watch_pool_free(pool);
+    harness_free(harness);
+    error_done(&error);
+}
+
 int main(void)
 {
     struct detector *detector = detector_new(&(struct detector_options){
@@ -147,6 +237,8 @@ int main(void)
     measure_calls(detector, "first sight of identities", TURN_CONTINUATION);
     measure_calls(detector, "continuation", TURN_CONTINUATION);
     measure_calls(detector, "turn", TURN_PROMPT);
+    measure_gate("gate, a tool's result, 33 KB", false);
+    measure_gate("gate, a person's words, 33 KB", true);
     measure_sketches();
     detector_free(detector);
     return 0;

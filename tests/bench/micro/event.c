@@ -1,7 +1,8 @@
 /* What the meter adds to a streamed event in user space: the chunk is unwrapped and
  * response_watch reads what is in it, as on the data path. Events come one by one, each in
  * a chunk of its own; nanoseconds of this thread's CPU time, best of the rounds. Prints one
- * line per dialect: NAME, bytes of an event, ns for the watch alone, ns for both. */
+ * line per dialect: NAME, bytes of an event, ns for the watch alone, ns for both, ns for the
+ * watch while the turn gate reads along. */
 #include "filters/registry.h"
 #include "filters/watch.h"
 #include "proxy/base/clock.h"
@@ -13,6 +14,8 @@
 #include <time.h>
 
 enum { ROUNDS = 7, STREAMS = 500, EVENTS = 400 };
+
+static struct sketch_key key;
 
 struct stream_case {
     const char *name, *path, *first, *event, *last;
@@ -107,18 +110,22 @@ static struct response_watch *open_watch(struct watch_pool *pool,
     return watch;
 }
 
-/* CPU time of one stream's events in the middle. */
+/* CPU time of one stream's events in the middle; `turns`: the turn gate reads along. */
 static uint64_t one_stream(struct watch_pool *pool, const struct stream_case *with,
-                           struct span chunk)
+                           struct span chunk, bool turns)
 {
     struct facts facts = { .stream = true };
     struct response_watch *watch = open_watch(pool, with, &facts);
     struct span event = span_text(with->event);
     struct chunked chunked;
     struct entry entry = { 0 };
+    struct call call = { .messages = 1 };
     uint64_t begin, time;
 
     chunked_init(&chunked);
+    if (turns && !response_watch_turns(watch, &key, &call)) {
+        stop("no memory");
+    }
     response_watch_data(watch, span_text(with->first));
     begin = cpu_ns();
     for (int i = 0; i < EVENTS; i++) {
@@ -134,13 +141,16 @@ static uint64_t one_stream(struct watch_pool *pool, const struct stream_case *wi
     if (entry.usage.source != USAGE_REPORTED || entry.events < EVENTS) {
         stop("the usage was not found");
     }
+    if (turns && call.reply_bytes == 0) {
+        stop("the answer was not read");
+    }
     response_watch_close(watch);
     return time;
 }
 
 /* Nanoseconds per event. */
 static double measure(struct watch_pool *pool, const struct stream_case *with,
-                      struct span chunk)
+                      struct span chunk, bool turns)
 {
     double best = 1e9;
 
@@ -148,7 +158,7 @@ static double measure(struct watch_pool *pool, const struct stream_case *with,
         uint64_t sum = 0;
 
         for (int i = 0; i < STREAMS; i++) {
-            sum += one_stream(pool, with, chunk);
+            sum += one_stream(pool, with, chunk, turns);
         }
         if ((double)sum / (STREAMS * EVENTS) < best) {
             best = (double)sum / (STREAMS * EVENTS);
@@ -163,6 +173,7 @@ int main(void)
     struct watch_pool *pool = watch_pool_new(limits);
     char chunk[1024];
 
+    sketch_key_init(&key, SPAN("a key to measure with"));
     if (pool == NULL) {
         stop("no memory");
     }
@@ -170,10 +181,12 @@ int main(void)
         int len = snprintf(chunk, sizeof(chunk), "%zx\r\n%s\r\n",
                            strlen(cases[i].event), cases[i].event);
 
-        printf("%-20s %4zu bytes  watch %6.1f ns  with its chunk %6.1f ns\n",
+        printf("%-20s %4zu bytes  watch %6.1f ns  with its chunk %6.1f ns  "
+               "with turns %6.1f ns\n",
                cases[i].name, strlen(cases[i].event),
-               measure(pool, &cases[i], span_of(NULL, 0)),
-               measure(pool, &cases[i], span_of(chunk, (size_t)len)));
+               measure(pool, &cases[i], span_of(NULL, 0), false),
+               measure(pool, &cases[i], span_of(chunk, (size_t)len), false),
+               measure(pool, &cases[i], span_of(NULL, 0), true));
     }
     watch_pool_free(pool);
     return 0;
