@@ -43,7 +43,7 @@ static void exchange_go(struct exchange *x)
 
     x->going = true;
     settle_facts(x);
-    fault = reserve(x);
+    fault = x->tunnel != NULL ? tunnel_admit(x->tunnel) : reserve(x);
     if (fault != FAULT_NONE) {
         exchange_fail(x, fault);
         return;

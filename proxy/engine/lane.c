@@ -7,6 +7,19 @@
 
 enum { LANES_MAX = 64 }; /* of one WebSocket */
 
+/* A connection may outlive the key that opened it. What no key opened has no such end. */
+static bool is_still_known(struct tunnel *tunnel)
+{
+    const struct trust *trust = tunnel->socket->worker->trust;
+
+    if (tunnel->trust_number != trust->number) {
+        tunnel->trust_number = trust->number;
+        tunnel->valid_until =
+            key_table_valid_until(trust->keys, span_text(tunnel->socket->entry->key));
+    }
+    return (int64_t)(clock_unix_ns() / NS_PER_S) < tunnel->valid_until;
+}
+
 enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun)
 {
     struct exchange *socket = tunnel->socket;
@@ -34,7 +47,7 @@ enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun)
     }
     settle_open_within(x, socket->entry);
     settle_facts(x);
-    return FAULT_NONE;
+    return is_still_known(tunnel) ? FAULT_NONE : FAULT_BAD_CREDENTIAL;
 }
 
 struct lane *lane_add(struct tunnel *tunnel, struct exchange *x, struct span name)

@@ -130,15 +130,11 @@ static void tell_refusal(struct exchange *x, const struct quota_state *refusal)
 
 /* ---- life ------------------------------------------------------------------------------ */
 
-enum fault reserve(struct exchange *x)
+static enum fault reserve_quotas(struct exchange *x)
 {
     const struct snapshot *snapshot = newest(x);
     struct quota_state refusal;
-    enum fault fault = permit(x);
 
-    if (fault != FAULT_NONE || x->entry->free) {
-        return fault;
-    }
     note_bounds(x, x->entry);
     switch (quota_reserve(x->worker->quota, snapshot->quotas, snapshot->prices,
                           x->entry, x->began_ns, &x->reservation, &refusal)) {
@@ -154,6 +150,28 @@ enum fault reserve(struct exchange *x)
         x->reservation.policies = quota_policies_ref(snapshot->quotas);
     }
     return FAULT_NONE;
+}
+
+enum fault reserve(struct exchange *x)
+{
+    enum fault fault = permit(x);
+
+    return fault != FAULT_NONE || x->entry->free ? fault : reserve_quotas(x);
+}
+
+enum fault reserve_try(struct exchange *x)
+{
+    bool free = x->entry->free;
+    enum fault fault;
+
+    x->entry->free = false;
+    fault = reserve_quotas(x);
+    x->entry->reserved_input = 0;
+    x->entry->reserved_output = 0;
+    quota_settle(x->worker->quota, x->view->snapshot->prices, x->entry,
+                 x->worker->loop->now_ns, &x->reservation);
+    x->entry->free = free;
+    return fault;
 }
 
 void reserve_join(struct exchange *x)

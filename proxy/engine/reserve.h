@@ -22,6 +22,10 @@ void reserve_join(struct exchange *exchange);
  * them where policies cut. false, with words to tell: one of them has no room. */
 bool reserve_more(struct exchange *exchange, uint64_t output) MUST_CHECK;
 
+/* Is there room in every quota for a call like this one? Nothing is reserved. For what cannot
+ * be refused later. */
+enum fault reserve_try(struct exchange *exchange) MUST_CHECK;
+
 /* Its entry is final: gives back what was reserved and counts what it came to. */
 void reserve_settle(struct exchange *exchange, struct entry *entry);
 

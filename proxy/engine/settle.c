@@ -60,6 +60,7 @@ void settle_open_within(struct exchange *x, const struct entry *socket)
     x->entry->overhead_us = 0;
     x->entry->free = false;
     STORE(x->entry->operation, x->route->operation);
+    x->entry->grade = (uint8_t)analyst_grade(x->worker->analyst, x->entry);
     analyst_opened(x->worker->analyst, &x->looked_at,
                    (int64_t)(x->entry->started_ns / NS_PER_MS));
 }

@@ -3,6 +3,8 @@
 #include "proxy/base/clock.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/reply.h"
+#include "proxy/engine/reserve.h"
+#include "proxy/engine/settle.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/engine/worker.h"
 
@@ -53,9 +55,22 @@ enum fault tunnel_prepare(struct exchange *x, const struct head *head)
         return fault;
     }
     tunnel->socket = x;
+    tunnel->trust_number = UINT64_MAX;
     x->tunnel = tunnel;
     read_query(tunnel, head->target);
     return FAULT_NONE;
+}
+
+enum fault tunnel_admit(struct tunnel *tunnel)
+{
+    struct exchange *x = tunnel->socket;
+
+    if (tunnel->session_model[0] == '\0') {
+        return FAULT_NONE;
+    }
+    memcpy(x->facts.model, tunnel->session_model, sizeof x->facts.model);
+    settle_facts(x);
+    return reserve_try(x);
 }
 
 static bool make_readers(struct tunnel *tunnel, const struct handshake_terms *terms)

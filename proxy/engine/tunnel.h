@@ -49,6 +49,8 @@ struct tunnel {
     uint64_t event_bytes;
     /* what is known of the conversation */
     char session_model[64], transcriber_model[64];
+    uint64_t trust_number;       /* by which valid_until is known */
+    int64_t valid_until;         /* Unix seconds: of the caller's key */
     uint64_t context_text_bytes; /* of messages that asked for nothing */
     struct lane *lanes;          /* in the order they were asked for */
     size_t lane_count;
@@ -62,6 +64,10 @@ struct tunnel {
  * FAULT_HANDSHAKE, FAULT_NO_MEMORY. */
 enum fault tunnel_prepare(struct exchange *exchange,
                           const struct head *head) MUST_CHECK;
+
+/* May the connection be opened? Where responses begin unasked, they cannot be refused later:
+ * then there has to be room in the caller's quotas now. A fault of reserve(). */
+enum fault tunnel_admit(struct tunnel *tunnel) MUST_CHECK;
 
 /* The provider has switched: state TUNNEL, if it did so rightly. */
 void tunnel_begin(struct exchange *socket, const struct head *head);
@@ -103,8 +109,8 @@ void tunnel_response(struct tunnel *tunnel, struct span bytes);
 
 /* ---- the responses under way (lane.c) --------------------------------------------------- */
 
-/* Begins the exchange of a response: its slot is taken. A fault leaves *begun as it was, or
- * with an exchange that is to be ended by it. */
+/* Begins the exchange of a response: its slot is taken, and its caller's key still valid. A
+ * fault leaves *begun NULL, or an exchange that is to be ended by it. */
 enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun) MUST_CHECK;
 
 /* The exchange is sent, or the provider began it by itself: it is one of the tunnel's. */

@@ -2,6 +2,7 @@
  * response it belongs to. */
 #include "proxy/base/clock.h"
 #include "proxy/engine/client.h"
+#include "proxy/engine/cut.h"
 #include "proxy/engine/reply.h"
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/tunnel.h"
@@ -73,7 +74,8 @@ static bool end_conversation(struct tunnel *tunnel, struct lane *lane, enum faul
     SCRATCH char memory[REPLY_EVENT_MAX];
     struct text event = text_over(memory, sizeof memory);
 
-    reply_error_event(lane != NULL ? lane->exchange : tunnel->socket, fault,
+    reply_error_event(lane != NULL ? lane->exchange : tunnel->socket,
+                      fault == FAULT_QUOTA_CUT ? FAULT_QUOTA_EXCEEDED : fault,
                       span_text(tunnel->event.lane), &event);
     if (!tunnel_tell(tunnel, WEBSOCKET_TEXT, text_span(&event))) {
         fault = FAULT_NO_MEMORY;
@@ -128,6 +130,12 @@ static bool event_of_lane(struct tunnel *tunnel)
     note_begun(lane, event);
     if (fault != FAULT_NONE) {
         return end_conversation(tunnel, lane, fault);
+    }
+    if (lane->exchange->reservation.cuts && event->kind == EVENT_PART) {
+        cut_look(lane->exchange);
+        if (lane->exchange->cut.wanted) {
+            return end_conversation(tunnel, lane, FAULT_QUOTA_CUT);
+        }
     }
     if (event->kind == EVENT_TERMINAL || event->kind == EVENT_ERROR) {
         lane_end(tunnel, lane);

@@ -428,6 +428,49 @@ async def quotas(results):
                records)
 
 
+    async with House(unasked, settings={'quotas': policy}) as house:
+        status, fields, _, body = await house.connect('/v1/realtime?model=gpt-realtime')
+        records, connections = await house.records()
+    results.ok(status == 429 and http1.field(fields, 'x-should-retry') == 'false' and
+               b"quota 'none' is used up" in body and not house.provider.requests,
+               'where responses begin unasked, a used up quota refuses the connection', status,
+               body)
+    results.ok(not records and connections[0]['outcome'] == 'refused' and
+               connections[0]['fault'] == 'quota_exceeded', 'and that is recorded', connections)
+
+    async def talkative(socket, _request):
+        await socket.receive()
+        for event in events_of(1, words=400):
+            socket.send(event)
+        await closing(socket)
+    policy = [{'name': 'tight', 'limit': '60 tokens', 'per': 'day', 'on_exceed': 'cut'}]
+    async with House(talkative, settings={'quotas': policy}) as house:
+        socket = await house.open()
+        socket.send(create(max_output_tokens=20))
+        code, _, messages = await closing(socket)
+        records, _ = await house.records(1)
+    results.ok(code == 1008 and messages[-1]['error']['code'] == 'insufficient_quota' and
+               records[0]['outcome'] == 'quota_cut',
+               'a response is cut where a quota says so', code, messages[-1], records)
+
+
+async def revoked(results):
+    """A key that is revoked while its connection is open asks for nothing more."""
+    async with House() as house:
+        socket = await house.open()
+        socket.send(create())
+        await until(socket, 'response.completed')
+        records, _ = await house.records(1)
+        await asyncio.to_thread(house.assay.run, 'keys', 'revoke', records[0]['key'])
+        await asyncio.sleep(1.5)
+        socket.send(create())
+        error = (await until(socket, 'error'))[0]
+        records, _ = await house.records(2)
+    results.ok(error['status'] == 401 and records[1]['fault'] == 'bad_credential' and
+               len(house.provider.sockets[0].messages) == 1,
+               'a key that was revoked meanwhile: refused', error, records)
+
+
 async def realtime(results):
     """Every response.done is a call; what was heard is one, too, of another model."""
     async def script(socket, _request):
@@ -669,7 +712,7 @@ async def all_cases(results):
                                       (DEFLATE + '; client_max_window_bits', narrow, 1),
                                       (DEFLATE, None, 1)):
         await relays(results, offer, extensions, pieces)
-    for case in (lanes, fifo, cuts, leaving, malformed, sizes, bombs, quotas, realtime, errors,
+    for case in (lanes, fifo, cuts, leaving, malformed, sizes, bombs, quotas, revoked, realtime, errors,
                  refusals, stopping, deadlines, pressure, early):
         await case(results)
 

@@ -86,6 +86,8 @@ class Socket:
         self.pongs = []
 
     def raw(self, data):
+        if self.writer.is_closing():
+            raise Closed()
         self.sent += data
         self.writer.write(data)
 
