@@ -80,14 +80,14 @@ static enum decode_verdict inflate_piece(struct message *message, struct span pi
         result = inflate(z, Z_SYNC_FLUSH);
         made = TEXT_PIECE - z->avail_out;
         message->made += made;
+        if (is_bomb(message)) {
+            return DECODE_OVER_LIMIT;
+        }
         if (result == Z_MEM_ERROR) {
             return DECODE_NO_MEMORY;
         }
         if (result != Z_OK && result != Z_BUF_ERROR && result != Z_STREAM_END) {
             return DECODE_CORRUPT;
-        }
-        if (is_bomb(message)) {
-            return DECODE_OVER_LIMIT;
         }
         if (made > 0) {
             out(self, span_of(text, made));
