@@ -192,6 +192,9 @@ static void on_metrics(struct evhttp_request *request, void *self)
                   "Unix time at which the first listener certificate expires.",
                   (uint64_t)expiry, "gauge");
     }
+    put_gauge(body, "assay_credentials_failing",
+              "Keys and tokens for providers that could not be had or renewed.",
+              sources->credentials_failing(sources->self), "gauge");
     put_gauge(body, "assay_log_lines_dropped_total",
               "Log lines dropped because the log could not be written in time.",
               log_dropped(), "counter");

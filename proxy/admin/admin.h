@@ -31,6 +31,7 @@ struct admin_sources {
     const char *const *state_names; /* of exchanges, NULL at the end */
     bool (*ready)(void *self);
     int64_t (*certificate_expiry)(void *self); /* Unix seconds; 0: no certificate */
+    unsigned (*credentials_failing)(void *self);
     void *self;
 };
 

@@ -217,6 +217,11 @@ static int64_t certificate_expiry(void *self)
     return service_certificate_expiry(self);
 }
 
+static unsigned credentials_failing(void *self)
+{
+    return service_credentials_failing(self);
+}
+
 static struct admin *start_admin(struct run *run, struct error *error)
 {
     struct admin_sources sources = {
@@ -227,6 +232,7 @@ static struct admin *start_admin(struct run *run, struct error *error)
         .state_names = exchange_state_names,
         .ready = is_ready,
         .certificate_expiry = certificate_expiry,
+        .credentials_failing = credentials_failing,
         .self = run->service,
     };
 

@@ -40,6 +40,7 @@ struct keeper {
     struct wanted *wanted; /* NULL: taken */
     bool all_asked;
     bool stop;
+    unsigned failing; /* atomic */
 };
 
 /* ---- telling ------------------------------------------------------------------------- */
@@ -67,11 +68,14 @@ static void publish(struct keeper *keeper)
 static void tell_settled(struct keeper *keeper)
 {
     bool all = true;
+    unsigned failing = 0;
 
     for (struct source *source = keeper->sources; source != NULL;
          source = source->next) {
         all = all && source->asked;
+        failing += source->failures > 0 && !source->resting;
     }
+    __atomic_store_n(&keeper->failing, failing, __ATOMIC_RELAXED);
     pthread_mutex_lock(&keeper->lock);
     keeper->all_asked = all && keeper->wanted == NULL;
     if (keeper->all_asked) {
@@ -428,6 +432,11 @@ struct keeper *keeper_new(const struct config *config, const struct keeper_owner
     pthread_cond_init(&keeper->settled, NULL);
     keeper_adopt(keeper, config);
     return keeper;
+}
+
+unsigned keeper_failing(const struct keeper *keeper)
+{
+    return __atomic_load_n(&keeper->failing, __ATOMIC_RELAXED);
 }
 
 static void keeper_end(struct keeper *keeper)

@@ -499,6 +499,11 @@ bool service_ready(const struct service *service)
            ledger_healthy(service->ledger);
 }
 
+unsigned service_credentials_failing(const struct service *service)
+{
+    return service_ready(service) ? keeper_failing(service->keeper) : 0;
+}
+
 int64_t service_certificate_expiry(const struct service *service)
 {
     return __atomic_load_n(&service->certificate_expiry, __ATOMIC_RELAXED);

@@ -56,4 +56,8 @@ struct quota *service_quota(const struct service *service);
 bool service_ready(const struct service *service);
 int64_t service_certificate_expiry(const struct service *service);
 
+/* Keys and tokens for providers that could not be had or renewed; from any thread, once the
+ * service runs. */
+unsigned service_credentials_failing(const struct service *service);
+
 #endif

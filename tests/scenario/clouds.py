@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.request
 
 import http1
 import sigv4
@@ -223,6 +224,11 @@ def logged(assay, event):
         return ''.join(line for line in file if '"%s"' % event in line)
 
 
+def metrics(assay):
+    with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % assay.admin_port) as answer:
+        return answer.read().decode().splitlines()
+
+
 def renewed_for_a_container(results):
     with Cloud() as cloud:
         cloud.hand_out(1, seconds=10)
@@ -240,6 +246,9 @@ def renewed_for_a_container(results):
             told = until(lambda: logged(assay, 'credential_failed'), bool)
             results.ok('the last one is kept' in told and call(assay).status == 200,
                        'the last good key is kept while renewing fails', told)
+            failing = [line for line in metrics(assay) if 'credentials_failing' in line]
+            results.ok('assay_credentials_failing 1' in failing, 'a metric tells of it',
+                       failing)
 
 
 def signed_by_instance(results):
