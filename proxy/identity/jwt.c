@@ -7,11 +7,12 @@ enum { PARTS = 3, SECONDS_DIGITS_MAX = 12 };
 bool jwt_looks_like(struct span text)
 {
     size_t dots = 0;
+    struct span part;
 
-    for (size_t i = 0; i < text.len; i++) {
-        dots += text.at[i] == '.';
+    while (dots <= PARTS && span_next(&text, '.', &part)) {
+        dots++;
     }
-    return dots == PARTS - 1;
+    return dots == PARTS;
 }
 
 static bool parts_cut(struct span text, struct span parts[PARTS])

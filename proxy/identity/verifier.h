@@ -1,6 +1,6 @@
-/* One worker's memory of tokens that it verified, so that a caller's next call costs a
- * digest and a look. A token is found by its whole digest, after its signature was found
- * good, and only until it expires. */
+/* One worker's memory of tokens that it verified, so that a caller's next call costs a hash
+ * and a comparison. What is remembered is the whole token, byte by byte, after its signature
+ * was found good, and only until it expires; it is wiped when it makes room. */
 #ifndef ASSAY_IDENTITY_VERIFIER_H
 #define ASSAY_IDENTITY_VERIFIER_H
 
