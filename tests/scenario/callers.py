@@ -438,6 +438,44 @@ def looks(results, assay, folder):
                'a reload changes who may look')
 
 
+def own_logins(results, folder):
+    """People keep their own login with the provider; the caller comes in x-assay-key."""
+    key = Key(folder, 'k1')
+    jwks = os.path.join(folder, 'jwks.json')
+    with open(jwks, 'w', encoding='ascii') as file:
+        json.dump({'keys': [key.jwk()]}, file)
+    with Provider() as upstream, Assay(
+            {'anthropic': {'url': upstream.url, 'dialects': ['anthropic'],
+                           'credential': 'passthrough'}},
+            {'workers': 1, 'issuers': {'corp': {
+                'issuer': ISSUER, 'audience': ['assay'], 'jwks': 'file:' + jwks}}},
+            {'identify': ['key', 'jwt']}) as assay:
+        def send(**headers):
+            connection = http.client.HTTPConnection('127.0.0.1', assay.port, timeout=10)
+            connection.request('POST', '/anthropic/v1/messages', '{"model":"m"}', {
+                name.replace('_', '-'): value for name, value in headers.items()})
+            reply = connection.getresponse()
+            reply.read()
+            connection.close()
+            return reply.status
+
+        login = {'authorization': 'Bearer sk-ant-oat01-own', 'anthropic_beta': 'oauth-2025-04-20',
+                 'chatgpt_account_id': 'acc-1'}
+        results.ok(send(x_assay_key=assay.key, **login) == 200, 'a login of one\'s own passes')
+        head = upstream.heads[-1]
+        results.ok(b'Bearer sk-ant-oat01-own' in head and b'oauth-2025-04-20' in head and
+                   b'acc-1' in head and b'x-assay-key' not in head.lower() and
+                   assay.key.encode() not in head, 'as it came, without the virtual key', head)
+        token = key.token(sub='second')
+        results.ok(send(x_assay_key=token, **login) == 200 and
+                   token.encode() not in upstream.heads[-1] and
+                   who(assay, 2)[:2] == ('tests', 'second'), 'the caller may be a token')
+        seen = len(upstream.heads)
+        results.ok([send(**login), send(x_assay_key='assay_wrong', **login),
+                    send(x_assay_key=assay.key, x_api_key='sk-two', **login)] == [401] * 3 and
+                   len(upstream.heads) == seen, 'not without a caller, nor with two logins')
+
+
 class Listener(Provider):
     """Keeps bodies, too."""
 
@@ -528,6 +566,6 @@ def tell(results, assay, upstream):
 
 
 def run(results):
-    for case in (tokens, certificates, trusted_headers, imported, lookers, told):
+    for case in (tokens, certificates, trusted_headers, imported, lookers, own_logins, told):
         with tempfile.TemporaryDirectory() as folder:
             case(results, folder)
