@@ -6,7 +6,7 @@
 
 enum {
     EVIDENCE_ROWS =
-        YES_NO_BETS + PHASES + 5, /* every bet has one, the circle, the contexts */
+        YES_NO_BETS + PHASES + 6, /* every bet has one, the circle, the contexts */
     EVIDENCE_SAYS_SIZE = 224
 };
 

@@ -22,7 +22,7 @@ enum {
     STATE_SHAPES_KNOWN = 32,
     STATE_PHRASES_FRESH = 384, /* at most 8 of a prompt */
     STATE_PHRASES_KNOWN = 192,
-    STATE_TEMPLATES = 8,
+    STATE_TEMPLATES = 7,
     STATE_RESPONSES = 320,
     PHASES = 4,
     PHASE_BINS = 20,
@@ -79,6 +79,13 @@ struct unattended_state {
     uint32_t since; /* the last halving */
 };
 
+/* How often in a row the same tool was called with the same arguments. */
+struct loop_state {
+    uint32_t call; /* 0: none yet */
+    uint16_t run;
+    uint16_t longest; /* lately */
+};
+
 /* Thousands of tokens in a quota window, and in its last SPRINT_HOURS. */
 struct sprint_window {
     uint32_t total;
@@ -124,6 +131,7 @@ struct identity_state {
     struct histogram_bet gap;
     struct histogram_bet length;
     struct unattended_state unattended;
+    struct loop_state loop;
     struct sprint_state sprint;
 };
 

@@ -8,7 +8,7 @@
 enum {
     SLOTS_MIN = 256,
     NEWCOMER_TURNS = 4, /* who said more is kept whole */
-    NEWCOMER_CALLS = 32,
+    NEWCOMER_CALLS = 8,
     NEWCOMER_MAX = 2048, /* bytes of a packed state; a longer one is kept whole */
     NEWCOMER_STEP = 64,
     BLOCK_OVERHEAD = 8, /* what malloc() adds */

@@ -17,6 +17,7 @@ enum tag {
     TAG_OUTPUT_TOKENS,
     TAG_RETRY,
     TAG_HARNESS,
+    TAG_LOOP,
     TAG_TEXT,
     TAG_WHOLE,
     TAG_SHAPE,
@@ -39,6 +40,7 @@ static const struct scan_path paths[] = {
     { .path = "output_tokens", .tag = TAG_OUTPUT_TOKENS },
     { .path = "retry", .tag = TAG_RETRY },
     { .path = "harness", .tag = TAG_HARNESS },
+    { .path = "loop", .tag = TAG_LOOP },
     { .path = "text", .tag = TAG_TEXT },
     { .path = "text.h", .tag = TAG_WHOLE },
     { .path = "text.tmpl", .tag = TAG_SHAPE },
@@ -235,6 +237,8 @@ static bool read_number(const struct scan_value *value, struct reading *reading)
     case TAG_HARNESS:
         turn->harness = span_equal(value->text, SPAN("1"));
         return true;
+    case TAG_LOOP:
+        return read_u32(value->text, &turn->loop);
     case TAG_CHARACTERS:
         return read_u32(value->text, &prompt->characters);
     case TAG_BOTTOM:
@@ -264,6 +268,7 @@ static const char *const complaints[] = {
     [TAG_OUTPUT_TOKENS] = "\"output_tokens\" is no count",
     [TAG_RETRY] = "\"retry\" is no number",
     [TAG_HARNESS] = "\"harness\" is no number",
+    [TAG_LOOP] = "\"loop\" is no number of 32 bits",
     [TAG_TEXT] = "\"text\" is no object",
     [TAG_WHOLE] = "\"h\" is no 16 hex digits",
     [TAG_SHAPE] = "\"tmpl\" is no 16 hex digits",
@@ -456,6 +461,9 @@ void record_write(const struct turn *turn, int64_t at_ms, const char *model,
     }
     text_put(out, SPAN(",\"out_sk\":"));
     put_samples(out, turn->response.samples, turn->response.count);
+    if (turn->loop != 0) {
+        text_printf(out, ",\"loop\":%u", turn->loop);
+    }
     text_put(out, turn->retry ? SPAN(",\"retry\":1") : SPAN(""));
     text_put(out, turn->harness ? SPAN(",\"harness\":1}") : SPAN("}"));
 }

@@ -45,6 +45,7 @@ struct turn {
     int64_t end_ms;    /* of the response's last byte; not before begin_ms */
     uint64_t input_tokens;
     uint64_t output_tokens;
+    uint32_t loop; /* of names and arguments of the response's tool calls; 0: none */
     enum turn_kind kind;
     bool retry;      /* this text was sent before, and the conversation did not grow */
     bool harness;    /* a continuation whose text is the harness's, not a person's */

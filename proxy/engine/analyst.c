@@ -170,6 +170,7 @@ static void look_at(struct analyst *analyst, struct analyst_call *call)
         return;
     }
     gate_judge(analyst->gate, &call->call);
+    call->call.turn.loop = (uint32_t)call->call.loop;
     analyst->current = call;
     casebook_call(analyst->casebook, call, detector_number(analyst->detector) + 1);
     (void)!detector_observe(analyst->detector, &call->call.turn, found, analyst);

@@ -46,10 +46,11 @@ struct row_body {
     uint64_t input_tokens, output_tokens;
     uint64_t whole, shape, similar;
     uint32_t characters;
+    uint32_t loop;
     uint8_t kind, flags;
     uint8_t bottoms, samples, responses;
     uint8_t model, tool; /* lengths */
-    uint8_t unused[5];
+    uint8_t unused[1];
 };
 
 static_assert(sizeof(struct row_body) == 104, "no padding is written");
@@ -129,6 +130,7 @@ static struct row_body body_of(const struct turn_row *row)
         .shape = prompt->shape,
         .similar = prompt->similar,
         .characters = prompt->characters,
+        .loop = turn->loop,
         .kind = (uint8_t)turn->kind,
         .flags = (uint8_t)flags,
         .bottoms = turn->has_prompt ? prompt->bottom_count : 0,
@@ -202,6 +204,7 @@ static bool read_body(struct span bytes, struct turn_row *row)
         .end_ms = body.end_ms,
         .input_tokens = body.input_tokens,
         .output_tokens = body.output_tokens,
+        .loop = body.loop,
         .kind = body.kind,
         .retry = (body.flags & ROW_RETRY) != 0,
         .harness = (body.flags & ROW_HARNESS) != 0,

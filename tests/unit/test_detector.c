@@ -54,6 +54,13 @@ static struct prompt_sketch prompt_of(uint64_t text)
     return prompt;
 }
 
+static bool is_long(void)
+{
+    const char *value = getenv("ASSAY_LONG");
+
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
 static struct turn turn_at(int64_t ms, uint64_t session, uint64_t text)
 {
     return (struct turn){ .identity = 1,
@@ -351,6 +358,27 @@ static void noise_does_not_evict_what_is_established(void **unused)
     assert_int_equal(prompts_top(state)->shape, (uint32_t)prompt_of(1).shape);
 }
 
+static void an_agent_s_loop_is_context(void **unused)
+{
+    struct identity_state *state = new_state();
+    static struct evidence evidence;
+
+    (void)unused;
+    for (uint64_t n = 0; n < 30; n++) {
+        struct turn turn = turn_at((int64_t)n * SECOND, 1, n);
+
+        turn.kind = TURN_CONTINUATION;
+        turn.loop = n < 20 ? (uint32_t)n % 5 + 1 : 77;
+        observe(state, &turn);
+        evidence.count = 0;
+        context_collect(state, &evidence);
+        assert_int_equal(evidence.count, n >= 25);
+    }
+    assert_string_equal(evidence.rows[0].signal, "loop");
+    assert_non_null(strstr(evidence.rows[0].says, "10 times in a row"));
+    assert_true(score_of(state) < 1);
+}
+
 static void unattended_work_is_context(void **unused)
 {
     struct identity_state *state = new_state();
@@ -542,7 +570,7 @@ static struct turn random_turn(uint64_t n)
 /* The state is one struct without pointers, so its size cannot grow; all of it stays sane. */
 static void any_calls_leave_a_sane_state(void **unused)
 {
-    uint64_t calls = getenv("ASSAY_LONG") != NULL ? 10000000 : 1000000;
+    uint64_t calls = is_long() ? 10000000 : 1000000;
     struct {
         struct identity_state state;
         uint64_t canary;
@@ -674,6 +702,7 @@ int main(void)
         cmocka_unit_test(inhuman_typing_wins),
         cmocka_unit_test(agents_do_not_bet),
         cmocka_unit_test(nothing_is_said_before_the_eighth_turn),
+        cmocka_unit_test(an_agent_s_loop_is_context),
         cmocka_unit_test(unattended_work_is_context),
         cmocka_unit_test(a_sprint_is_context),
         cmocka_unit_test(noise_does_not_evict_what_is_established),

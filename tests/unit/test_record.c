@@ -134,6 +134,7 @@ static void what_is_written_is_read_again(void **unused)
                          .end_ms = INT64_C(1759450466091),
                          .input_tokens = UINT64_MAX,
                          .output_tokens = 5,
+                         .loop = UINT32_MAX,
                          .kind = TURN_PROMPT,
                          .retry = true,
                          .has_prompt = true,

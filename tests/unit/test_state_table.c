@@ -5,8 +5,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -259,6 +261,68 @@ static void test_saving_goes_round(void **state)
     state_table_free(table);
 }
 
+/* ---- long: a million identities, ten million calls ------------------------------------- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    #define IS_SANITIZED true
+#elif defined(__has_feature)
+    #define IS_SANITIZED __has_feature(address_sanitizer)
+#else
+    #define IS_SANITIZED false
+#endif
+
+static bool is_long(void)
+{
+    const char *value = getenv("ASSAY_LONG");
+
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
+static uint64_t resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*u %lu", &pages), 1);
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void ignore(void *self, const struct finding *finding)
+{
+    *(uint64_t *)self += finding->turns;
+}
+
+/* As the analyst has it. A state has one size, whatever comes; all of them are in memory. */
+static void test_a_million_identities_take_4_gib(void **state)
+{
+    enum { IDENTITIES = 1000 * 1000, CALLS = 10 * IDENTITIES };
+    const struct detector_options options = { .threshold = 16,
+                                              .prompts_log2 = 17,
+                                              .samples_log2 = 20,
+                                              .memory = UINT64_C(4000) << 20 };
+    struct detector *detector;
+    uint64_t turns = 0;
+
+    (void)state;
+    if (!is_long() || IS_SANITIZED) {
+        skip();
+    }
+    detector = detector_new(&options);
+    for (unsigned n = 0; n < CALLS; n++) {
+        struct turn turn = random_turn(n % IDENTITIES + 1, n / 100);
+
+        turn.identity *= UINT64_C(0x9e3779b97f4a7c15);
+        assert_true(detector_observe(detector, &turn, ignore, &turns));
+    }
+    assert_int_equal(detector_identities(detector), IDENTITIES);
+    assert_true(turns > CALLS);
+    print_message("%llu MiB resident\n", (unsigned long long)(resident_bytes() >> 20));
+    assert_true(resident_bytes() < UINT64_C(4) << 30);
+    detector_free(detector);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_noise_does_not_evict_the_established),
         cmocka_unit_test(test_newcomers_are_small),
         cmocka_unit_test(test_saving_goes_round),
+        cmocka_unit_test(test_a_million_identities_take_4_gib),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,7 @@ static struct turn_row row_of(uint64_t number)
     turn->end_ms = row.at_ms + 400;
     turn->input_tokens = word(number + 1);
     turn->output_tokens = number;
+    turn->loop = number % 2 == 0 ? 0 : word(number);
     turn->kind = (enum turn_kind)(word(number) % 3);
     turn->has_prompt = turn->kind != TURN_CONTINUATION;
     turn->retry = turn->kind == TURN_PROMPT && number % 5 == 0;
