@@ -15,7 +15,7 @@ import threading
 import time
 
 import hostile
-from dev_certs import openssl
+from dev_certs import DevCerts, openssl
 from proxy import Assay, COMMAND
 
 ISSUER = 'https://login.example.com'
@@ -67,9 +67,9 @@ class Key:
 
 
 class Issuer:
-    """Serves a key set on loopback; `keys` None: it is broken."""
+    """Serves a key set on loopback, over TLS; `keys` None: it is broken."""
 
-    def __init__(self, *keys):
+    def __init__(self, certs, *keys):
         self.keys = keys
         self.asked = 0
         issuer = self
@@ -87,7 +87,10 @@ class Issuer:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self.url = 'http://127.0.0.1:%d/.well-known/jwks.json' % self.server.server_port
+        self.server.handle_error = lambda *_: None  # a client that does not trust it
+        self.server.socket = certs.server_context().wrap_socket(
+            self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = 'https://127.0.0.1:%d/.well-known/jwks.json' % self.server.server_port
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -161,11 +164,12 @@ def tokens(results, folder):
     first, second = Key(folder, 'k1'), Key(folder, 'k2')
     teams = {'tests': {'callers': ['tester'], 'tags': {'cost_centre': '7'}},
              'guests': {'tags': {'cost_centre': '9'}}}
-    with Provider() as upstream, Issuer(first) as issuer, house(
+    certs = DevCerts(folder)
+    corp = {'issuer': ISSUER, 'audience': ['assay'], 'ca': certs.ca, 'default_team': 'guests',
+            'claims': {'caller': 'email', 'tags': {'project': 'prj'}}}
+    with Provider() as upstream, Issuer(certs, first) as issuer, house(
             upstream, {'identify': ['key', 'jwt']}, teams=teams,
-            issuers={'corp': {'issuer': ISSUER, 'audience': ['assay'], 'jwks': issuer.url,
-                              'claims': {'caller': 'email', 'tags': {'project': 'prj'}},
-                              'default_team': 'guests'}}) as assay:
+            issuers={'corp': {**corp, 'jwks': issuer.url}}) as assay:
         token = first.token(email='eve@example.com', prj='atlas')
         results.ok(wait_for(lambda: status(assay, **bearer(token)) == 200, 10),
                    'a token of an issuer is taken', call(assay, **bearer(token)))
@@ -186,8 +190,21 @@ def tokens(results, folder):
                    'a token and a key are one credential too many')
         results.ok(status(assay, x_api_key=token) == 200 and
                    status(assay, **bearer(assay.key)) == 200, 'keys go on to be taken')
+        stranger(results, corp, first, issuer, upstream, teams)
         rotation(results, assay, issuer, second)
         outage(results, assay, issuer, second)
+
+
+def stranger(results, corp, key, issuer, upstream, teams):
+    """Keys from a host that cannot prove who it is."""
+    corp = {name: value for name, value in corp.items() if name != 'ca'}
+    asked = issuer.asked
+    with house(upstream, {'identify': ['jwt']}, teams=teams,
+               issuers={'corp': {**corp, 'jwks': issuer.url}}) as assay:
+        time.sleep(0.5)
+        results.ok(status(assay, **bearer(key.token(email='tester'))) == 503 and
+                   issuer.asked == asked and wait_for(lambda: 'corp' in assay.log_tail()),
+                   'keys come over verified TLS only', assay.log_tail(5))
 
 
 def rotation(results, assay, issuer, second):
