@@ -142,3 +142,32 @@ void response_watch_settle(struct response_watch *watch, bool whole,
     entry->events = response_watch_events(watch);
     entry->stream = response_is_streamed(watch);
 }
+
+/* ---- beside the provider's count ---------------------------------------------------- */
+
+enum { AUDIT_LEAST = 160 }; /* bytes of text that can be compared */
+
+/* Is all output the text that was seen? */
+static bool is_text_only(const struct response_watch *watch, const struct entry *entry)
+{
+    const struct usage *usage = &entry->usage;
+
+    return watch->tools == 0 && entry->line_count == 0 &&
+           usage->tokens[TOKENS_REASONING] == 0 &&
+           usage->modality[MODALITY_OUTPUT_AUDIO] == 0 &&
+           usage->modality[MODALITY_OUTPUT_IMAGE] == 0 &&
+           usage->modality[MODALITY_OUTPUT_REJECTED] == 0;
+}
+
+uint64_t response_watch_count(const struct response_watch *watch,
+                              const struct entry *entry)
+{
+    const char *model =
+        entry->response_model[0] != '\0' ? entry->response_model : entry->request_model;
+
+    if (entry->usage.source != USAGE_REPORTED || watch->text.bytes < AUDIT_LEAST ||
+        !is_readable(watch) || !is_text_only(watch, entry)) {
+        return 0;
+    }
+    return tokens_count(span_text(model), &watch->text, 0);
+}

@@ -327,6 +327,11 @@ void response_watch_drop(struct response_watch *watch)
     }
 }
 
+const char *response_watch_model(const struct response_watch *watch)
+{
+    return watch->model;
+}
+
 uint64_t response_watch_object(const struct response_watch *watch)
 {
     return watch->later ? watch->object : 0;

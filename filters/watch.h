@@ -106,6 +106,15 @@ void response_watch_data(struct response_watch *watch, struct span bytes);
  * that leaves after this has lost nothing. */
 bool response_watch_finished(const struct response_watch *watch);
 
+/* Tokens of the generated text as they are counted here, to be compared with what the
+ * provider reports; 0 where that would tell nothing: little text, or more than text was
+ * generated. To be asked after response_watch_settle(). At most 100 us. */
+uint64_t response_watch_count(const struct response_watch *watch,
+                              const struct entry *entry);
+
+/* The model that the response names; "" if none. Lives as long as the watch. */
+const char *response_watch_model(const struct response_watch *watch);
+
 /* Bytes of generated text so far. */
 uint64_t response_watch_text_bytes(const struct response_watch *watch);
 

@@ -6,6 +6,7 @@
 #include "proxy/cli/command.h"
 #include "proxy/cli/period.h"
 #include "proxy/cli/quota_view.h"
+#include "proxy/cli/report_audit.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -349,6 +350,9 @@ int command_report(const struct command_line *line)
 
     if (format == NULL) {
         return COMMAND_MISUSED;
+    }
+    if (command_option(line, "audit") != NULL) {
+        return report_audit(line);
     }
     if (command_option(line, "quota") != NULL) {
         return quota_view_report(line);

@@ -30,6 +30,7 @@ struct service {
     struct metrics_shard *shards[WORKERS_MAX];
     struct quota *quota;
     struct once *once;
+    struct calibration *calibration;
     struct quota_redis *sharing; /* NULL: there are no other replicas */
     struct analyst *analyst;
     int64_t certificate_expiry; /* atomic; Unix seconds, 0: no certificate */
@@ -108,6 +109,7 @@ static bool workers_new(struct service *service, struct error *error)
             .metrics = shard,
             .quota = service->quota,
             .once = service->once,
+            .calibration = service->calibration,
             .analyst = analyst_ring(service->analyst, i, shard),
         };
 
@@ -218,7 +220,9 @@ static bool service_make(struct service *service, struct config *config,
     }
     quota_in_force(service->quota, service->snapshot->quotas);
     service->once = once_new();
+    service->calibration = calibration_new();
     if (!once_load(service->once, config->state, clock_unix_ns(), error) ||
+        !calibration_load(service->calibration, config->state, error) ||
         !start_sharing(service, config, error)) {
         return false;
     }
@@ -468,6 +472,7 @@ struct service *service_free(struct service *service)
     }
     analyst_free(service->analyst);
     ledger_close(service->ledger);
+    calibration_free(service->calibration);
     once_free(service->once);
     quota_redis_stop(service->sharing);
     quota_free(service->quota);

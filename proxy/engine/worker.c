@@ -378,6 +378,7 @@ struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *sn
     worker->metrics = meters->metrics;
     worker->quota = meters->quota;
     worker->once = meters->once;
+    worker->calibration = meters->calibration;
     worker->analyst = meters->analyst;
     worker->trust = trust;
     worker->verifier = verifier_new();

@@ -12,6 +12,7 @@
 #include "proxy/engine/turn_pace.h"
 #include "proxy/engine/upstream.h"
 #include "proxy/identity/verifier.h"
+#include "proxy/meter/calibration.h"
 #include "proxy/meter/journal.h"
 #include "proxy/meter/metrics.h"
 #include "proxy/meter/once.h"
@@ -56,7 +57,10 @@ struct worker {
     struct journal *journal;
     struct metrics_shard *metrics;
     struct quota *quota; /* all workers share it */
-    struct once *once;   /* so with this */
+    struct once *once;   /* so with these */
+    struct calibration *calibration;
+    uint64_t audit_bytes; /* of text that may be counted beside its provider now */
+    uint64_t audit_ns;    /* when that was reckoned, monotonic */
     struct analyst_ring *analyst;
     struct turn_pace turn_pace;
     struct watch_pool *watches;
@@ -93,6 +97,7 @@ struct worker_meters {
     struct quota *quota;
     struct analyst_ring *analyst;
     struct once *once;
+    struct calibration *calibration;
 };
 
 /* Makes a worker with its listeners bound, so that every mistake is known before any

@@ -86,4 +86,21 @@ bool ledger_sums(const char *directory, const struct ledger_query *query, unsign
                  void (*each)(void *self, const struct ledger_sum *sum), void *self,
                  struct error *error);
 
+/* What providers reported beside what was counted here, for calls of which both are known:
+ * visible output tokens. */
+struct ledger_audit {
+    const char *provider, *model;
+    uint64_t calls;
+    uint64_t reported;
+    uint64_t counted;
+    uint64_t apart; /* sum of how far single calls differ */
+};
+
+/* Calls back per provider and model, most reported first. At most the last `calls` (0: all)
+ * of the ledger's calls are looked at. */
+bool ledger_audits(const char *directory, const struct ledger_query *query,
+                   uint64_t calls,
+                   void (*each)(void *self, const struct ledger_audit *audit),
+                   void *self, struct error *error);
+
 #endif

@@ -427,3 +427,50 @@ bool ledger_sums(const char *directory, const struct ledger_query *query, unsign
     sqlite3_close(sqlite);
     return good;
 }
+
+/* --- audits --------------------------------------------------------------------------- */
+
+static const char select_audits[] =
+    "SELECT l.provider, ifnull(l.response_model, l.request_model) AS model, count(*),"
+    " sum(e.output) AS reported, sum(e.local_output),"
+    " sum(abs(e.output - e.local_output))"
+    " FROM (SELECT label, output, local_output FROM exchange"
+    "  WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) e"
+    " JOIN label l ON l.id = e.label"
+    " WHERE e.local_output > 0 AND e.output > 0"
+    " GROUP BY 1, 2 ORDER BY reported DESC, 1, 2";
+
+bool ledger_audits(const char *directory, const struct ledger_query *query,
+                   uint64_t calls,
+                   void (*each)(void *self, const struct ledger_audit *audit),
+                   void *self, struct error *error)
+{
+    sqlite3 *sqlite = ledger_db_read(directory, error);
+    sqlite3_stmt *row = NULL;
+    bool good;
+    int result;
+
+    if (sqlite == NULL) {
+        return false;
+    }
+    result = prepare_range(sqlite, select_audits, query, &row);
+    if (result == SQLITE_OK) {
+        sqlite3_bind_int64(row, 3, calls == 0 ? -1 : (int64_t)calls);
+        while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+            const struct ledger_audit audit = {
+                .provider = column_word(row, 0),
+                .model = column_word(row, 1),
+                .calls = column_number(row, 2),
+                .reported = column_number(row, 3),
+                .counted = column_number(row, 4),
+                .apart = column_number(row, 5),
+            };
+
+            each(self, &audit);
+        }
+    }
+    good = result == SQLITE_DONE || fail(sqlite, error);
+    sqlite3_finalize(row);
+    sqlite3_close(sqlite);
+    return good;
+}

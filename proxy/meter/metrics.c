@@ -335,6 +335,10 @@ void metrics_count(struct metrics_shard *shard, const struct entry *entry)
         return;
     }
     count_sizes(row, entry);
+    if (entry->local_output > 0) {
+        add(&row->reported, entry->usage.tokens[TOKENS_OUTPUT]);
+        add(&row->counted, entry->local_output);
+    }
     count_tokens(shard, row, entry);
 }
 

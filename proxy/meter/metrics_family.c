@@ -1,4 +1,5 @@
 /* The families of metrics that are sums over rows. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
@@ -16,7 +17,7 @@ enum { LABELS_SIZE = 1536 };
 struct series {
     char *labels;
     size_t labels_len;
-    uint64_t value;
+    uint64_t value, divisor;
     const struct histogram *shape; /* of a histogram: one with its bounds */
     struct histogram_copy histogram;
 };
@@ -99,6 +100,8 @@ struct family {
     const struct histogram *(*histogram)(const struct metrics_row *row,
                                          unsigned variant);
     bool seconds; /* the histogram counts microseconds, and shows seconds */
+    /* What the value is divided by, where it is a ratio; else NULL. */
+    const atomic_uint_least64_t *(*divisor)(const struct metrics_row *row);
 };
 
 static const char *status_name(const struct metrics_labels *labels)
@@ -171,8 +174,8 @@ static bool cost_labels(const struct metrics_row *row, unsigned variant,
     return true;
 }
 
-static bool unpriced_labels(const struct metrics_row *row, unsigned variant,
-                            struct text *text)
+static bool called_labels(const struct metrics_row *row, unsigned variant,
+                          struct text *text)
 {
     (void)variant;
     metrics_put_label(text, "provider", row->labels.provider);
@@ -242,6 +245,18 @@ static const atomic_uint_least64_t *unpriced(const struct metrics_row *row,
     return &row->unpriced_tokens;
 }
 
+static const atomic_uint_least64_t *reported(const struct metrics_row *row,
+                                             unsigned variant)
+{
+    (void)variant;
+    return &row->reported;
+}
+
+static const atomic_uint_least64_t *counted(const struct metrics_row *row)
+{
+    return &row->counted;
+}
+
 static const struct histogram *token_usage(const struct metrics_row *row,
                                            unsigned variant)
 {
@@ -262,25 +277,28 @@ static const struct histogram *first(const struct metrics_row *row, unsigned var
 
 static const struct family families[] = {
     { "assay_requests_total", "counter", "Exchanges, refused ones included.", 1,
-      request_labels, requests, NULL, false },
+      request_labels, requests, NULL, false, NULL },
     { "assay_tokens_total", "counter", "Tokens by class; classes are disjoint.",
-      TOKEN_CLASSES, token_labels, tokens, NULL, false },
+      TOKEN_CLASSES, token_labels, tokens, NULL, false, NULL },
     { "assay_cost_nanousd_total", "counter",
       "Cost of priced calls in nano-dollars (10^-9 USD).", 1, cost_labels, cost, NULL,
-      false },
+      false, NULL },
     { "assay_unpriced_tokens_total", "counter", "Tokens of models that have no price.",
-      1, unpriced_labels, unpriced, NULL, false },
+      1, called_labels, unpriced, NULL, false, NULL },
+    { "assay_count_drift_ratio", "gauge",
+      "Output tokens that providers reported, by those counted here of the same text.",
+      1, called_labels, reported, NULL, false, counted },
     { "gen_ai_client_token_usage", "histogram",
       "Tokens of a call where they are known, cached ones included.", 2,
-      token_type_labels, NULL, token_usage, false },
+      token_type_labels, NULL, token_usage, false, NULL },
     { "gen_ai_client_operation_duration", "histogram", "Duration of calls in seconds.",
-      1, duration_labels, NULL, duration, true },
+      1, duration_labels, NULL, duration, true, NULL },
     { "gen_ai_client_operation_time_to_first_chunk", "histogram",
       "Time to the first event of a stream in seconds.", 1, operation_labels, NULL,
-      first, true },
+      first, true, NULL },
     { "gen_ai_server_time_to_first_token", "histogram",
       "Time to the first event of a stream in seconds, as seen by assay.", 1,
-      operation_labels, NULL, first, true },
+      operation_labels, NULL, first, true, NULL },
 };
 
 static void add_row(const struct family *family, const struct metrics_row *row,
@@ -302,10 +320,25 @@ static void add_row(const struct family *family, const struct metrics_row *row,
     }
     series = sums_at(sums, text_span(&labels));
     series->value += value;
+    if (family->divisor != NULL) {
+        series->divisor +=
+            atomic_load_explicit(family->divisor(row), memory_order_relaxed);
+    }
     if (family->histogram != NULL) {
         series->shape = family->histogram(row, variant);
         histogram_read(series->shape, &series->histogram);
     }
+}
+
+/* With three decimals. */
+static void put_ratio(struct text *text, uint64_t value, uint64_t divisor)
+{
+    uint64_t per_mille = divisor == 0 || value > UINT64_MAX / 1000
+                             ? 0
+                             : (value * 1000 + divisor / 2) / divisor;
+
+    text_printf(text, "%" PRIu64 ".%03u", per_mille / 1000,
+                (unsigned)(per_mille % 1000));
 }
 
 static void put_series(struct metrics_writer *out, const struct family *family,
@@ -321,7 +354,11 @@ static void put_series(struct metrics_writer *out, const struct family *family,
     }
     text = metrics_line(out);
     metrics_put_name(text, family->name, "", labels);
-    text_put_u64(text, series->value);
+    if (family->divisor == NULL) {
+        text_put_u64(text, series->value);
+    } else {
+        put_ratio(text, series->value, series->divisor);
+    }
     text_put_char(text, '\n');
 }
 

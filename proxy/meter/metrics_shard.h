@@ -37,10 +37,11 @@ struct metrics_row {
     atomic_uint_least64_t tokens[TOKEN_CLASSES];
     atomic_uint_least64_t cost_nanousd;
     atomic_uint_least64_t unpriced_tokens;
-    struct histogram input;    /* tokens of a call */
-    struct histogram output;   /* tokens of a call */
-    struct histogram duration; /* microseconds */
-    struct histogram first;    /* microseconds to the first event of a stream */
+    atomic_uint_least64_t reported, counted; /* output of calls that were compared */
+    struct histogram input;                  /* tokens of a call */
+    struct histogram output;                 /* tokens of a call */
+    struct histogram duration;               /* microseconds */
+    struct histogram first; /* microseconds to the first event of a stream */
 };
 
 enum { METRICS_CHUNK = 16 }; /* rows allocated at once */

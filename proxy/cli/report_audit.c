@@ -1,0 +1,198 @@
+#include "proxy/cli/report_audit.h"
+
+#include "proxy/base/text.h"
+#include "proxy/cli/csv.h"
+#include "proxy/cli/grid.h"
+#include "proxy/cli/period.h"
+#include "proxy/meter/ledger.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct audits {
+    struct ledger_audit *rows;
+    size_t count;
+};
+
+static void keep(void *self, const struct ledger_audit *audit)
+{
+    struct audits *audits = self;
+    struct ledger_audit *row;
+
+    audits->rows = reallocarray(audits->rows, audits->count + 1, sizeof *audits->rows);
+    CHECK(audits->rows != NULL);
+    row = &audits->rows[audits->count++];
+    *row = *audit;
+    row->provider = strdup(audit->provider);
+    row->model = strdup(audit->model);
+    CHECK(row->provider != NULL && row->model != NULL);
+}
+
+static void forget(struct audits *audits)
+{
+    for (size_t i = 0; i < audits->count; i++) {
+        free((void *)(uintptr_t)audits->rows[i].provider);
+        free((void *)(uintptr_t)audits->rows[i].model);
+    }
+    free(audits->rows);
+}
+
+/* reported / counted, and how far single calls were apart, per mille. */
+static uint64_t drift_of(const struct ledger_audit *row)
+{
+    return (row->reported * 1000 + row->counted / 2) / row->counted;
+}
+
+static uint64_t apart_of(const struct ledger_audit *row)
+{
+    return (row->apart * 1000 + row->counted / 2) / row->counted;
+}
+
+/* ---- formats -------------------------------------------------------------------------- */
+
+static void print_table(const struct audits *audits)
+{
+    struct grid *grid = grid_new();
+
+    grid_column(grid, "PROVIDER", GRID_LEFT);
+    grid_column(grid, "MODEL", GRID_LEFT);
+    grid_column(grid, "CALLS", GRID_RIGHT);
+    grid_column(grid, "REPORTED", GRID_RIGHT);
+    grid_column(grid, "COUNTED", GRID_RIGHT);
+    grid_column(grid, "DRIFT", GRID_RIGHT);
+    grid_column(grid, "CALLS APART", GRID_RIGHT);
+    for (size_t i = 0; i < audits->count; i++) {
+        const struct ledger_audit *row = &audits->rows[i];
+        int64_t drift = (int64_t)drift_of(row) - 1000;
+
+        grid_put(grid, row->provider);
+        grid_put(grid, row->model);
+        grid_put_count(grid, row->calls);
+        grid_put_count(grid, row->reported);
+        grid_put_count(grid, row->counted);
+        grid_printf(grid, "%+.1f%%", (double)drift / 10);
+        grid_printf(grid, "%.1f%%", (double)apart_of(row) / 10);
+    }
+    grid_print(grid, stdout);
+    grid_free(grid);
+    puts(
+        audits->count == 0
+            ? "No call has been compared yet."
+            : "Visible output tokens, as reported and as counted from the same text. "
+              "Where a\nmodel's tokenizer is public a drift of more than a few percent "
+              "is the provider's;\nelsewhere up to a tenth may be the estimate's.");
+}
+
+static void print_json(const struct audits *audits)
+{
+    char memory[512];
+
+    fputs("{\"audit\":[", stdout);
+    for (size_t i = 0; i < audits->count; i++) {
+        const struct ledger_audit *row = &audits->rows[i];
+        struct text text = text_over(memory, sizeof memory);
+
+        text_put(&text, i == 0 ? SPAN("{\"provider\":") : SPAN(",{\"provider\":"));
+        text_put_json(&text, span_text(row->provider));
+        text_put(&text, SPAN(",\"model\":"));
+        text_put_json(&text, span_text(row->model));
+        fwrite(text.at, 1, text.len, stdout);
+        printf(",\"calls\":%" PRIu64 ",\"reported\":%" PRIu64 ",\"counted\":%" PRIu64
+               ",\"drift_ratio\":%.3f,\"apart_ratio\":%.3f}",
+               row->calls, row->reported, row->counted, (double)drift_of(row) / 1000,
+               (double)apart_of(row) / 1000);
+    }
+    fputs("]}\n", stdout);
+}
+
+static void print_csv(const struct audits *audits)
+{
+    static const char *const heads[] = { "provider", "model",   "calls",
+                                         "reported", "counted", "apart" };
+    struct csv csv = { .out = stdout };
+
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        csv_put(&csv, heads[i]);
+    }
+    csv_end(&csv);
+    for (size_t i = 0; i < audits->count; i++) {
+        const struct ledger_audit *row = &audits->rows[i];
+
+        csv = (struct csv){ .out = stdout };
+        csv_put(&csv, row->provider);
+        csv_put(&csv, row->model);
+        csv_put_u64(&csv, row->calls);
+        csv_put_u64(&csv, row->reported);
+        csv_put_u64(&csv, row->counted);
+        csv_put_u64(&csv, row->apart);
+        csv_end(&csv);
+    }
+}
+
+/* ---- the option ----------------------------------------------------------------------- */
+
+static const struct format {
+    const char *name;
+    void (*print)(const struct audits *audits);
+} formats[] = {
+    { "table", print_table },
+    { "json", print_json },
+    { "csv", print_csv },
+};
+
+static const struct format *format_of(const struct command_line *line)
+{
+    const char *name = command_option(line, "format");
+
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (name == NULL || strcmp(formats[i].name, name) == 0) {
+            return &formats[i];
+        }
+    }
+    command_misused(line, "--format: '%s' is none of table, json and csv", name);
+    return NULL;
+}
+
+static bool print_audits(const char *state, const struct ledger_query *query,
+                         const struct format *format, struct error *error)
+{
+    struct audits audits = { .count = 0 };
+    bool good = ledger_audits(state, query, 0, keep, &audits, error);
+
+    if (good) {
+        format->print(&audits);
+    }
+    forget(&audits);
+    return good;
+}
+
+int report_audit(const struct command_line *line)
+{
+    const struct format *format = format_of(line);
+    struct ledger_query query = { 0 };
+    struct config *config;
+    struct error error;
+    bool good;
+
+    if (format == NULL) {
+        return COMMAND_MISUSED;
+    }
+    if (line->argument_count > 0 || command_option(line, "by") != NULL) {
+        return command_misused(line, "--audit is by provider and model, always");
+    }
+    if (!period_read(line, &query)) {
+        return COMMAND_MISUSED;
+    }
+    config = command_config(line, false);
+    if (config == NULL) {
+        return COMMAND_MISUSED;
+    }
+    error_init(&error);
+    good = period_ledger(config, &error) &&
+           print_audits(config->state, &query, format, &error);
+    config_free(config);
+    error_print(&error, stderr);
+    error_done(&error);
+    return good ? COMMAND_OK : COMMAND_FAILED;
+}
