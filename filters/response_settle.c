@@ -66,11 +66,10 @@ static void complete_usage(const struct response_watch *watch, bool cut,
                            uint64_t input_text_bytes, struct usage *usage)
 {
     bool reported = usage->known_tokens != 0;
-    bool timed = usage->audio_ms > 0 && !reported;
     bool input = usage_knows(usage, TOKENS_INPUT);
     bool output = usage_knows(usage, TOKENS_OUTPUT) || watch->input_only;
 
-    if ((timed || (input && output)) && !cut && !watch->dialect->guessed) {
+    if (input && output && !cut && !watch->dialect->guessed) {
         usage->source = USAGE_REPORTED;
         return;
     }
