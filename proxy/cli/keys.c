@@ -81,6 +81,18 @@ static bool serves(const struct config_provider *provider, const char *family)
     return false;
 }
 
+/* What tools of a family read: the variables, and what follows the provider's address. */
+static const struct {
+    const char *family;
+    const char *url, *path;
+    const char *key;
+} hints[] = {
+    { "anthropic", "ANTHROPIC_BASE_URL", "", "ANTHROPIC_API_KEY" },
+    { "openai", "OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY" },
+    { "gemini", "GOOGLE_GEMINI_BASE_URL", "", "GEMINI_API_KEY" },
+    { "bedrock", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "", "AWS_BEARER_TOKEN_BEDROCK" },
+};
+
 static void hint_provider(const struct config_provider *provider, const char *base)
 {
     if (provider->credential == CREDENTIAL_PASSTHROUGH) {
@@ -90,15 +102,11 @@ static void hint_provider(const struct config_provider *provider, const char *ba
                 base, provider->name);
         return;
     }
-    if (serves(provider, "anthropic")) {
-        fprintf(stderr,
-                "  export ANTHROPIC_BASE_URL=%s/%s ANTHROPIC_API_KEY=\"$ASSAY_KEY\"\n",
-                base, provider->name);
-    }
-    if (serves(provider, "openai")) {
-        fprintf(stderr,
-                "  export OPENAI_BASE_URL=%s/%s/v1 OPENAI_API_KEY=\"$ASSAY_KEY\"\n",
-                base, provider->name);
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
+        if (serves(provider, hints[i].family)) {
+            fprintf(stderr, "  export %s=%s/%s%s %s=\"$ASSAY_KEY\"\n", hints[i].url,
+                    base, provider->name, hints[i].path, hints[i].key);
+        }
     }
 }
 

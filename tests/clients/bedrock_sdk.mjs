@@ -20,7 +20,6 @@ const messages = [{ role: 'user', content: [{ text: prompt }] }]
 function clientWith(settings, fields = {}) {
   const client = new BedrockRuntimeClient({
     region: 'us-east-1',
-    endpoint: process.env.BEDROCK_URL,
     requestHandler: new NodeHttpHandler(),
     ...settings,
   })
@@ -33,7 +32,8 @@ function clientWith(settings, fields = {}) {
   return client
 }
 
-const client = clientWith({ token: { token: key }, authSchemePreference: ['httpBearerAuth'] })
+// Told by its environment where and who.
+const client = clientWith({})
 const claude = {
   anthropic_version: 'bedrock-2023-05-31', max_tokens: 100,
   messages: [{ role: 'user', content: prompt }],

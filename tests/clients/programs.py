@@ -183,7 +183,8 @@ def bedrock_sdk(setting):
         'an error within a stream': some(dialect='bedrock.converse', stream=True,
                                          usage_source='estimated'),
         'refusal by a quota': some(outcome='refused', fault='quota_exceeded', status=400),
-    }, BEDROCK_URL=setting.url + '/bedrock', ASSAY_KEY=setting.key,
+    }, AWS_ENDPOINT_URL_BEDROCK_RUNTIME=setting.url + '/bedrock',
+        AWS_BEARER_TOKEN_BEDROCK=setting.key, ASSAY_KEY=setting.key,
         AWS_EC2_METADATA_DISABLED='true')
 
 
