@@ -109,6 +109,7 @@ static void free_parts(struct response_watch *watch)
     if (watch->answer != NULL) {
         watch_pool_answer_back(watch->pool, watch->answer);
         watch->answer = NULL;
+        explicit_bzero(watch->scan.text, sizeof(watch->scan.text));
     }
 }
 

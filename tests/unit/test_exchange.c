@@ -265,14 +265,14 @@ static void put_answer(int fd, size_t size)
     free(text);
 }
 
-struct answer {
+struct reading {
     int fd;
     size_t size;
 };
 
 static void *answer_runs(void *self)
 {
-    const struct answer *answer = self;
+    const struct reading *answer = self;
 
     put_answer(answer->fd, answer->size);
     return NULL;
@@ -456,7 +456,7 @@ static void a_paused_provider_is_not_silent(void **state)
 {
     struct house *house = house_open("    timeouts: {idle: 100ms}\n", "");
     int client = client_connect(house), upstream = begin_call(house, client);
-    struct answer answer = { upstream, LARGE };
+    struct reading answer = { upstream, LARGE };
     pthread_t thread;
 
     (void)state;

@@ -48,7 +48,7 @@ static void assert_usage(const struct entry *entry, struct want want)
 }
 
 /* The same in any split. */
-static struct entry answered(void **state, struct answer answer, const char *body)
+static struct entry answered(void **state, struct reading answer, const char *body)
 {
     struct span bytes = span_text(body);
     struct entry whole;
@@ -85,7 +85,7 @@ static void chat_streams_are_counted(void **state)
 
     snprintf(body, sizeof(body), ": keep-alive\n\n%s%s%sdata: [DONE]\n\n", chunk,
              finish, usage_chunk);
-    entry = answered(state, (struct answer){ .path = chat, .type = sse }, body);
+    entry = answered(state, (struct reading){ .path = chat, .type = sse }, body);
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 15, 5, NO, 5, 4 });
     assert_string_equal(entry.response_model, "gpt-4o-2024");
     assert_string_equal(entry.service_tier, "default");
@@ -96,7 +96,7 @@ static void chat_streams_are_counted(void **state)
 
 static void streams_without_usage_are_estimated(void **state)
 {
-    struct answer answer = { .path = chat, .type = sse, .input_text_bytes = 460 };
+    struct reading answer = { .path = chat, .type = sse, .input_text_bytes = 460 };
     char body[1024];
     struct entry entry;
 
@@ -116,7 +116,7 @@ static void one_bad_event_spoils_no_other(void **state)
     snprintf(body, sizeof(body),
              "data: {\"usage\":{\"prompt_tokens\":\n\n%sdata: nonsense\n\n%s", chunk,
              usage_chunk);
-    entry = answered(state, (struct answer){ .path = chat, .type = sse }, body);
+    entry = answered(state, (struct reading){ .path = chat, .type = sse }, body);
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 15, 5, NO, 5, 4 });
     assert_int_equal(entry.usage.flags, USAGE_FRAMING_ERROR);
 }
@@ -130,7 +130,7 @@ static void the_last_usage_replaces(void **state)
         "data: {\"usage\":{}}\n\n"
         "data: {\"usage\":null}\n\n";
     struct entry entry =
-        answered(state, (struct answer){ .path = chat, .type = sse }, body);
+        answered(state, (struct reading){ .path = chat, .type = sse }, body);
 
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 5, NO, NO, 7, NO });
 }
@@ -141,7 +141,7 @@ static void counts_so_far_are_partial(void **state)
     static const char body[] =
         "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],"
         "\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":40}}\n\n";
-    struct answer answer = { .path = chat, .type = sse, .cut = true };
+    struct reading answer = { .path = chat, .type = sse, .cut = true };
     struct entry entry = answered(state, answer, body);
 
     assert_usage(&entry, (struct want){ USAGE_PARTIAL, 5, NO, NO, 40, NO });
@@ -178,7 +178,7 @@ static void vendors_spell_usage_in_many_ways(void **state)
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct entry entry =
-            answered(state, (struct answer){ .path = chat, .type = json },
+            answered(state, (struct reading){ .path = chat, .type = json },
                      rows[i].body);
 
         assert_usage(&entry, rows[i].want);
@@ -211,7 +211,7 @@ static void reported_prices_are_kept(void **state)
         snprintf(body, sizeof(body),
                  "{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,%s}}",
                  rows[i].cost);
-        entry = answered(state, (struct answer){ .path = chat, .type = json }, body);
+        entry = answered(state, (struct reading){ .path = chat, .type = json }, body);
         assert_usage(&entry, (struct want){ USAGE_REPORTED, 5, NO, NO, 2, NO });
         assert_int_equal(entry.usage.reported_nanousd, rows[i].nano);
         assert_int_equal(entry.usage.flags, 0);
@@ -229,7 +229,7 @@ static void usage_in_content_does_not_count(void **state)
         "\"usage\":{\"prompt_tokens\":50,\"completion_tokens\":60,"
         "\"usage\":{\"prompt_tokens\":1}}}";
     struct entry entry =
-        answered(state, (struct answer){ .path = chat, .type = json }, body);
+        answered(state, (struct reading){ .path = chat, .type = json }, body);
 
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 50, NO, NO, 60, NO });
 }
@@ -257,9 +257,10 @@ static void every_terminal_event_counts(void **state)
                  "0},"
                  "\"web_search\":{\"num_requests\":3}}}}\n\n",
                  ends[i], ends[i]);
-        entry = answered(state,
-                         (struct answer){ .path = responses, .type = sse, .cut = true },
-                         body);
+        entry =
+            answered(state,
+                     (struct reading){ .path = responses, .type = sse, .cut = true },
+                     body);
         assert_usage(&entry, (struct want){ USAGE_REPORTED, 15, 10, 5, 5, 2 });
         assert_int_equal(entry.usage.web_searches, 3);
         assert_string_equal(entry.response_model, "gpt-5");
@@ -268,7 +269,7 @@ static void every_terminal_event_counts(void **state)
 
 static void background_answers_wait(void **state)
 {
-    struct answer answer = { .path = responses, .type = json, .background = true };
+    struct reading answer = { .path = responses, .type = json, .background = true };
     struct entry entry =
         answered(state, answer,
                  "{\"id\":\"resp_1\",\"status\":\"queued\",\"usage\":null}");
@@ -304,7 +305,7 @@ static void message_streams_merge_by_field(void **state)
 
     snprintf(body, sizeof(body), "%s%s%s%s", message_start, text_delta, message_delta,
              message_stop);
-    entry = answered(state, (struct answer){ .path = messages, .type = sse }, body);
+    entry = answered(state, (struct reading){ .path = messages, .type = sse }, body);
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 25, 40, 12, 9, 6 });
     assert_int_equal(entry.usage.cache_write[LIFETIME_5M], 8);
     assert_int_equal(entry.usage.cache_write[LIFETIME_1H], 4);
@@ -316,7 +317,7 @@ static void message_streams_merge_by_field(void **state)
 /* What is known when a stream is cut behind each of its events. */
 static void cut_messages_are_partial(void **state)
 {
-    struct answer answer = { .path = messages, .type = sse, .cut = true };
+    struct reading answer = { .path = messages, .type = sse, .cut = true };
     char body[2048];
     struct entry entry = answered(state, answer, message_start);
 
@@ -338,7 +339,7 @@ static void zeros_are_believed_beside_numbers(void **state)
     snprintf(body, sizeof(body), "%s%s", message_start,
              "data: {\"type\":\"message_delta\",\"usage\":{\"input_tokens\":0,"
              "\"cache_read_input_tokens\":0,\"output_tokens\":15}}\n\n");
-    entry = answered(state, (struct answer){ .path = messages, .type = sse }, body);
+    entry = answered(state, (struct reading){ .path = messages, .type = sse }, body);
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 25, 40, 12, 15, NO });
     assert_int_equal(entry.usage.flags, USAGE_ANOMALY);
 
@@ -346,7 +347,7 @@ static void zeros_are_believed_beside_numbers(void **state)
              "data: "
              "{\"type\":\"message_delta\",\"usage\":{\"cache_read_input_tokens\":0,"
              "\"input_tokens\":90,\"output_tokens\":15}}\n\n");
-    entry = answered(state, (struct answer){ .path = messages, .type = sse }, body);
+    entry = answered(state, (struct reading){ .path = messages, .type = sse }, body);
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 90, 0, 12, 15, NO });
     assert_int_equal(entry.usage.flags, 0);
 }
@@ -360,7 +361,7 @@ static void whole_messages_are_counted(void **state)
         "\"ephemeral_5m_input_tokens\":8},\"server_tool_use\":{"
         "\"web_search_requests\":2}}}";
     struct entry entry =
-        answered(state, (struct answer){ .path = messages, .type = json }, body);
+        answered(state, (struct reading){ .path = messages, .type = json }, body);
 
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 3, NO, 8, 4, NO });
     assert_int_equal(entry.usage.web_searches, 2);
@@ -372,7 +373,7 @@ static void errors_and_free_calls_have_no_usage(void **state)
 {
     static const char body[] =
         "{\"input_tokens\":7,\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}";
-    const struct answer answers[] = {
+    const struct reading answers[] = {
         { .path = chat, .type = json, .status = 429, .input_text_bytes = 100 },
         { .path = chat, .type = json, .status = 500, .input_text_bytes = 100 },
         { .path = "/v1/messages/count_tokens", .type = json, .input_text_bytes = 100 },
@@ -389,7 +390,7 @@ static void errors_and_free_calls_have_no_usage(void **state)
 
 static void errors_in_place_of_an_answer_cost_nothing(void **state)
 {
-    struct answer answer = { .path = chat, .type = json, .input_text_bytes = 100 };
+    struct reading answer = { .path = chat, .type = json, .input_text_bytes = 100 };
     struct entry entry =
         answered(state, answer, "\n\n {\"error\":{\"message\":\"x\"}}");
 
@@ -400,7 +401,7 @@ static void errors_in_place_of_an_answer_cost_nothing(void **state)
 
 static void embeddings_are_input_only(void **state)
 {
-    struct answer answer = { .path = "/v1/embeddings", .type = json };
+    struct reading answer = { .path = "/v1/embeddings", .type = json };
     struct entry entry =
         answered(state, answer, "{\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}");
 
@@ -415,7 +416,7 @@ static void the_framing_is_sniffed(void **state)
 {
     static const char usage[] =
         "{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}";
-    const struct answer answers[] = {
+    const struct reading answers[] = {
         { .path = chat, .type = json },
         { .path = chat, .type = sse },
         { .path = chat },
@@ -437,7 +438,7 @@ static void the_framing_is_sniffed(void **state)
 
 static void unreadable_bodies_are_estimated(void **state)
 {
-    struct answer answer = { .path = chat, .input_text_bytes = 400 };
+    struct reading answer = { .path = chat, .input_text_bytes = 400 };
     struct entry entry;
 
     answer.type = "audio/mpeg";
@@ -459,7 +460,7 @@ static const char zipped[] =
 
 static void gzip_is_undone_also_unannounced(void **state)
 {
-    struct answer answer = { .path = chat, .type = json, .status = 200 };
+    struct reading answer = { .path = chat, .type = json, .status = 200 };
     struct span body = span_of(zipped, sizeof(zipped) - 1);
     const char *const codings[] = { "gzip", "x-gzip", NULL };
 
@@ -476,11 +477,11 @@ static void gzip_is_undone_also_unannounced(void **state)
 
 static void damaged_and_huge_codings_are_flagged(void **state)
 {
-    struct answer answer = { .path = chat,
-                             .type = json,
-                             .coding = "gzip",
-                             .status = 200,
-                             .input_text_bytes = 4 };
+    struct reading answer = { .path = chat,
+                              .type = json,
+                              .coding = "gzip",
+                              .status = 200,
+                              .input_text_bytes = 4 };
     struct watch_pool *small =
         watch_pool_new((struct decode_limits){ .bytes = 16, .ratio = 200 });
     struct entry entry =
@@ -598,7 +599,7 @@ static size_t reply_of(const char *id)
 
 static void odd_replies_are_read_as_wanted(void **state)
 {
-    struct answer answer = { .path = chat, .type = json, .input_text_bytes = 46 };
+    struct reading answer = { .path = chat, .type = json, .input_text_bytes = 46 };
     struct vectors vectors;
     const cJSON *vector;
     size_t count = 0;
@@ -642,7 +643,7 @@ static void assert_line(const struct entry *entry, unsigned at, enum line_kind k
 
 static void the_last_event_with_lines_counts(void **state)
 {
-    const struct answer answer = { .path = messages, .type = sse };
+    const struct reading answer = { .path = messages, .type = sse };
     struct entry entry = answered(
         state, answer,
         "data: {\"type\":\"message_start\",\"message\":{\"model\":\"a\",\"usage\":{"
@@ -666,7 +667,7 @@ static void the_last_event_with_lines_counts(void **state)
 /* More groups than there is room for: no token is lost. */
 static void too_many_lines_are_summed(void **state)
 {
-    const struct answer answer = { .path = messages, .type = json };
+    const struct reading answer = { .path = messages, .type = json };
     char body[2048];
     struct text text = text_over(body, sizeof(body) - 1);
     struct entry entry;

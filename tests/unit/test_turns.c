@@ -1,6 +1,7 @@
 /* What the turn gate reads off requests and responses, dialect by dialect: whose words are
  * fresh, the same sketch whichever way they come, at every split. */
 #include "filters/turn/sketch.h"
+#include "filters/watch_pool.h"
 #include "tests/unit/watching.h"
 
 #include <stdlib.h>
@@ -679,6 +680,60 @@ static void equal_tool_calls_have_equal_hashes(void **unused)
                      0);
 }
 
+/* ---- what stays ---------------------------------------------------------------------- */
+
+static void assert_clean(const void *memory, size_t size)
+{
+    assert_null(memmem(memory, size, "zzy", 3));
+    assert_null(memmem(memory, size, "plugh", 5));
+}
+
+static void no_text_stays_in_the_pool(void **unused)
+{
+    static const char request_text[] =
+        "{\"system\":\"xyzzy-plugh xyzzy-plugh\",\"messages\":[{\"role\":\"user\","
+        "\"content\":\"xyzzy-plugh one xyzzy-plugh two\"}]}";
+    static const char response_text[] =
+        "{\"content\":[{\"type\":\"text\",\"text\":\"xyzzy-plugh \\n one "
+        "xyzzy-plugh\"},"
+        "{\"type\":\"tool_use\",\"name\":\"T\",\"input\":{\"p\":\"xyzzy-plugh \\n one "
+        "xyzzy-plugh two\"}}]}";
+    struct call call;
+
+    (void)unused;
+    for (size_t split = 0; split < sizeof(request_text); split++) {
+        assert_true(read_request(ANTHROPIC, span_text(request_text), split, &call));
+        assert_clean(pool->fresh, sizeof(*pool->fresh));
+        assert_clean(&call, sizeof(call));
+    }
+    for (size_t split = 0; split < sizeof(response_text); split++) {
+        call = read_response(ANTHROPIC, JSON, span_text(response_text), split);
+        assert_true(call.argument_count > 0 && call.reply_bytes > 0);
+        assert_clean(pool->answers, sizeof(*pool->answers));
+        assert_clean(pool->responses, 512);
+        assert_clean(&call, sizeof(call));
+    }
+}
+
+static void a_request_that_breaks_off_is_wiped(void **unused)
+{
+    const struct dialect_route *route;
+    const struct dialect *dialect = claim(CHAT, &route);
+    struct head head = { .minor = 1, .target = span_text(CHAT) };
+    struct facts facts;
+    struct claims claims = { .session = "" };
+    struct request_watch *watch =
+        request_watch_open(pool, dialect, route, &head, &facts, &claims);
+
+    (void)unused;
+    assert_true(request_watch_turns(watch, &key, harness));
+    assert_int_equal(request_watch_data(watch, SPAN("{\"messages\":[{\"role\":\"user\","
+                                                    "\"content\":\"xyzzy-plugh")),
+                     FAULT_NONE);
+    request_watch_close(watch);
+    assert_clean(pool->fresh, sizeof(*pool->fresh));
+}
+
 #define TEST(name) cmocka_unit_test(name)
 
 int main(void)
@@ -698,6 +753,8 @@ int main(void)
         TEST(visible_text_is_sketched),
         TEST(tool_arguments_are_kept_as_samples),
         TEST(equal_tool_calls_have_equal_hashes),
+        TEST(no_text_stays_in_the_pool),
+        TEST(a_request_that_breaks_off_is_wiped),
     };
 
     return cmocka_run_group_tests(tests, open_all, close_all);

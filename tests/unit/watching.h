@@ -91,7 +91,7 @@ static inline struct asked ask(struct watch_pool *pool, const char *path,
 }
 
 /* An answer: what its head says, and how it goes. */
-struct answer {
+struct reading {
     const char *path;
     const char *type;   /* Content-Type; NULL: none */
     const char *coding; /* Content-Encoding; NULL: none */
@@ -107,7 +107,7 @@ static inline void answer_feed(void *self, struct span piece)
 }
 
 static inline struct entry answer_entry(struct watch_pool *pool,
-                                        const struct answer *answer, struct span body,
+                                        const struct reading *answer, struct span body,
                                         size_t size)
 {
     const struct dialect_route *route;
