@@ -23,6 +23,48 @@ static int print_docs(const struct command_line *line, const char *format)
     return COMMAND_OK;
 }
 
+/* What is taken for a credential, where it is not keys alone. */
+static void print_identify(const struct config_listener *listener)
+{
+    static const char *const names[IDENTIFY_COUNT] = { [IDENTIFY_KEY] = "keys",
+                                                       [IDENTIFY_JWT] = "tokens",
+                                                       [IDENTIFY_CERTIFICATE] =
+                                                           "certificates",
+                                                       [IDENTIFY_HEADER] =
+                                                           "a trusted header" };
+    const struct config_words *identify = &listener->identify;
+
+    if (identify->count == 1 && identify->at[0] == IDENTIFY_KEY) {
+        return;
+    }
+    printf("            callers by ");
+    for (size_t i = 0; i < identify->count; i++) {
+        printf("%s%s", i == 0 ? "" : ", ", names[identify->at[i]]);
+    }
+    putchar('\n');
+}
+
+static void print_issuers(const struct config *config)
+{
+    for (size_t i = 0; i < config->issuer_count; i++) {
+        const struct config_issuer *issuer = &config->issuers[i];
+
+        printf("  issuer    %s, keys from %s\n", issuer->name, issuer->jwks.text);
+    }
+}
+
+static void print_admin(const struct config *config)
+{
+    if (!config->admin_on) {
+        puts("  admin     off");
+    } else if (config->admin_user_count == 0) {
+        printf("  admin     %s\n", config->admin.text);
+    } else {
+        printf("  admin     %s, %zu user%s\n", config->admin.text,
+               config->admin_user_count, config->admin_user_count == 1 ? "" : "s");
+    }
+}
+
 static void print_listeners(const struct config *config)
 {
     for (size_t i = 0; i < config->listener_count; i++) {
@@ -35,8 +77,10 @@ static void print_listeners(const struct config *config)
             printf("HTTPS with %zu certificate%s\n", listener->tls.certificate_count,
                    listener->tls.certificate_count == 1 ? "" : "s");
         }
+        print_identify(listener);
     }
-    printf("  admin     %s\n", config->admin_on ? config->admin.text : "off");
+    print_admin(config);
+    print_issuers(config);
 }
 
 static const char *credential_words(enum config_credential credential)
@@ -72,17 +116,29 @@ static void print_providers(const struct config *config)
     }
 }
 
+static size_t count_names(const char *const *names)
+{
+    size_t count = 0;
+
+    while (names != NULL && names[count] != NULL) {
+        count++;
+    }
+    return count;
+}
+
 static void print_teams(const struct config *config)
 {
     for (size_t i = 0; i < config->team_count; i++) {
-        size_t callers = 0;
+        const struct config_team *team = &config->teams[i];
+        size_t callers = count_names(team->callers);
+        size_t services = count_names(team->services);
 
-        while (config->teams[i].callers != NULL &&
-               config->teams[i].callers[callers] != NULL) {
-            callers++;
-        }
-        printf("  team      %s, %zu caller%s\n", config->teams[i].name, callers,
+        printf("  team      %s, %zu caller%s", team->name, callers,
                callers == 1 ? "" : "s");
+        if (services > 0) {
+            printf(", %zu service%s", services, services == 1 ? "" : "s");
+        }
+        putchar('\n');
     }
 }
 
