@@ -37,6 +37,9 @@ enum {
 /* In `readers`: a sweep empties places. */
 #define SWEEPING (UINT64_C(1) << 63)
 
+/* Of a step's epoch: it has left the period and was taken out of the sums. */
+#define STEP_GONE (UINT32_C(1) << 31)
+
 #define CELL_MASK ((UINT64_C(1) << CELL_BITS) - 1)
 
 struct quota_set {
@@ -449,16 +452,16 @@ static uint32_t gone_by(const struct quota_cell *cell, int64_t now_s)
     return now > QUOTA_STEPS ? now - QUOTA_STEPS : 0;
 }
 
-/* Empties a step that was last used in `epoch`, unless another thread does. What is read
- * before the claim was all used in that epoch; what a late settlement adds after it stays,
- * and counts for one period more. */
+/* Empties a step that was last used in `epoch`, unless another thread does; that epoch does
+ * not come back to it. What is read before the claim was all used in that epoch; what a late
+ * settlement adds after it stays, and counts until the step's next use leaves the period. */
 static void empty_step(struct quota_cell *cell, unsigned step, uint32_t epoch)
 {
     struct quota_steps *steps = cell->steps;
     uint64_t amount = atomic_load_explicit(&steps->amounts[step], memory_order_acquire);
 
-    if (atomic_compare_exchange_strong_explicit(&steps->epochs[step], &epoch, 0,
-                                                memory_order_acq_rel,
+    if (atomic_compare_exchange_strong_explicit(&steps->epochs[step], &epoch,
+                                                epoch | STEP_GONE, memory_order_acq_rel,
                                                 memory_order_relaxed)) {
         atomic_fetch_sub_explicit(&steps->amounts[step], amount, memory_order_acq_rel);
         change(&cell->used, 0, amount);
@@ -478,26 +481,46 @@ void quota_cell_expire(struct quota_cell *cell, int64_t now_s)
         uint32_t epoch =
             atomic_load_explicit(&cell->steps->epochs[i], memory_order_acquire);
 
-        if (epoch != 0 && epoch <= gone) {
+        if (epoch != 0 && epoch <= gone) { /* not one that is gone already */
             empty_step(cell, i, epoch);
         }
     }
 }
 
+/* The step of an epoch that has not left the period; false: it has. */
+static bool claim_step(struct quota_cell *cell, unsigned step, uint32_t epoch)
+{
+    atomic_uint_least32_t *place = &cell->steps->epochs[step];
+    uint32_t found = atomic_load_explicit(place, memory_order_acquire);
+
+    while (found != epoch) {
+        if ((found & ~STEP_GONE) >= epoch) {
+            return false;
+        }
+        if (found != 0 && (found & STEP_GONE) == 0) {
+            empty_step(cell, step, found);
+            found = atomic_load_explicit(place, memory_order_acquire);
+        } else if (atomic_compare_exchange_strong_explicit(place, &found, epoch,
+                                                           memory_order_acq_rel,
+                                                           memory_order_acquire)) {
+            return true;
+        }
+    }
+    return true;
+}
+
 /* After the sums have it, so that whoever empties the step finds it there. */
 static void add_to_step(struct quota_cell *cell, uint32_t epoch, uint64_t amount)
 {
-    struct quota_steps *steps = cell->steps;
     unsigned step = epoch % QUOTA_STEPS;
-    uint32_t found = atomic_load_explicit(&steps->epochs[step], memory_order_acquire);
-    uint32_t nothing = 0;
 
-    if (found != 0 && found < epoch) {
-        empty_step(cell, step, found);
+    if (claim_step(cell, step, epoch)) {
+        atomic_fetch_add_explicit(&cell->steps->amounts[step], amount,
+                                  memory_order_release);
+    } else {
+        change(&cell->used, 0, amount);
+        change(&cell->held, 0, amount);
     }
-    atomic_compare_exchange_strong_explicit(&steps->epochs[step], &nothing, epoch,
-                                            memory_order_acq_rel, memory_order_relaxed);
-    atomic_fetch_add_explicit(&steps->amounts[step], amount, memory_order_release);
 }
 
 uint64_t quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t used,
@@ -527,7 +550,7 @@ int64_t quota_cell_frees_at(const struct quota_cell *cell)
         uint32_t epoch =
             atomic_load_explicit(&cell->steps->epochs[i], memory_order_relaxed);
 
-        if (epoch != 0 && epoch < oldest &&
+        if (epoch != 0 && (epoch & STEP_GONE) == 0 && epoch < oldest &&
             atomic_load_explicit(&cell->steps->amounts[i], memory_order_relaxed) > 0) {
             oldest = epoch;
         }
