@@ -107,7 +107,8 @@ static void asks_and_tells(void **state)
     event_base_dispatch(scene->base);
     assert_string_equal(scene->said, "201 hello");
     assert_string_equal(scene->asked, "2 /a/b?c=1 value 5");
-    start((scene->answers = 0, scene), FETCH_PUT, "", span_of(NULL, 0));
+    scene->answers = 0;
+    start(scene, FETCH_PUT, "", span_of(NULL, 0));
     event_base_dispatch(scene->base);
     assert_string_equal(scene->said, "201 hello");
     assert_string_equal(scene->asked, "8 / value 0");
