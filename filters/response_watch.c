@@ -283,6 +283,9 @@ void response_watch_absorb(struct response_watch *watch,
         sample_add(&watch->text, &events->text);
         watch->tools += events->tools;
     }
+    /* Sound alone cannot be estimated: then the output is unknown, not nothing. */
+    watch->no_text = watch->text.bytes == 0 &&
+                     (watch->no_text || events->event->kind == EVENT_AUDIO);
     if (said->seen != 0 || said->bad != 0) {
         watch->tallier.tally = *said;
         watch->said_bytes = watch->text.bytes;

@@ -58,12 +58,13 @@ static enum fault admit_message(struct tunnel *tunnel, struct exchange **begun)
     enum fault fault = lane_begin(tunnel, begun);
     struct exchange *x = *begun;
 
-    if (x != NULL) {
-        x->began_ns = tunnel->message_began_ns;
-        x->request.bytes = tunnel->message_bytes;
-        x->input_text_bytes = tunnel->context_text_bytes +
-                              request_watch_text_bytes(tunnel->socket->asked);
+    if (x == NULL) {
+        return fault;
     }
+    x->began_ns = tunnel->message_began_ns;
+    x->request.bytes = tunnel->message_bytes;
+    x->input_text_bytes =
+        tunnel->context_text_bytes + request_watch_text_bytes(tunnel->socket->asked);
     if (fault == FAULT_NONE) {
         fault = tunnel->message_fault;
     }
