@@ -5,6 +5,7 @@
 #include "proxy/cli/csv_reader.h"
 #include "proxy/cli/grid.h"
 #include "proxy/identity/audit.h"
+#include "proxy/identity/caller_tag.h"
 #include "proxy/identity/directory.h"
 #include "proxy/identity/key_store.h"
 
@@ -292,33 +293,57 @@ static int teams_import(const struct command_line *line, const struct config *co
 
 /* ---- list --------------------------------------------------------------------------- */
 
+/* One listing on its way. */
+struct listing {
+    const struct installation_key *key; /* of tags; NULL: they are not shown */
+    struct grid *grid;
+    cJSON *rows;
+};
+
+/* What providers are told of a member. */
+static const char *told(const struct listing *listing, const struct member *member)
+{
+    static char tag[CALLER_TAG_SIZE];
+
+    CHECK(caller_tag(listing->key, span_text(member->name), tag));
+    return tag;
+}
+
 static bool put_member(void *self, const struct member *member)
 {
-    struct grid *grid = self;
+    const struct listing *listing = self;
+    struct grid *grid = listing->grid;
 
     grid_put(grid, member->team);
     grid_put(grid, member->name);
     grid_put(grid, member->service ? "service" : "person");
     grid_put(grid, member->tags);
     grid_put(grid, member->imported ? "import" : "file");
+    if (listing->key != NULL) {
+        grid_put(grid, told(listing, member));
+    }
     return true;
 }
 
-static void print_table(const struct directory *directory)
+static void print_table(struct listing *listing, const struct directory *directory)
 {
     static const char *const heads[] = { "TEAM", "CALLER", "KIND", "TAGS", "FROM" };
-    struct grid *grid = grid_new();
 
+    listing->grid = grid_new();
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
-        grid_column(grid, heads[i], GRID_LEFT);
+        grid_column(listing->grid, heads[i], GRID_LEFT);
     }
-    directory_each(directory, put_member, grid);
-    grid_print(grid, stdout);
-    grid_free(grid);
+    if (listing->key != NULL) {
+        grid_column(listing->grid, "TOLD", GRID_LEFT);
+    }
+    directory_each(directory, put_member, listing);
+    grid_print(listing->grid, stdout);
+    grid_free(listing->grid);
 }
 
 static bool add_member(void *self, const struct member *member)
 {
+    const struct listing *listing = self;
     cJSON *row = cJSON_CreateObject();
 
     cJSON_AddStringToObject(row, "team", member->team);
@@ -326,17 +351,20 @@ static bool add_member(void *self, const struct member *member)
     cJSON_AddBoolToObject(row, "service", member->service);
     cJSON_AddStringToObject(row, "tags", member->tags);
     cJSON_AddBoolToObject(row, "imported", member->imported);
-    return cJSON_AddItemToArray(self, row);
+    if (listing->key != NULL) {
+        cJSON_AddStringToObject(row, "told", told(listing, member));
+    }
+    return cJSON_AddItemToArray(listing->rows, row);
 }
 
-static bool print_json(const struct directory *directory)
+static bool print_json(struct listing *listing, const struct directory *directory)
 {
-    cJSON *rows = cJSON_CreateArray();
     char *text;
 
-    directory_each(directory, add_member, rows);
-    text = cJSON_Print(rows);
-    cJSON_Delete(rows);
+    listing->rows = cJSON_CreateArray();
+    directory_each(directory, add_member, listing);
+    text = cJSON_Print(listing->rows);
+    cJSON_Delete(listing->rows);
     if (text != NULL) {
         puts(text);
     }
@@ -344,13 +372,30 @@ static bool print_json(const struct directory *directory)
     return text != NULL;
 }
 
+static bool list_print(const struct config *config, const char *format,
+                       const struct installation_key *key, struct error *error)
+{
+    struct directory *directory = directory_new(config, config->state, error);
+    struct listing listing = { .key = key };
+    bool printed = directory != NULL;
+
+    if (directory != NULL && format != NULL && strcmp(format, "json") == 0) {
+        printed = print_json(&listing, directory);
+    } else if (directory != NULL) {
+        print_table(&listing, directory);
+    }
+    directory_free(directory);
+    return printed;
+}
+
 static int teams_list(const struct command_line *line, const struct config *config,
                       int64_t now)
 {
     const char *format = command_option(line, "format");
-    struct directory *directory;
+    bool tell = command_option(line, "told") != NULL;
+    struct installation_key key;
     struct error error;
-    bool printed = true;
+    bool printed;
 
     (void)now;
     if (format != NULL && strcmp(format, "table") != 0 && strcmp(format, "json") != 0) {
@@ -358,24 +403,20 @@ static int teams_list(const struct command_line *line, const struct config *conf
                                format);
     }
     error_init(&error);
-    directory = directory_new(config, config->state, &error);
-    if (directory == NULL) {
+    printed = (!tell || installation_key_load(config->state, "tag", &key, &error)) &&
+              list_print(config, format, tell ? &key : NULL, &error);
+    explicit_bzero(&key, sizeof key);
+    if (!printed) {
         return teams_failed(&error);
     }
-    if (format != NULL && strcmp(format, "json") == 0) {
-        printed = print_json(directory);
-    } else {
-        print_table(directory);
-    }
-    directory_free(directory);
     error_done(&error);
-    return printed ? COMMAND_OK : COMMAND_FAILED;
+    return COMMAND_OK;
 }
 
 /* ---- the command -------------------------------------------------------------------- */
 
 static const char *const no_options[] = { NULL };
-static const char *const list_options[] = { "format", NULL };
+static const char *const list_options[] = { "format", "told", NULL };
 
 static const struct action actions[] = {
     { "import", 1, 1, "one file", no_options, true, teams_import },

@@ -14,6 +14,7 @@ struct credentials {
     const struct field *named;     /* the last trusted header */
     size_t named_count;
     struct span team; /* that it says; empty: none */
+    size_t team_count;
     bool certificate;
 };
 
@@ -101,6 +102,7 @@ static void trusted_find(struct credentials *found, const struct evidence *evide
     } else if (header->team != NULL &&
                span_equal_nocase(field->name, span_text(header->team))) {
         found->team = field->value;
+        found->team_count++;
     }
 }
 
@@ -142,6 +144,9 @@ static enum fault credentials_count(const struct credentials *found, bool passth
 {
     size_t ours = found->own_count + found->named_count + found->certificate;
 
+    if (found->team_count > 1) {
+        return FAULT_MANY_CREDENTIALS;
+    }
     if (passthrough ? ours > 1 || found->other_count > 1
                     : ours + found->other_count > 1) {
         return FAULT_MANY_CREDENTIALS;

@@ -256,6 +256,7 @@ def certificates(results, folder):
     mint('--client', '--spiffe', 'spiffe://example.com/ci', '--file', 'ci')
     mint('--client', '--name', 'tester', '--file', 'person')
     mint('--client', '--name', 'gone', '--file', 'gone')
+    mint('--client', '--name', 'tester', '--name', 'second', '--file', 'two')
     crl = revoke(folder, 'gone')
     listen = {'identify': ['key', 'certificate'], 'default_team': 'tests', 'tls': {
         'certificates': [{'chain': os.path.join(folder, 'server.pem'),
@@ -276,6 +277,7 @@ def certificates(results, folder):
                    'a certificate and a key are one credential too many')
         results.ok(status(assay, context(), **bearer(assay.key)) == 200 and
                    status(assay, context()) == 401, 'without one a key is needed')
+        results.ok(status(assay, context('two')) == 401, 'nor do two names name anybody')
         try:
             refused = status(assay, context('gone'), **bearer(assay.key))
         except (ssl.SSLError, ConnectionError) as problem:
@@ -522,6 +524,10 @@ def told(results, _):
                     'plain': {**provider('openai', 'none'), 'tag': {}}},
                    {'workers': 1}) as assay:
             tell(results, assay, upstream)
+            tag = upstream.head_field('x-who')[0]
+            rows = json.loads(assay.run('teams', 'list', '--told', '--format', 'json'))
+            results.ok([row['caller'] for row in rows if row['told'] == tag] == ['tester'],
+                       'the operator can tell whose tag it is', tag, rows)
 
 
 def tell(results, assay, upstream):
@@ -574,7 +580,7 @@ def tell(results, assay, upstream):
     results.ok(reply == 400 and came is None, 'a place that stands there twice is refused',
                reply, came)
     long = b'{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"%s"}]}' % (
-        os.urandom(150000).hex().encode())
+        os.urandom(30000).hex().encode())
     reply, came = send(chat, gzip.compress(long), content_encoding='gzip')
     results.ok(came == long.replace(
         b'{', b'{"safety_identifier":"%s","stream_options":{"include_usage":true},' %

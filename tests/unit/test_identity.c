@@ -17,7 +17,10 @@ static const uint64_t now = 1000 * (uint64_t)NS_PER_S;
 static char folder[] = "/tmp/test_identity.XXXXXX";
 static char key[KEY_TEXT_SIZE];
 static struct config_listener listener = { .identify = { 1, { IDENTIFY_KEY } } };
-static const struct config config = { .state = folder };
+static struct config_team teams[] = { { .name = "platform" } };
+static const struct config config = { .state = folder,
+                                      .teams = teams,
+                                      .team_count = 1 };
 static struct jwks_keeper *keeper;
 static struct trust *trust;
 static struct verifier *verifier;
@@ -339,6 +342,135 @@ static void no_header_that_claims_a_person_names_a_caller(void **state)
     assert_int_equal(count, 225);
 }
 
+/* ---- what listeners take ------------------------------------------------------------ */
+
+/* A request with up to three fields "name: value" to a listener that takes these. */
+static enum fault verify_at(const struct config_words *identify,
+                            const char *certificate, bool from_proxy,
+                            const char *const (*fields)[2], struct caller *caller)
+{
+    static struct head head;
+    struct config_listener other = {
+        .identify = *identify,
+        .trusted_header = { .name = "x-user", .team = "x-team" },
+        .default_team = "platform",
+    };
+
+    head = (struct head){ 0 };
+    for (size_t i = 0; i < 3 && fields[i][0] != NULL; i++) {
+        head.fields[head.field_count++] =
+            (struct field){ .id = field_name_of(span_text(fields[i][0])),
+                            .name = span_text(fields[i][0]),
+                            .value = span_text(fields[i][1]) };
+    }
+    *caller = (struct caller){ 0 };
+    return identity_verify(verifier, trust,
+                           &(struct evidence){ .head = &head,
+                                               .listener = &other,
+                                               .certificate = span_text(certificate),
+                                               .from_proxy = from_proxy,
+                                               .now_unix_ns = now },
+                           caller);
+}
+
+static void each_listener_takes_what_it_lists(void **state)
+{
+    static const struct config_words keys = { 1, { IDENTIFY_KEY } },
+                                     tokens = { 1, { IDENTIFY_JWT } },
+                                     certificates = { 1, { IDENTIFY_CERTIFICATE } },
+                                     headers = { 1, { IDENTIFY_HEADER } },
+                                     all = { 4,
+                                             { IDENTIFY_KEY, IDENTIFY_JWT,
+                                               IDENTIFY_CERTIFICATE,
+                                               IDENTIFY_HEADER } };
+    const struct {
+        const struct config_words *identify;
+        const char *certificate;
+        bool from_proxy;
+        const char *fields[3][2];
+        enum fault fault;
+        const char *name;
+    } cases[] = {
+        { &keys,
+          "bo",
+          true,
+          { { "x-api-key", key }, { "X-User", "cy" } },
+          FAULT_NONE,
+          "ana" },
+        { &tokens, "", false, { { "x-api-key", key } }, FAULT_BAD_CREDENTIAL, NULL },
+        { &certificates, "bo", true, { { "X-User", "cy" } }, FAULT_NONE, "bo" },
+        { &certificates, "", true, { { "X-User", "cy" } }, FAULT_NO_CREDENTIAL, NULL },
+        { &certificates,
+          "bo",
+          false,
+          { { "authorization", "Bearer dummy" } },
+          FAULT_NONE,
+          "bo" },
+        { &certificates,
+          "bo",
+          false,
+          { { "x-api-key", key } },
+          FAULT_MANY_CREDENTIALS,
+          NULL },
+        { &certificates,
+          "bo",
+          false,
+          { { "x-assay-key", "x" } },
+          FAULT_MANY_CREDENTIALS,
+          NULL },
+        { &certificates, "b o", false, { { NULL } }, FAULT_BAD_CREDENTIAL, NULL },
+        { &headers, "bo", true, { { "X-User", "cy" } }, FAULT_NONE, "cy" },
+        { &headers, "bo", false, { { "X-User", "cy" } }, FAULT_NO_CREDENTIAL, NULL },
+        { &headers,
+          "",
+          true,
+          { { "x-user", "cy" }, { "x-user", "cy" } },
+          FAULT_MANY_CREDENTIALS,
+          NULL },
+        { &headers,
+          "",
+          true,
+          { { "x-user", "cy" }, { "x-team", "a" }, { "x-team", "b" } },
+          FAULT_MANY_CREDENTIALS,
+          NULL },
+        { &headers, "", true, { { "x-user", "" } }, FAULT_BAD_CREDENTIAL, NULL },
+        { &headers, "", true, { { "x_user", "cy" } }, FAULT_NO_CREDENTIAL, NULL },
+        { &all, "bo", true, { { NULL } }, FAULT_NONE, "bo" },
+        { &all, "", true, { { "x-user", "cy" } }, FAULT_NONE, "cy" },
+        { &all, "", true, { { "x-goog-api-key", key } }, FAULT_NONE, "ana" },
+        { &all, "bo", true, { { "x-user", "bo" } }, FAULT_MANY_CREDENTIALS, NULL },
+        { &all, "bo", true, { { "x-api-key", "" } }, FAULT_MANY_CREDENTIALS, NULL },
+        { &all,
+          "",
+          true,
+          { { "x-user", "cy" }, { "authorization", "Basic x" } },
+          FAULT_MANY_CREDENTIALS,
+          NULL },
+        { &all,
+          "",
+          false,
+          { { "x-user", "cy" }, { "x-api-key", key } },
+          FAULT_NONE,
+          "ana" },
+        { &all, "", false, { { NULL } }, FAULT_NO_CREDENTIAL, NULL },
+    };
+    struct caller caller;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        enum fault fault = verify_at(cases[i].identify, cases[i].certificate,
+                                     cases[i].from_proxy, cases[i].fields, &caller);
+
+        if (fault != cases[i].fault) {
+            fail_msg("case %zu: %s", i, fault_row(fault)->name);
+        }
+        if (cases[i].name != NULL) {
+            assert_string_equal(caller.name, cases[i].name);
+            assert_string_equal(caller.team, "platform");
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +482,7 @@ int main(void)
         cmocka_unit_test(a_signature_names_a_key),
         cmocka_unit_test(only_the_exact_key_is_good),
         cmocka_unit_test(no_header_that_claims_a_person_names_a_caller),
+        cmocka_unit_test(each_listener_takes_what_it_lists),
     };
 
     return cmocka_run_group_tests_name("identity", tests, set_up, tear_down);
