@@ -272,6 +272,9 @@ void exchange_upstream_expired(struct exchange *x)
 
 void exchange_client_drained(struct exchange *x)
 {
+    if (x->state == EXCHANGE_TUNNEL) {
+        client_resume(x->client);
+    }
     if (x->upstream != NULL && x->upstream->stream.paused) {
         stream_resume(&x->upstream->stream);
         if (x->state == EXCHANGE_TUNNEL) {

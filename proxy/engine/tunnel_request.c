@@ -283,7 +283,9 @@ static void pace(struct tunnel *tunnel)
     struct stream *stream = &socket->client->stream;
 
     stream_flush(&socket->upstream->stream);
-    if (stream_queued(&socket->upstream->stream) > STREAM_HIGH) {
+    /* Also one that does not read what it is refused. */
+    if (stream_queued(&socket->upstream->stream) > STREAM_HIGH ||
+        stream_queued(stream) > STREAM_HIGH) {
         stream_pause(stream);
     }
     if (stream->paused) {

@@ -50,7 +50,7 @@ static void on_piece(struct digest *digest, struct message *message,
 static struct digest read_stream(struct span stream, uint8_t flags, size_t step)
 {
     /* no ratio: it is that of what has come, which depends on the split */
-    const struct decode_limits limits = { .bytes = 1 << 20, .ratio = UINT32_MAX };
+    const struct decode_limits limits = { .bytes = 1 << 17, .ratio = UINT32_MAX };
     struct message *message = message_new((flags & 4) != 0, limits);
     struct digest digest = { .raw = 1, .text = 1 };
     struct websocket_piece piece;

@@ -3,6 +3,7 @@ response metered and admitted by itself, and every way in which a connection can
 
 import asyncio
 import json
+import os
 import signal
 import time
 
@@ -682,6 +683,33 @@ async def pressure(results):
                'a slow reader stops the provider and gets everything', stalled, len(seen))
 
 
+def rss(assay):
+    with open('/proc/%d/statm' % assay.process.pid, encoding='ascii') as file:
+        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+
+async def flood(results):
+    """A client that is refused without end, and does not read it."""
+    async def silent(socket, _request):
+        await closing(socket)
+    bad = websocket.frame(1, b'x', b'abcd') * 200
+    async with House(silent, settings={'limits': {'write_timeout': '60s'}}) as house:
+        socket = await house.open()
+        socket.writer.transport.pause_reading()
+        before, sent = rss(house.assay), 0
+        try:
+            while sent < 6000 * len(bad):
+                socket.writer.write(bad)
+                await asyncio.wait_for(socket.writer.drain(), 2)
+                sent += len(bad)
+        except asyncio.TimeoutError:
+            pass
+        grown = rss(house.assay) - before
+        socket.abort()
+    results.ok(grown < 64 * 1024 * 1024, 'a flood of refused messages takes bounded memory',
+               grown, sent)
+
+
 async def early(results):
     """Events of the provider's that come with its 101, and messages of the client's that
     come with its request."""
@@ -713,7 +741,7 @@ async def all_cases(results):
                                       (DEFLATE, None, 1)):
         await relays(results, offer, extensions, pieces)
     for case in (lanes, fifo, cuts, leaving, malformed, sizes, bombs, quotas, revoked, realtime, errors,
-                 refusals, stopping, deadlines, pressure, early):
+                 refusals, stopping, deadlines, pressure, flood, early):
         await case(results)
 
 

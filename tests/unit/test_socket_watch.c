@@ -330,6 +330,21 @@ static void realtime_events_are_read(void **state)
     assert_int_equal(entry.usage.modality[MODALITY_INPUT_AUDIO], 30);
 }
 
+static void what_is_heard_may_be_told_by_its_length(void **state)
+{
+    struct heard heard = hear_begin(*state, "/v1/realtime");
+    struct entry entry;
+
+    hear(&heard, *state,
+         "{\"type\":\"conversation.item.input_audio_transcription.completed\","
+         "\"usage\":{\"type\":\"duration\",\"seconds\":2.5}}",
+         7);
+    assert_int_equal(heard.event.kind, EVENT_TRANSCRIBED);
+    response_watch_absorb(heard.response, heard.events);
+    entry = settle_heard(&heard, true);
+    assert_int_equal(entry.usage.audio_ms, 2500);
+}
+
 static void audio_is_no_text(void **state)
 {
     struct heard heard = hear_begin(*state, "/v1/realtime");
@@ -358,6 +373,7 @@ int main(void)
         cmocka_unit_test(an_error_costs_nothing),
         cmocka_unit_test(one_bad_event_spoils_no_other),
         cmocka_unit_test(realtime_events_are_read),
+        cmocka_unit_test(what_is_heard_may_be_told_by_its_length),
         cmocka_unit_test(audio_is_no_text),
     };
 
