@@ -100,11 +100,11 @@ static const char *const statements[STATEMENTS] = {
     [SET_NUMBER] = "INSERT INTO number VALUES (?1, ?2) ON CONFLICT DO UPDATE"
                    " SET value = ?2",
     [VERSION] = "PRAGMA data_version",
-    [EXPIRE_REMARKS] = "DELETE FROM remark WHERE finding IN"
-                       " (SELECT id FROM finding WHERE expires_ms <= ?1)",
-    [EXPIRE_FINDINGS] = "DELETE FROM finding WHERE expires_ms <= ?1",
-    [EXPIRE_SCORES] = "DELETE FROM score WHERE hour < ?1 / 3600000",
-    [EXPIRE_IDENTITIES] = "DELETE FROM identity WHERE seen_ms < ?1 AND NOT EXISTS"
+    [EXPIRE_REMARKS] = "DELETE FROM remark WHERE finding IN (SELECT id FROM finding"
+                       " WHERE expires_ms <= ?1 OR last_ms < ?2)",
+    [EXPIRE_FINDINGS] = "DELETE FROM finding WHERE expires_ms <= ?1 OR last_ms < ?2",
+    [EXPIRE_SCORES] = "DELETE FROM score WHERE hour < ?2 / 3600000",
+    [EXPIRE_IDENTITIES] = "DELETE FROM identity WHERE seen_ms < ?2 AND NOT EXISTS"
                           " (SELECT 1 FROM finding WHERE identity = identity.id)",
 };
 
@@ -500,12 +500,11 @@ bool finding_store_sync(struct finding_store *store)
 void finding_store_expire(struct finding_store *store, int64_t now_ms,
                           int64_t before_ms)
 {
-    const int64_t bounds[] = { now_ms, now_ms, before_ms, before_ms };
-
     begin(store);
-    for (unsigned i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
-        sqlite3_bind_int64(store->statements[EXPIRE_REMARKS + i], 1, bounds[i]);
-        (void)step(store, store->statements[EXPIRE_REMARKS + i]);
+    for (unsigned i = EXPIRE_REMARKS; i <= EXPIRE_IDENTITIES; i++) {
+        (void)sqlite3_bind_int64(store->statements[i], 1, now_ms);
+        (void)sqlite3_bind_int64(store->statements[i], 2, before_ms);
+        (void)step(store, store->statements[i]);
     }
 }
 

@@ -105,7 +105,7 @@ bool finding_store_sync(struct finding_store *store) MUST_CHECK;
  * dismissed count. 0 if nobody scored yet. */
 double finding_store_calibration(struct finding_store *store, uint64_t *people);
 
-/* Deletes findings that expired, and scores and identities not seen since `before_ms`. */
+/* Deletes findings that expired, and whatever was not seen since `before_ms`. */
 void finding_store_expire(struct finding_store *store, int64_t now_ms,
                           int64_t before_ms);
 

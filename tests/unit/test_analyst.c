@@ -330,6 +330,32 @@ static void test_a_dismissal_clears(void **state)
     stop(&running);
 }
 
+/* All of it is months old: with a day's retention nothing of it is left. */
+static void test_what_is_past_its_time_is_deleted(void **state)
+{
+    const struct timespec pause = { .tv_nsec = 5000000 };
+    struct running running = start();
+    char path[128];
+
+    (void)state;
+    work(&running, 0, BOT_TURNS);
+    stop(&running);
+    snprintf(path, sizeof path, "%s/turns/2026-03-02", folder);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(look().findings, 1);
+    config.retention = (struct config_retention){ .turns_days = 1, .findings_days = 1 };
+    running = start();
+    for (unsigned i = 0; i < 2000 && access(path, F_OK) == 0; i++) {
+        nanosleep(&pause, NULL);
+    }
+    stop(&running);
+    assert_int_equal(access(path, F_OK), -1);
+    config.retention.findings_days = 3650;
+    running = start();
+    assert_int_equal(grade_of_caller(&running, "bot"), GRADE_UNRATED);
+    stop(&running);
+}
+
 static void test_a_declared_service_is_no_finding(void **state)
 {
     struct running running = start();
@@ -518,6 +544,7 @@ int main(void)
         CASE(test_without_the_company_file_the_calls_tell),
         CASE(test_shadow_flags_nobody),
         CASE(test_a_dismissal_clears),
+        CASE(test_what_is_past_its_time_is_deleted),
         CASE(test_a_declared_service_is_no_finding),
         CASE(test_threads_lose_nothing),
         CASE(test_calls_are_looked_at_as_they_began),
