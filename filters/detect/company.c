@@ -256,6 +256,62 @@ static void join(struct circle *circle, uint64_t identity, uint32_t hour)
     circle->hour = hour;
 }
 
+static bool is_lone(const struct circle *circle)
+{
+    return circle->count == 1;
+}
+
+/* How many of the prompt's phrases are the circle's. */
+static unsigned phrases_of(struct company_table *table, const struct circle *circle,
+                           const struct prompt_sketch *prompt, uint32_t hour)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < prompt->bottom_count; i++) {
+        const struct phrase *phrase = find_phrase(table, prompt->bottom[i], hour);
+
+        count += phrase != NULL && &table->circles[phrase->circle] == circle;
+    }
+    return count;
+}
+
+/* What one identity sent before, and nobody else, resembles the circle through this prompt:
+ * it was of the circle all along. */
+static void absorb(struct circle *circle, struct circle *lone, uint32_t hour)
+{
+    unsigned member = member_of(circle, lone->members[0]);
+    unsigned turns;
+
+    if (member == CIRCLE_MEMBERS) {
+        return;
+    }
+    turns = circle->turns[member] + lone->turns[0];
+    circle->turns[member] = (uint8_t)(turns < UINT8_MAX ? turns : UINT8_MAX);
+    circle->hours[member] = lone->hours[0];
+    weigh(circle, hour);
+    *lone = (struct circle){ .generation = lone->generation + 1, .hour = lone->hour };
+}
+
+/* The circle takes the prompt's phrases that are nobody's, or a lone identity's. */
+static void take_phrases(struct company_table *table, struct circle *circle,
+                         const struct prompt_sketch *prompt, uint32_t hour)
+{
+    for (unsigned i = 0; i < prompt->bottom_count; i++) {
+        const struct phrase *phrase = find_phrase(table, prompt->bottom[i], hour);
+        struct circle *owner = phrase == NULL ? NULL : &table->circles[phrase->circle];
+
+        if (owner != NULL && owner != circle && is_lone(owner) && !is_lone(circle) &&
+            phrases_of(table, owner, prompt, hour) >= CIRCLE_JOIN) {
+            absorb(circle, owner, hour);
+        }
+        if (owner == NULL || (is_lone(owner) && !is_lone(circle)) ||
+            owner->count == 0) {
+            put_phrase(table, prompt->bottom[i], (size_t)(circle - table->circles),
+                       hour);
+        }
+    }
+}
+
 static void find_circle(struct company_table *table, const struct turn *turn,
                         struct company *company)
 {
@@ -272,12 +328,7 @@ static void find_circle(struct company_table *table, const struct turn *turn,
     join(circle, turn->identity, hour);
     circle->last_ms = turn->begin_ms;
     circle->last_whole = prompt->whole;
-    for (unsigned i = 0; i < prompt->bottom_count; i++) {
-        if (find_phrase(table, prompt->bottom[i], hour) == NULL) {
-            put_phrase(table, prompt->bottom[i], (size_t)(circle - table->circles),
-                       hour);
-        }
-    }
+    take_phrases(table, circle, prompt, hour);
     company->circle = circle;
 }
 
