@@ -1,6 +1,7 @@
 #include "proxy/admin/answer.h"
 
 #include "proxy/base/check.h"
+#include "proxy/base/text.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -25,4 +26,13 @@ void answer_text(struct evhttp_request *request, int status, const char *reason,
     evbuffer_add_printf(body, "%s\n", words);
     answer(request, status, reason, "text/plain; charset=utf-8", body);
     evbuffer_free(body);
+}
+
+void answer_put_text(struct evbuffer *body, const char *name, const char *value)
+{
+    char memory[1024];
+    struct text text = text_over(memory, sizeof memory);
+
+    text_put_json(&text, span_text(value));
+    evbuffer_add_printf(body, "\"%s\":%.*s,", name, (int)text.len, text.at);
 }

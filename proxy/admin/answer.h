@@ -12,4 +12,7 @@ void answer(struct evhttp_request *request, int status, const char *reason,
 void answer_text(struct evhttp_request *request, int status, const char *reason,
                  const char *words);
 
+/* Appends a member of a JSON object, and the comma before the next one. */
+void answer_put_text(struct evbuffer *body, const char *name, const char *value);
+
 #endif

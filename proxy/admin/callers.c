@@ -1,5 +1,6 @@
 #include "proxy/admin/callers.h"
 
+#include "proxy/admin/answer.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/text.h"
 #include "proxy/meter/ledger.h"
@@ -13,15 +14,6 @@ struct listing {
     struct evbuffer *body;
     size_t count;
 };
-
-static void put_text(struct evbuffer *body, const char *name, const char *value)
-{
-    char memory[1024];
-    struct text text = text_over(memory, sizeof memory);
-
-    text_put_json(&text, span_text(value));
-    evbuffer_add_printf(body, "\"%s\":%.*s,", name, (int)text.len, text.at);
-}
 
 static uint64_t tokens_of(const struct ledger_sum *sum)
 {
@@ -44,11 +36,11 @@ static void put_sum(void *self, const struct ledger_sum *sum)
         return;
     }
     evbuffer_add_printf(body, listing->count++ == 0 ? "\n{" : ",\n{");
-    put_text(body, "team", sum->team);
-    put_text(body, "caller", sum->caller);
+    answer_put_text(body, "team", sum->team);
+    answer_put_text(body, "caller", sum->caller);
     if (query->caller != NULL) {
-        put_text(body, "day", sum->day);
-        put_text(body, "model", sum->model);
+        answer_put_text(body, "day", sum->day);
+        answer_put_text(body, "model", sum->model);
     }
     evbuffer_add_printf(body,
                         "\"exchanges\":%llu,\"refused\":%llu,\"tokens\":%llu,"
@@ -73,8 +65,8 @@ static void put_quota(void *self, const struct quota_state *state)
     quota_put_reset(&resets, state);
     memory[resets.len] = '\0';
     evbuffer_add_printf(listing->body, listing->count++ == 0 ? "\n{" : ",\n{");
-    put_text(listing->body, "name", state->policy->rule.name);
-    put_text(listing->body, "resets", memory);
+    answer_put_text(listing->body, "name", state->policy->rule.name);
+    answer_put_text(listing->body, "resets", memory);
     evbuffer_add_printf(listing->body,
                         "\"limit\":%llu,\"used\":%llu,\"reserved\":%llu}",
                         (unsigned long long)state->policy->rule.limit.amount,

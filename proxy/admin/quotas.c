@@ -1,5 +1,6 @@
 #include "proxy/admin/quotas.h"
 
+#include "proxy/admin/answer.h"
 #include "proxy/base/clock.h"
 #include "proxy/meter/quota_share.h"
 #include "proxy/meter/quota_sum.h"
@@ -91,23 +92,14 @@ void quotas_put_metrics(struct quota *quota, struct evbuffer *body)
 
 /* ---- JSON ------------------------------------------------------------------------------- */
 
-static void put_text(struct evbuffer *body, const char *name, const char *value)
-{
-    char memory[1024];
-    struct text text = text_over(memory, sizeof memory);
-
-    text_put_json(&text, span_text(value));
-    evbuffer_add_printf(body, "\"%s\":%.*s,", name, (int)text.len, text.at);
-}
-
 static void put_top(struct evbuffer *body, const struct quota_sum *sum)
 {
     for (size_t i = 0; i < sum->top_count; i++) {
         const struct quota_top *top = &sum->top[i];
 
         evbuffer_add_printf(body, "%s{", i == 0 ? "" : ",");
-        put_text(body, "subject", top->subject);
-        put_text(body, "resets", top->resets);
+        answer_put_text(body, "subject", top->subject);
+        answer_put_text(body, "resets", top->resets);
         evbuffer_add_printf(body, "\"used\":%llu,\"reserved\":%llu}",
                             (unsigned long long)top->used,
                             (unsigned long long)top->reserved);
@@ -121,10 +113,10 @@ static void put_sum(struct evbuffer *body, const struct quota_sum *sum, bool sub
     };
 
     evbuffer_add_printf(body, "{");
-    put_text(body, "name", sum->name);
-    put_text(body, "per", sum->period);
-    put_text(body, "unit", quota_unit_name(sum->unit));
-    put_text(body, "over", over[sum->over]);
+    answer_put_text(body, "name", sum->name);
+    answer_put_text(body, "per", sum->period);
+    answer_put_text(body, "unit", quota_unit_name(sum->unit));
+    answer_put_text(body, "over", over[sum->over]);
     evbuffer_add_printf(body,
                         "\"limit\":%llu,\"used\":%llu,\"reserved\":%llu,"
                         "\"counters\":%llu,\"highest_percent\":%u,\"refused\":%llu,"

@@ -2,6 +2,7 @@
 #include "proxy/base/text.h"
 #include "proxy/identity/jwt.h"
 #include "proxy/identity/verifier.h"
+#include "tests/support/base64url_put.h"
 #include "tests/support/vectors.h"
 
 #include <openssl/bio.h>
@@ -27,26 +28,6 @@ struct rig {
     struct trust *trust;
     struct verifier *verifier;
 };
-
-/* ---- base64url, for making tokens --------------------------------------------------- */
-
-static void base64url_put(struct text *text, struct span bytes)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    unsigned waiting = 0;
-
-    for (size_t i = 0; i < bytes.len; i++) {
-        bits = bits << 8 | (unsigned char)bytes.at[i];
-        for (waiting += 8; waiting >= 6; waiting -= 6) {
-            text_put_char(text, digits[bits >> (waiting - 6) & 63]);
-        }
-    }
-    if (waiting > 0) {
-        text_put_char(text, digits[bits << (6 - waiting) & 63]);
-    }
-}
 
 /* ---- keys --------------------------------------------------------------------------- */
 

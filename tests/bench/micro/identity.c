@@ -5,6 +5,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/text.h"
 #include "proxy/identity/jwt.h"
+#include "tests/support/base64url_put.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -30,24 +31,6 @@ static uint64_t cpu_ns(void)
 
 /* ---- keys and tokens ---------------------------------------------------------------- */
 
-static void put_base64url(struct text *text, struct span bytes)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    unsigned waiting = 0;
-
-    for (size_t i = 0; i < bytes.len; i++) {
-        bits = bits << 8 | (unsigned char)bytes.at[i];
-        for (waiting += 8; waiting >= 6; waiting -= 6) {
-            text_put_char(text, digits[bits >> (waiting - 6) & 63]);
-        }
-    }
-    if (waiting > 0) {
-        text_put_char(text, digits[bits << (6 - waiting) & 63]);
-    }
-}
-
 static void put_number(struct text *text, EVP_PKEY *key, const char *parameter,
                        const char *name)
 {
@@ -56,7 +39,7 @@ static void put_number(struct text *text, EVP_PKEY *key, const char *parameter,
 
     CHECK(EVP_PKEY_get_bn_param(key, parameter, &number) == 1);
     text_printf(text, ",\"%s\":\"", name);
-    put_base64url(text, span_of((char *)bytes, (size_t)BN_bn2bin(number, bytes)));
+    base64url_put(text, span_of((char *)bytes, (size_t)BN_bn2bin(number, bytes)));
     text_put_char(text, '"');
     BN_free(number);
 }
@@ -72,7 +55,7 @@ static void put_keys(struct text *text, EVP_PKEY *rsa, EVP_PKEY *edwards)
     CHECK(EVP_PKEY_get_raw_public_key(edwards, raw, &len) == 1);
     text_put(text,
              SPAN("},{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"e\",\"x\":\""));
-    put_base64url(text, span_of((char *)raw, len));
+    base64url_put(text, span_of((char *)raw, len));
     text_put(text, SPAN("\"}]}"));
 }
 
@@ -87,20 +70,20 @@ static struct span token_make(EVP_PKEY *key, const char *algorithm, const char *
     size_t len = sizeof signature;
 
     snprintf(part, sizeof part, "{\"alg\":\"%s\",\"kid\":\"%s\"}", algorithm, id);
-    put_base64url(&text, span_text(part));
+    base64url_put(&text, span_text(part));
     text_put_char(&text, '.');
     snprintf(part, sizeof part,
              "{\"iss\":\"https://idp\",\"aud\":\"assay\",\"exp\":4000000000,"
              "\"sub\":\"ana\",\"n\":%u,\"filler\":\"%0400d\"}",
              number, 0);
-    put_base64url(&text, span_text(part));
+    base64url_put(&text, span_text(part));
     CHECK(EVP_DigestSignInit(signer, NULL, strcmp(id, "r") == 0 ? EVP_sha256() : NULL,
                              NULL, key) == 1);
     CHECK(EVP_DigestSign(signer, signature, &len, (const unsigned char *)text.at,
                          text.len) == 1);
     EVP_MD_CTX_free(signer);
     text_put_char(&text, '.');
-    put_base64url(&text, span_of((char *)signature, len));
+    base64url_put(&text, span_of((char *)signature, len));
     CHECK(!text.full);
     return text_span(&text);
 }
