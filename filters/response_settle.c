@@ -60,6 +60,26 @@ static bool is_readable(const struct response_watch *watch)
                                              : watch->frames != FRAMES_NONE;
 }
 
+/* Only the sum of both sides is known: what is not output was input. */
+static bool estimate_sides(const struct response_watch *watch, struct span model,
+                           const struct facts *facts, struct usage *usage)
+{
+    const struct tally *tally = &watch->tallier.tally;
+    uint64_t total = tally->value[COUNT_TOTAL];
+
+    if (!tally_has(tally, COUNT_TOTAL) || total == 0 || tally->bad != 0 ||
+        !is_readable(watch)) {
+        return false;
+    }
+    estimate_output(watch, model, facts, usage);
+    if (usage->tokens[TOKENS_OUTPUT] > total) {
+        usage_set(usage, TOKENS_OUTPUT, total);
+    }
+    usage_set(usage, TOKENS_INPUT, total - usage->tokens[TOKENS_OUTPUT]);
+    usage->flags |= USAGE_INFERRED;
+    return true;
+}
+
 /* Fills what the provider did not report, and says how far the numbers are its own. */
 static void complete_usage(const struct response_watch *watch, bool cut,
                            struct span model, const struct facts *facts,
@@ -71,6 +91,10 @@ static void complete_usage(const struct response_watch *watch, bool cut,
 
     if (input && output && !cut && !watch->dialect->guessed) {
         usage->source = USAGE_REPORTED;
+        return;
+    }
+    if (!input && !output && estimate_sides(watch, model, facts, usage)) {
+        usage->source = USAGE_PARTIAL;
         return;
     }
     if (!input) {

@@ -57,10 +57,25 @@ static void begin_usage(struct tallier *tallier, enum merge merge, bool duplicat
     tallier->tally.anomalous |= duplicate;
 }
 
+/* Is any of these counts more than zero? */
+static bool has_some(const struct tally *tally, uint32_t counts)
+{
+    for (; counts != 0; counts &= counts - 1) {
+        if (tally->value[__builtin_ctz(counts)] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The first count of a later usage object drops the counts of the earlier one. */
 static void replace_once(struct tallier *tallier)
 {
     if (tallier->replace) {
+        tallier->had_some = has_some(&tallier->tally, tallier->tally.seen);
+        if (tallier->had_some) {
+            tallier->before = tallier->tally;
+        }
         tallier->tally.seen = 0;
         tallier->tally.bad = 0;
         tallier->now = 0;
@@ -85,6 +100,11 @@ static void put_number(struct tallier *tallier, enum merge merge, enum count cou
         }
         tallier->input_now |= number > 0;
         tallier->zeros &= ~bit;
+    }
+    if (merge == MERGE_FIELDS && count == COUNT_OUTPUT && number == 0 &&
+        tally_has(tally, count) && tally->value[count] > 0) {
+        tally->anomalous = true;
+        return;
     }
     tally->value[count] = number;
     tally->seen |= bit;
@@ -240,6 +260,11 @@ static void believe_zeros(struct tallier *tallier)
 
 void tallier_event_end(struct tallier *tallier)
 {
+    if (tallier->replaced && tallier->had_some &&
+        !has_some(&tallier->tally, tallier->now)) {
+        tallier->tally = tallier->before; /* nothing that was used is unused later */
+        tallier->tally.anomalous = true;
+    }
     if (tallier->zeros != 0) {
         if (tallier->input_now) {
             believe_zeros(tallier);

@@ -627,6 +627,57 @@ static void odd_replies_are_read_as_wanted(void **state)
     assert_int_equal(count, sizeof(replies) / sizeof(replies[0]));
 }
 
+/* ---- what some providers do ---------------------------------------------------------- */
+
+/* A usage of zeros, or an output of zero, behind a real one is not believed. */
+static void nothing_is_unused_later(void **state)
+{
+    struct entry entry = answered(
+        state, (struct reading){ .path = chat, .type = sse },
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":9,"
+        "\"total_tokens\":29}}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":0,"
+        "\"completion_tokens\":0,\"total_tokens\":0}}\n\ndata: [DONE]\n\n");
+
+    assert_usage(&entry, (struct want){ USAGE_REPORTED, 20, NO, NO, 9, NO });
+    assert_int_equal(entry.usage.flags, USAGE_ANOMALY);
+    entry =
+        answered(state, (struct reading){ .path = messages, .type = sse },
+                 "data: {\"type\":\"message_start\",\"message\":{\"usage\":{"
+                 "\"input_tokens\":20,\"output_tokens\":1}}}\n\n"
+                 "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":9}}"
+                 "\n\ndata: {\"type\":\"message_delta\",\"usage\":{"
+                 "\"output_tokens\":0}}\n\ndata: {\"type\":\"message_stop\"}\n\n");
+    assert_usage(&entry, (struct want){ USAGE_REPORTED, 20, NO, NO, 9, NO });
+    assert_int_equal(entry.usage.flags, USAGE_ANOMALY);
+}
+
+/* A report of zeros alone is one. */
+static void zeros_alone_are_believed(void **state)
+{
+    struct entry entry =
+        answered(state, (struct reading){ .path = chat, .type = sse },
+                 "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":0,"
+                 "\"completion_tokens\":0}}\n\ndata: {\"choices\":[],\"usage\":{"
+                 "\"prompt_tokens\":4,\"completion_tokens\":0}}\n\ndata: [DONE]\n\n");
+
+    assert_usage(&entry, (struct want){ USAGE_REPORTED, 4, NO, NO, 0, NO });
+    assert_int_equal(entry.usage.flags, 0);
+}
+
+/* The sum of a call is split by what was seen of its answer; none of it is lost. */
+static void a_total_alone_is_split(void **state)
+{
+    struct entry entry =
+        answered(state, (struct reading){ .path = chat, .type = json },
+                 "{\"choices\":[{\"message\":{\"content\":\"hello there\"}}],"
+                 "\"usage\":{\"total_tokens\":29}}");
+
+    assert_int_equal(entry.usage.source, USAGE_PARTIAL);
+    assert_int_equal(usage_total(&entry.usage), 29);
+    assert_in_range(entry.usage.tokens[TOKENS_OUTPUT], 2, 4);
+    assert_int_equal(entry.usage.flags, USAGE_INFERRED);
+}
+
 /* ---- lines -------------------------------------------------------------------------- */
 
 static void assert_line(const struct entry *entry, unsigned at, enum line_kind kind,
@@ -718,6 +769,9 @@ int main(void)
         cmocka_unit_test(damaged_and_huge_codings_are_flagged),
         cmocka_unit_test(the_regular_end_is_seen),
         cmocka_unit_test(odd_replies_are_read_as_wanted),
+        cmocka_unit_test(nothing_is_unused_later),
+        cmocka_unit_test(zeros_alone_are_believed),
+        cmocka_unit_test(a_total_alone_is_split),
         cmocka_unit_test(the_last_event_with_lines_counts),
         cmocka_unit_test(too_many_lines_are_summed),
     };
