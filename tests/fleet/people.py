@@ -8,7 +8,6 @@ from collections import defaultdict
 import clients
 import texts
 
-TURNS, CONTINUATIONS = 60, 3  # of a person, of a turn; unless all are wanted
 DIALECTS = ('anthropic', 'responses', 'chat', 'gemini')
 
 
@@ -35,19 +34,18 @@ def jobs(records):
     return out
 
 
-def shorten(calls, every):
+def shorten(calls, most):
     """The first calls and the last one: the rhythm of turns stays."""
-    if every or len(calls) <= CONTINUATIONS:
-        return calls
-    return calls[:CONTINUATIONS - 1] + calls[-1:]
+    return calls if len(calls) <= most else calls[:most - 1] + calls[-1:]
 
 
-def play(plan, identity, key, dialect, records, every):
+def play(plan, identity, key, dialect, records, size):
+    """`size`: how many turns, and how many calls behind a turn."""
     client = clients.AGENTS[dialect](plan, identity, key, dialect, {'label': 0, 'fam': 'human'},
                                      'people')
     prompts = texts.Prompts(identity)
-    for turn, calls in jobs(records)[:None if every else TURNS]:
-        calls = shorten(calls, every)
+    for turn, calls in jobs(records)[:size.turns]:
+        calls = shorten(calls, size.calls)
         client.turn(turn['session'], turn['ts'], turn['end'], prompts.text(turn['text']),
                     goes_on=bool(calls), retry=bool(turn.get('retry')))
         for number, call in enumerate(calls):

@@ -8,8 +8,6 @@ import sys
 import clients
 import texts
 
-TURNS = 70      # of a bot, unless all are wanted
-CALLS = 2       # behind a turn of an agent's
 AGENTIC = ('agentic', 'llm_para_realgaps', 'promptbank')
 
 
@@ -46,15 +44,15 @@ def load(traces):
     return prototype, donors
 
 
-def records_of(prototype, donors, family, number, every):
+def records_of(prototype, donors, family, number, turns):
     bot = prototype.Bot(family, number, donors, 'fleet')
-    if not every:
-        bot.n = min(bot.n, TURNS)
+    bot.n = min(bot.n, turns)
     records = prototype.FAMILIES[family](bot)
     return bot.identity, sorted(records, key=lambda record: record['ts'])
 
 
-def play(plan, identity, key, dialect, records, family, every):
+def play(plan, identity, key, dialect, records, family, calls):
+    """`calls`: behind a turn of an agent's."""
     facts = {'label': 1, 'fam': family}
     shape = clients.Agent if family.startswith(AGENTIC) else clients.Script
     bot = shape(plan, identity, key, dialect, facts, 'bots')
@@ -66,7 +64,7 @@ def play(plan, identity, key, dialect, records, family, every):
         client = bot if record['label'] else person
         session, ts, end = record['session'], record['ts'], record['end']
         if record['kind'] == 'turn':
-            left[session] = 1000 if every else CALLS
+            left[session] = calls
             said = record['text'].get('said') or prompts.text(record['text'])
             reply = record['out_sk'] if isinstance(record['out_sk'], str) else None
             client.turn(session, ts, end, said, goes_on=goes_on(records, place, left[session]),
