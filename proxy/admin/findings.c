@@ -27,10 +27,7 @@ static void add_moment(cJSON *object, const char *name, int64_t unix_s)
 /* One decimal: more would be false precision. */
 static void add_score(cJSON *object, const char *name, double score)
 {
-    char text[32];
-
-    (void)snprintf(text, sizeof text, "%.1f", score);
-    cJSON_AddRawToObject(object, name, text);
+    cJSON_AddNumberToObject(object, name, (double)(int64_t)(score * 10 + .5) / 10);
 }
 
 static cJSON *new_array(cJSON *object, const char *name)
