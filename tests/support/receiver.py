@@ -58,10 +58,12 @@ class Receiver:
         request.close_connection = True
 
     def messages(self, count, seconds=10):
-        """What was taken, once it is that many, or after a while."""
+        """What was taken, once it is that many, or after a while. A message whose answer was
+        lost comes again under the same id, and is known by it."""
         deadline = time.monotonic() + seconds
         while True:
-            taken = [message for _, _, _, message, status in list(self.requests) if status == 204]
+            taken = list({ident: message for _, ident, _, message, status in
+                          list(self.requests) if status == 204}.values())
             if len(taken) >= count or time.monotonic() > deadline:
                 return taken
             time.sleep(0.02)
