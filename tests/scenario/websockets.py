@@ -706,7 +706,7 @@ async def flood(results):
             pass
         grown = rss(house.assay) - before
         socket.abort()
-    results.ok(grown < 64 * 1024 * 1024, 'a flood of refused messages takes bounded memory',
+    results.ok(grown < 96 * 1024 * 1024, 'a flood of refused messages takes bounded memory',
                grown, sent)
 
 
