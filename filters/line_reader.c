@@ -1,11 +1,19 @@
 #include "filters/line_reader.h"
 
+#include <stdlib.h>
+
 /* An attempt of the model: a part of the main usage, unless it was given up. */
 enum { LINE_ATTEMPT = LINE_KINDS };
 
-void line_reader_init(struct line_reader *reader)
+struct line_reader *line_reader_new(void)
 {
-    memset(reader, 0, offsetof(struct line_reader, part));
+    return calloc(1, sizeof(struct line_reader));
+}
+
+struct line_reader *line_reader_free(struct line_reader *reader)
+{
+    free(reader);
+    return NULL;
 }
 
 /* ---- one line ------------------------------------------------------------------------ */
@@ -214,6 +222,9 @@ static void add_part(struct line_reader *reader, const char *model)
 
 void line_reader_event_end(struct line_reader *reader, const char *model)
 {
+    if (reader == NULL) {
+        return;
+    }
     if (reader->part_any) {
         reader->part_any = false;
         add_part(reader, model);
@@ -228,9 +239,11 @@ void line_reader_event_end(struct line_reader *reader, const char *model)
 
 void line_reader_event_void(struct line_reader *reader)
 {
-    reader->now_any = false;
-    reader->part_any = false;
-    reader->tag = 0;
+    if (reader != NULL) {
+        reader->now_any = false;
+        reader->part_any = false;
+        reader->tag = 0;
+    }
 }
 
 /* ---- the whole ----------------------------------------------------------------------- */
@@ -261,6 +274,9 @@ void line_reader_settle(const struct line_reader *reader, const char *model,
                         struct entry *entry)
 {
     entry->line_count = 0;
+    if (reader == NULL) {
+        return;
+    }
     entry->usage.flags |= reader->odd ? USAGE_ANOMALY : 0;
     if (reader->summed && reader->kept.count == 1) {
         return; /* all parts are of the call's own model */

@@ -28,13 +28,17 @@ struct line_reader {
     struct line_list now, kept;
 };
 
-void line_reader_init(struct line_reader *reader);
+/* NULL without memory. Few responses need one. */
+struct line_reader *line_reader_new(void);
+/* Takes NULL; returns NULL. */
+struct line_reader *line_reader_free(struct line_reader *reader);
 
 /* A value whose tag is LINES_ANEW or above. */
 void line_reader_value(struct line_reader *reader, const struct dialect *dialect,
                        const struct scan_value *value);
 
-/* The event has ended well, or what it said is void. Its parts are of `model`. */
+/* The event has ended well, or what it said is void. Its parts are of `model`. These and
+ * line_reader_settle() take NULL: nothing was read. */
 void line_reader_event_end(struct line_reader *reader, const char *model);
 void line_reader_event_void(struct line_reader *reader);
 

@@ -84,8 +84,8 @@ struct response_watch {
         struct lines lines;
     };
     struct scan scan;
-    struct line_reader line_reader;
-    struct sample text; /* generated */
+    struct line_reader *line_reader; /* NULL: nothing for it came yet */
+    struct sample text;              /* generated */
 };
 
 /* The next bytes of the body, without its coding. */

@@ -100,6 +100,18 @@ static void event_value(struct event *event, const struct scan_value *value)
     }
 }
 
+static void line_value(struct response_watch *watch, const struct scan_value *value)
+{
+    if (watch->line_reader == NULL) {
+        watch->line_reader = line_reader_new();
+    }
+    if (watch->line_reader == NULL) {
+        watch->flags |= USAGE_TRUNCATED;
+    } else {
+        line_reader_value(watch->line_reader, watch->dialect, value);
+    }
+}
+
 static void value_seen(void *self, const struct scan_value *value)
 {
     struct response_watch *watch = self;
@@ -176,7 +188,7 @@ static void value_seen(void *self, const struct scan_value *value)
         break;
     default:
         if (value->tag >= LINES_ANEW) {
-            line_reader_value(&watch->line_reader, watch->dialect, value);
+            line_value(watch, value);
         } else {
             tallier_value(&watch->tallier, watch->dialect->merge, value);
         }
@@ -272,7 +284,7 @@ void response_text_end(void *self)
         watch->said_bytes = watch->text.bytes;
     }
     tallier_event_end(&watch->tallier);
-    line_reader_event_end(&watch->line_reader, watch->model);
+    line_reader_event_end(watch->line_reader, watch->model);
     watch->finished |= watch->unfinished == 0 && is_reported(&watch->tallier.tally);
 }
 
@@ -316,7 +328,7 @@ static void message_void(struct response_watch *watch)
     if (watch->in_text) {
         watch->in_text = false;
         watch->tallier = watch->messages->before;
-        line_reader_event_void(&watch->line_reader);
+        line_reader_event_void(watch->line_reader);
     }
 }
 

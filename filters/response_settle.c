@@ -129,8 +129,8 @@ static void settle_usage(struct response_watch *watch, bool whole,
         usage->reported_nanousd = (int64_t)tally->value[COUNT_COST];
     }
     tally->model = model;
-    if (watch->line_reader.summed) {
-        *usage = watch->line_reader.sum;
+    if (watch->line_reader != NULL && watch->line_reader->summed) {
+        *usage = watch->line_reader->sum;
     } else {
         watch->dialect->balance(tally, usage);
     }
@@ -156,7 +156,7 @@ void response_watch_settle(struct response_watch *watch, bool whole,
     if (watch->answer != NULL) {
         answer_end(watch->answer);
     }
-    line_reader_settle(&watch->line_reader,
+    line_reader_settle(watch->line_reader,
                        watch->model[0] != '\0' ? watch->model : facts->model, entry);
     text_store(entry->response_model, sizeof(entry->response_model),
                span_text(watch->model));

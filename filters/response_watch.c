@@ -106,6 +106,7 @@ static void free_parts(struct response_watch *watch)
     watch->decode = decode_free(watch->decode);
     free(watch->messages);
     watch->messages = NULL;
+    watch->line_reader = line_reader_free(watch->line_reader);
     if (watch->answer != NULL) {
         watch_pool_answer_back(watch->pool, watch->answer);
         watch->answer = NULL;
@@ -139,8 +140,8 @@ static struct response_watch *take_watch(struct watch_pool *pool,
         }
     }
     memset(watch, 0, offsetof(struct response_watch, sse));
-    line_reader_init(&watch->line_reader);
-    sample_begin(&watch->text);
+    watch->line_reader = NULL;
+    watch->text = (struct sample){ 0 };
     watch->pool = pool;
     watch->dialect = dialect;
     watch->plan = registry_plans(dialect)->response;
@@ -239,9 +240,7 @@ static void begin_event(struct response_watch *events)
     events->error = false;
     events->model[0] = '\0';
     events->service_tier[0] = '\0';
-    if (events->line_reader.any) {
-        line_reader_init(&events->line_reader);
-    }
+    events->line_reader = line_reader_free(events->line_reader);
 }
 
 void response_watch_expect(struct response_watch *events,
@@ -269,8 +268,7 @@ void response_watch_event_end(struct response_watch *events)
     response_text_end(events);
 }
 
-void response_watch_absorb(struct response_watch *watch,
-                           const struct response_watch *events)
+void response_watch_absorb(struct response_watch *watch, struct response_watch *events)
 {
     const struct tally *said = &events->tallier.tally;
     bool anomalous = watch->tallier.tally.anomalous || said->anomalous;
@@ -291,8 +289,10 @@ void response_watch_absorb(struct response_watch *watch,
         watch->said_bytes = watch->text.bytes;
     }
     watch->tallier.tally.anomalous = anomalous;
-    if (events->line_reader.any) {
+    if (events->line_reader != NULL && events->line_reader->any) {
+        line_reader_free(watch->line_reader);
         watch->line_reader = events->line_reader;
+        events->line_reader = NULL;
     }
     if (events->model[0] != '\0') {
         memcpy(watch->model, events->model, sizeof(watch->model));

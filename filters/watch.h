@@ -164,8 +164,7 @@ void response_watch_expect(struct response_watch *events,
 void response_watch_event_data(struct response_watch *events, struct span piece);
 void response_watch_event_end(struct response_watch *events);
 
-/* What the event that ended last says becomes part of this response. */
-void response_watch_absorb(struct response_watch *watch,
-                           const struct response_watch *events);
+/* What the event that ended last says becomes part of this response; its lines go over. */
+void response_watch_absorb(struct response_watch *watch, struct response_watch *events);
 
 #endif

@@ -1,10 +1,48 @@
 #include "filters/count/sample.h"
 
-#include <stddef.h>
+#include <stdlib.h>
 
 void sample_begin(struct sample *sample)
 {
-    memset(sample, 0, offsetof(struct sample, text));
+    sample->bytes = 0;
+    sample->stride = 0;
+    sample->skip = 0;
+    sample->kept = 0;
+    sample->no_memory = false;
+}
+
+static void wipe(char *text, size_t len)
+{
+    memset(text, 0, len);
+    __asm__ volatile("" : : "r"(text) : "memory"); /* not to be left out */
+}
+
+/* Makes room for `more` bytes, SAMPLE_MAX in all at most. */
+static bool make_room(struct sample *sample, size_t more)
+{
+    size_t room = sample->room == 0 ? SAMPLE_ROOM : sample->room;
+    char *text;
+
+    while (room < sample->kept + more) {
+        room *= 2;
+    }
+    if (room == sample->room) {
+        return true;
+    }
+    (void)bpe_ready(ENCODING_O200K_BASE); /* soon, before somebody asks */
+    text = malloc(room);
+    if (text == NULL) {
+        return false;
+    }
+    if (sample->text != NULL) {
+        memcpy(text, sample->text, sample->kept);
+        wipe(sample->text, sample->most);
+        free(sample->text);
+    }
+    sample->text = text;
+    sample->most = sample->kept;
+    sample->room = (uint32_t)room;
+    return true;
 }
 
 /* Every second chunk stays. */
@@ -30,7 +68,7 @@ static void end_chunk(struct sample *sample)
 void sample_put(struct sample *sample, struct span piece)
 {
     sample->bytes += piece.len;
-    while (piece.len > 0) {
+    while (piece.len > 0 && !sample->no_memory) {
         size_t room = SAMPLE_CHUNK - sample->kept % SAMPLE_CHUNK;
         size_t len = piece.len < room ? piece.len : room;
 
@@ -40,8 +78,13 @@ void sample_put(struct sample *sample, struct span piece)
             piece = span_after(piece, len);
             continue;
         }
+        if (!make_room(sample, len)) {
+            sample->no_memory = true;
+            break;
+        }
         memcpy(sample->text + sample->kept, piece.at, len);
         sample->kept += (uint32_t)len;
+        sample->most = sample->kept > sample->most ? sample->kept : sample->most;
         piece = span_after(piece, len);
         if (len == room) {
             end_chunk(sample);
@@ -59,11 +102,11 @@ void sample_add(struct sample *sample, const struct sample *text)
 
 void sample_wipe(struct sample *sample)
 {
-    uint32_t used = sample->stride == 0 ? sample->kept : SAMPLE_MAX;
-
-    memset(sample->text, 0, used);
-    __asm__ volatile("" : : "r"(sample->text) : "memory"); /* not to be left out */
-    sample_begin(sample);
+    if (sample->text != NULL) {
+        wipe(sample->text, sample->most);
+        free(sample->text);
+    }
+    *sample = (struct sample){ 0 };
 }
 
 /* ---- escapes ------------------------------------------------------------------------- */
@@ -164,7 +207,7 @@ uint64_t sample_tokens(const struct sample *sample, enum encoding encoding)
 {
     uint64_t tokens;
 
-    if (sample->kept == 0 || !bpe_ready(encoding)) {
+    if (sample->kept == 0 || sample->no_memory || !bpe_ready(encoding)) {
         return 0;
     }
     tokens = bpe_count(encoding, span_of(sample->text, sample->kept));

@@ -6,27 +6,32 @@
 
 #include "filters/count/bpe.h"
 
-enum { SAMPLE_CHUNK = 512, SAMPLE_MAX = 16 * SAMPLE_CHUNK };
+enum { SAMPLE_CHUNK = 512, SAMPLE_MAX = 16 * SAMPLE_CHUNK, SAMPLE_ROOM = 256 };
 
 struct sample {
     uint64_t bytes;  /* of the whole text */
     uint64_t stride; /* one of so many chunks is kept; 0: nothing came yet */
     uint64_t skip;   /* bytes before the next chunk */
     uint32_t kept;
-    char text[SAMPLE_MAX]; /* not cleared */
+    uint32_t most;  /* that was ever written of text */
+    uint32_t room;  /* of text: SAMPLE_ROOM doubled as often as it took */
+    bool no_memory; /* nothing is kept any more */
+    char *text;     /* owned */
 };
 
+/* All zero is an empty sample, too. */
 void sample_begin(struct sample *sample);
 void sample_put(struct sample *sample, struct span piece);
 /* Puts what is kept of another text, which stands for all of it. */
 void sample_add(struct sample *sample, const struct sample *text);
 
+/* Wipes and frees what is kept; the sample is empty then. */
 void sample_wipe(struct sample *sample);
 
 /* JSON's escapes in what is kept become what they stand for. */
 void sample_unescape(struct sample *sample);
 
-/* The tokens of the whole text: exact if all of it is kept. 0 while the tables of the
+/* The tokens of the whole text: exact if all of it is kept. 0 without memory, and while the tables of the
  * encoding are not there, which are loaded then without waiting for them. About 10 ns per
  * byte kept. */
 uint64_t sample_tokens(const struct sample *sample, enum encoding encoding);

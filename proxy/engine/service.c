@@ -1,6 +1,5 @@
 #include "proxy/engine/service.h"
 
-#include "filters/count/bpe.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/credential/keeper.h"
@@ -267,7 +266,6 @@ bool service_start(struct service *service,
             return false;
         }
     }
-    (void)bpe_ready(ENCODING_O200K_BASE); /* soon, before a stream is cut */
     __atomic_store_n(&service->ready, true, __ATOMIC_RELEASE);
     return true;
 }
