@@ -150,6 +150,8 @@ void response_watch_settle(struct response_watch *watch, bool whole,
 {
     entry->usage = (struct usage){ .reported_nanousd = -1 };
     if (watch->counted) {
+        /* The tables of tokens are wanted soon: begins to load them. */
+        (void)bpe_ready(ENCODING_O200K_BASE);
         response_end(watch, whole);
         settle_usage(watch, whole, facts, input_text_bytes, &entry->usage);
     }

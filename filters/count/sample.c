@@ -29,7 +29,6 @@ static bool make_room(struct sample *sample, size_t more)
     if (room == sample->room) {
         return true;
     }
-    (void)bpe_ready(ENCODING_O200K_BASE); /* soon, before somebody asks */
     text = malloc(room);
     if (text == NULL) {
         return false;
