@@ -269,13 +269,15 @@ struct config_scope {
 
 enum config_quota_over { OVER_REFUSE, OVER_WARN, OVER_SHADOW };
 
+/* Replicas name the counters that they share by these numbers: new ones come last. */
 enum config_limit_unit {
     LIMIT_TOKENS, /* of all classes */
     LIMIT_INPUT,  /* cached ones included */
     LIMIT_OUTPUT, /* hidden ones included */
     LIMIT_NANOUSD,
     LIMIT_REQUESTS,
-    LIMIT_CONCURRENT /* exchanges open at once */
+    LIMIT_CONCURRENT, /* exchanges open at once */
+    LIMIT_WEIGHTED    /* tokens by what their class weighs */
 };
 
 /* So far below 2^64 that sums of limits and reservations stay below it, too. */

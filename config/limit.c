@@ -69,6 +69,7 @@ static bool unit_of(struct span words, enum config_limit_unit *unit)
         { { "tokens", 6 }, LIMIT_TOKENS },
         { { "input tokens", 12 }, LIMIT_INPUT },
         { { "output tokens", 13 }, LIMIT_OUTPUT },
+        { { "weighted tokens", 15 }, LIMIT_WEIGHTED },
         { { "requests", 8 }, LIMIT_REQUESTS },
         { { "request", 7 }, LIMIT_REQUESTS },
         { { "concurrent", 10 }, LIMIT_CONCURRENT },

@@ -433,7 +433,7 @@ static void set_limit(const struct setting *setting)
     if (!limit_parse(span_text(setting->text), &limit)) {
         refuse(setting,
                "is not a limit, such as 20M tokens, 5M output tokens, 5M input "
-               "tokens, $500, 600 requests or 8 concurrent");
+               "tokens, 20M weighted tokens, $500, 600 requests or 8 concurrent");
         return;
     }
     *(struct config_limit *)member_of(setting) = limit;

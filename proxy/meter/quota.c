@@ -80,6 +80,12 @@ static uint64_t bounded(uint64_t amount)
     return amount < LIMIT_MOST ? amount : LIMIT_MOST;
 }
 
+/* Rounded up once per call: nothing is free. */
+static uint64_t weighted_tokens(uint64_t hundredths)
+{
+    return bounded(hundredths / 100 + (hundredths % 100 > 0));
+}
+
 /* What a call has used. */
 static uint64_t whole_amount(enum config_limit_unit unit, const struct entry *call)
 {
@@ -92,6 +98,8 @@ static uint64_t whole_amount(enum config_limit_unit unit, const struct entry *ca
         return input;
     case LIMIT_OUTPUT:
         return output;
+    case LIMIT_WEIGHTED:
+        return weighted_tokens(entry_weight(call));
     case LIMIT_NANOUSD:
     case LIMIT_REQUESTS:
     case LIMIT_CONCURRENT:
@@ -111,6 +119,8 @@ static uint64_t amount_of(enum config_limit_unit unit, const struct price_table 
         return bounded(usage_input(usage));
     case LIMIT_OUTPUT:
         return bounded(usage_output(usage));
+    case LIMIT_WEIGHTED:
+        return weighted_tokens(usage_weight(usage));
     case LIMIT_NANOUSD:
         return bounded(cost_of(prices, call, usage));
     case LIMIT_REQUESTS:
@@ -125,8 +135,14 @@ static uint64_t reserved_amount(enum config_limit_unit unit,
                                 const struct entry *call, uint64_t output)
 {
     struct usage usage = { .reported_nanousd = -1 };
+    uint64_t input = bounded(call->reserved_input);
 
-    usage_set(&usage, TOKENS_INPUT, bounded(call->reserved_input));
+    if (unit == LIMIT_WEIGHTED) { /* all of it may be what weighs most */
+        usage_set(&usage, TOKENS_CACHE_WRITE, input);
+        usage.cache_write[LIFETIME_1H] = input;
+    } else {
+        usage_set(&usage, TOKENS_INPUT, input);
+    }
     usage_set(&usage, TOKENS_OUTPUT, bounded(output));
     return amount_of(unit, prices, call, &usage);
 }

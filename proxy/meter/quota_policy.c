@@ -305,9 +305,13 @@ struct quota_window quota_window_at(const struct quota_policy *policy, int64_t u
 const char *quota_unit_name(enum config_limit_unit unit)
 {
     static const char *const names[] = {
-        [LIMIT_TOKENS] = "tokens",        [LIMIT_INPUT] = "input_tokens",
-        [LIMIT_OUTPUT] = "output_tokens", [LIMIT_NANOUSD] = "nanousd",
-        [LIMIT_REQUESTS] = "requests",    [LIMIT_CONCURRENT] = "concurrent",
+        [LIMIT_TOKENS] = "tokens",
+        [LIMIT_INPUT] = "input_tokens",
+        [LIMIT_OUTPUT] = "output_tokens",
+        [LIMIT_NANOUSD] = "nanousd",
+        [LIMIT_REQUESTS] = "requests",
+        [LIMIT_CONCURRENT] = "concurrent",
+        [LIMIT_WEIGHTED] = "weighted_tokens",
     };
 
     CHECK((size_t)unit < sizeof names / sizeof names[0]);
@@ -336,6 +340,7 @@ void quota_put_amount(struct text *text, enum config_limit_unit unit, uint64_t a
         [LIMIT_OUTPUT] = "output tokens",
         [LIMIT_REQUESTS] = "requests",
         [LIMIT_CONCURRENT] = "concurrent calls",
+        [LIMIT_WEIGHTED] = "weighted tokens",
     };
 
     if (unit == LIMIT_NANOUSD) {

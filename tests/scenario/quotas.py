@@ -156,6 +156,51 @@ def many_clients(results):
                '%s, ledger %d, truth %d, passed %d' % (counters, ledger, truth, passed))
 
 
+def weighted(provider_says):
+    """What a call comes to, in weighted tokens; the demo provider writes for 5 minutes."""
+    hundredths = {'input': 100, 'cache_read': 10, 'cache_write': 125, 'output': 500,
+                  'reasoning': 500}
+    return -(-sum(hundredths[name] * count for name, count in provider_says.items()) // 100)
+
+
+def weighted_tokens(results):
+    """One number for cached input and output: exact, never beyond the limit, refused with it."""
+    limit = 4000
+    kept = [{'type': 'text', 'text': 'so many words to keep ' * 20,
+             'cache_control': {'type': 'ephemeral'}}]
+    turns = [{'role': 'user', 'content': 'well'}, {'role': 'assistant', 'content': 'so'},
+             {'role': 'user', 'content': 'on'}]
+    with House([policy('weighted', '%d weighted tokens' % limit)]) as house:
+        house.call('/v1/messages', system=kept, messages=turns[:1], max_tokens=50)
+        house.call('/v1/messages', system=kept, messages=turns, max_tokens=50)
+        house.call(model='demo;words=10;reasoning=7;cached=2', max_tokens=50)
+        first, said = house.settled_counters()['weighted'], house.provider.truth()
+        over = house.call(max_tokens=limit // 5)
+
+        async def rush():
+            return await asyncio.gather(*(house.ask(max_tokens=60) for _ in range(CLIENTS)))
+        replies = asyncio.run(rush())
+        used, truth = house.settled_counters()['weighted'], house.provider.truth()
+        house.assay.stop(signal.SIGKILL)
+        house.assay.start()
+        again = house.settled_counters()['weighted']
+        checked = house.assay.run('check')
+    classes = {name for line in said for name, count in line['tokens'].items() if count}
+    results.ok(classes == {'input', 'cache_read', 'cache_write', 'output', 'reasoning'} and
+               first == sum(weighted(line['tokens']) for line in said),
+               'weighted tokens: each class of what the provider says by its weight', first, said)
+    results.ok(over.status == 429 and
+               "quota 'weighted' is used up: %d weighted tokens used, of %d weighted tokens per "
+               'day' % (first, limit) in json.loads(over.body)['error']['message'],
+               'a call is refused whose output may weigh too much', over.status, over.body)
+    results.ok({reply.status for reply in replies} == {200, 429} and used <= limit and
+               used == again == sum(weighted(line['tokens']) for line in truth),
+               '%d clients stay within weighted tokens, exact after kill -9, too' % CLIENTS,
+               used, again)
+    results.ok('weighted: %d weighted tokens per day of every call' % limit in checked,
+               'check tells weighted tokens', checked)
+
+
 def kill_and_restart(results):
     quotas = [policy('day', '10M tokens'), policy('roll', '1M requests', 'rolling 5h'),
               policy('busy', '8 concurrent', None)]
@@ -314,7 +359,6 @@ def http1_get(port, path):
 
 
 def run(results):
-    for case in (refusals, warnings, many_clients, kill_and_restart, reload, reload_under_way,
-                 commands, examples,
-                 metrics):
+    for case in (refusals, warnings, many_clients, weighted_tokens, kill_and_restart, reload,
+                 reload_under_way, commands, examples, metrics):
         case(results)

@@ -16,6 +16,8 @@ static void limits_are_read(void **state)
         { "20 M tokens", 0, LIMIT_TOKENS },
         { "1.5k output tokens", 1500, LIMIT_OUTPUT },
         { "5M input tokens", 5000000, LIMIT_INPUT },
+        { "20M weighted tokens", 20000000, LIMIT_WEIGHTED },
+        { "20M weighted", 0, LIMIT_WEIGHTED },
         { "2G tokens", 2000000000, LIMIT_TOKENS },
         { "7 tokens", 7, LIMIT_TOKENS },
         { "0.5 tokens", 0, LIMIT_TOKENS },

@@ -167,6 +167,72 @@ static void calls_reserve_and_settle(void **state)
     house_done(&house);
 }
 
+/* Whatever class the input turns out to be of: settled is never more than was reserved. */
+static void weighted_reservations_are_bounds(void **state)
+{
+    enum { INPUT = 7, OUTPUT = 3 };
+    struct house house = house_of(
+        "quotas:\n  - {name: w, limit: 50 weighted tokens, per: day, over: shadow}\n");
+    const uint64_t reserved = INPUT * 2 + OUTPUT * 5;
+    struct entry call = call_of(INPUT, OUTPUT);
+    uint64_t greatest = 0, sum = 0;
+
+    (void)state;
+    for (uint64_t read = 0; read <= INPUT; read++) {
+        for (uint64_t written = 0; written <= INPUT - read; written++) {
+            for (uint64_t kept = 0; kept <= written; kept++) {
+                struct reservation reservation;
+                struct quota_state refusal;
+                uint64_t used;
+
+                call.usage = (struct usage){ .reported_nanousd = -1 };
+                assert_int_equal(reserve(&house, &call, &reservation, &refusal),
+                                 QUOTA_TAKEN);
+                assert_int_equal(reservation.holds[0].amount, reserved);
+                came_to(&call, INPUT - read - written, kept % (OUTPUT + 1));
+                usage_set(&call.usage, TOKENS_CACHE_READ, read);
+                usage_set(&call.usage, TOKENS_CACHE_WRITE, written);
+                usage_set(&call.usage, TOKENS_REASONING, OUTPUT - kept % (OUTPUT + 1));
+                call.usage.cache_write[LIFETIME_1H] = kept;
+                settle(&house, &call, &reservation);
+                used = sums_of(&house, "w", "*").used - sum;
+                assert_in_range(used, 1 + OUTPUT * 5, reserved);
+                greatest = used > greatest ? used : greatest;
+                sum += used;
+            }
+        }
+    }
+    assert_int_equal(greatest, reserved); /* the bound is met, not just kept */
+    assert_sums(&house, "w", sum, 0);
+    house_done(&house);
+}
+
+static void weighted_limits_refuse(void **state)
+{
+    struct house house =
+        house_of("quotas:\n  - {name: w, limit: 100 weighted tokens, per: day}\n");
+    struct entry call = call_of(10, 6);
+    struct reservation one, other;
+    struct quota_state refusal;
+
+    (void)state;
+    assert_int_equal(reserve(&house, &call, &one, &refusal), QUOTA_TAKEN);
+    assert_sums(&house, "w", 0, 50);
+    assert_int_equal(reserve(&house, &call, &other, &refusal), QUOTA_TAKEN);
+    came_to(&call, 3, 6);
+    usage_set(&call.usage, TOKENS_CACHE_READ, 7);
+    settle(&house, &call, &one);
+    assert_sums(&house, "w", 34, 50); /* 3 + 0.7 + 30, rounded up */
+    call.reserved_input = 3;
+    call.reserved_output = 3;
+    assert_int_equal(reserve(&house, &call, &one, &refusal), QUOTA_REFUSED);
+    assert_int_equal(refusal.used, 34);
+    settle(&house, &call, &other);
+    assert_int_equal(reserve(&house, &call, &one, &refusal), QUOTA_TAKEN);
+    settle(&house, &call, &one);
+    house_done(&house);
+}
+
 static void refusals_take_nothing(void **state)
 {
     struct house house =
@@ -374,19 +440,19 @@ static void charges_follow_the_entry(void **state)
         enum outcome outcome;
         uint16_t status;
         bool free, known, let_through;
-        uint64_t tokens, requests;
+        uint64_t tokens, weighted, requests;
     } rows[] = {
-        { OUTCOME_COMPLETE, 200, false, true, true, 12, 1 },
-        { OUTCOME_COMPLETE, 200, true, true, true, 0, 0 },
-        { OUTCOME_COMPLETE, 200, false, false, true, 0, 1 },
-        { OUTCOME_COMPLETE, 500, false, false, true, 0, 0 },
-        { OUTCOME_REFUSED, 429, false, false, false, 0, 0 },
-        { OUTCOME_CLIENT_ABORT, 200, false, true, true, 12, 1 },
-        { OUTCOME_CLIENT_ABORT, 0, false, false, true, 100, 1 },
-        { OUTCOME_CLIENT_ABORT, 0, false, false, false, 0, 0 },
-        { OUTCOME_TIMEOUT, 504, false, false, true, 100, 1 },
-        { OUTCOME_UNKNOWN, 0, false, false, true, 500, 1 },
-        { OUTCOME_UNKNOWN, 0, false, false, false, 0, 0 },
+        { OUTCOME_COMPLETE, 200, false, true, true, 12, 20, 1 },
+        { OUTCOME_COMPLETE, 200, true, true, true, 0, 0, 0 },
+        { OUTCOME_COMPLETE, 200, false, false, true, 0, 0, 1 },
+        { OUTCOME_COMPLETE, 500, false, false, true, 0, 0, 0 },
+        { OUTCOME_REFUSED, 429, false, false, false, 0, 0, 0 },
+        { OUTCOME_CLIENT_ABORT, 200, false, true, true, 12, 20, 1 },
+        { OUTCOME_CLIENT_ABORT, 0, false, false, true, 100, 200, 1 },
+        { OUTCOME_CLIENT_ABORT, 0, false, false, false, 0, 0, 0 },
+        { OUTCOME_TIMEOUT, 504, false, false, true, 100, 200, 1 },
+        { OUTCOME_UNKNOWN, 0, false, false, true, 500, 2200, 1 },
+        { OUTCOME_UNKNOWN, 0, false, false, false, 0, 0, 0 },
     };
     struct house house = house_of("");
 
@@ -402,6 +468,8 @@ static void charges_follow_the_entry(void **state)
         call.free = rows[i].free;
         assert_int_equal(quota_charge(LIMIT_TOKENS, house.prices, &call),
                          rows[i].tokens);
+        assert_int_equal(quota_charge(LIMIT_WEIGHTED, house.prices, &call),
+                         rows[i].weighted);
         assert_int_equal(quota_charge(LIMIT_REQUESTS, house.prices, &call),
                          rows[i].requests);
         assert_int_equal(quota_charge(LIMIT_CONCURRENT, house.prices, &call), 0);
@@ -426,6 +494,7 @@ static void lines_are_charged_once(void **state)
     assert_int_equal(quota_charge(LIMIT_TOKENS, house.prices, &call), 37);
     assert_int_equal(quota_charge(LIMIT_INPUT, house.prices, &call), 17);
     assert_int_equal(quota_charge(LIMIT_OUTPUT, house.prices, &call), 20);
+    assert_int_equal(quota_charge(LIMIT_WEIGHTED, house.prices, &call), 117);
     assert_int_equal(quota_charge(LIMIT_NANOUSD, house.prices, &call), 345);
     assert_int_equal(quota_charge(LIMIT_REQUESTS, house.prices, &call), 1);
     house_done(&house);
@@ -814,6 +883,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_reserve_and_settle),
+        cmocka_unit_test(weighted_reservations_are_bounds),
+        cmocka_unit_test(weighted_limits_refuse),
         cmocka_unit_test(refusals_take_nothing),
         cmocka_unit_test(calls_belong_to_the_window_they_began_in),
         cmocka_unit_test(warnings_are_told),

@@ -175,6 +175,7 @@ static void amounts_are_shown(void **state)
         { LIMIT_NANOUSD, 1, "$0.000000001" },
         { LIMIT_TOKENS, 20000000, "20000000 tokens" },
         { LIMIT_CONCURRENT, 3, "3 concurrent calls" },
+        { LIMIT_WEIGHTED, 7, "7 weighted tokens" },
     };
 
     (void)state;

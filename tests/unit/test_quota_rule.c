@@ -134,7 +134,7 @@ static void mistakes_have_places(void **state)
         "6:32: no provider is called 'q'\n"
         "7:11: 'callr' is not all or caller or team or key or session or model\n"
         "8:12: '20X tokens' is not a limit, such as 20M tokens, 5M output tokens, 5M "
-        "input tokens, $500, 600 requests or 8 concurrent\n"
+        "input tokens, 20M weighted tokens, $500, 600 requests or 8 concurrent\n"
         "9:10: 'fortnight' is not minute, hour, day, week, month or rolling and a time "
         "from 1m to 31d, such as rolling 5h\n"
         "10:15: 'Europe/Berln' is not a time zone that this machine knows (package "
