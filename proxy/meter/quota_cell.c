@@ -37,8 +37,10 @@ enum {
 /* In `readers`: a sweep empties places. */
 #define SWEEPING (UINT64_C(1) << 63)
 
-/* Of a step's epoch: it has left the period and was taken out of the sums. */
-#define STEP_GONE (UINT32_C(1) << 31)
+/* Of a step's epoch: it has left the period and was taken out of the sums. Alone: it is
+ * being taken out of them. */
+#define STEP_GONE    (UINT32_C(1) << 31)
+#define STEP_LEAVING STEP_GONE
 
 #define CELL_MASK ((UINT64_C(1) << CELL_BITS) - 1)
 
@@ -454,18 +456,23 @@ static uint32_t gone_by(const struct quota_cell *cell, int64_t now_s)
 
 /* Empties a step that was last used in `epoch`, unless another thread does; that epoch does
  * not come back to it. What is read before the claim was all used in that epoch; what a late
- * settlement adds after it stays, and counts until the step's next use leaves the period. */
+ * settlement adds after it stays, and counts until the step's next use leaves the period.
+ * Nobody takes the step over before its amount is out of it: it would leave twice. */
 static void empty_step(struct quota_cell *cell, unsigned step, uint32_t epoch)
 {
     struct quota_steps *steps = cell->steps;
     uint64_t amount = atomic_load_explicit(&steps->amounts[step], memory_order_acquire);
 
-    if (atomic_compare_exchange_strong_explicit(&steps->epochs[step], &epoch,
-                                                epoch | STEP_GONE, memory_order_acq_rel,
+    uint32_t found = epoch;
+
+    if (atomic_compare_exchange_strong_explicit(&steps->epochs[step], &found,
+                                                STEP_LEAVING, memory_order_acq_rel,
                                                 memory_order_relaxed)) {
         atomic_fetch_sub_explicit(&steps->amounts[step], amount, memory_order_acq_rel);
         change(&cell->used, 0, amount);
         change(&cell->held, 0, amount);
+        atomic_store_explicit(&steps->epochs[step], epoch | STEP_GONE,
+                              memory_order_release);
     }
 }
 
@@ -487,13 +494,15 @@ void quota_cell_expire(struct quota_cell *cell, int64_t now_s)
     }
 }
 
-/* The step of an epoch that has not left the period; false: it has. */
+/* The step of an epoch that has not left the period; false: it has. While another thread
+ * takes an earlier epoch out of the step nobody waits: what is added then has no epoch of its
+ * own, and counts until the step's next use leaves the period. */
 static bool claim_step(struct quota_cell *cell, unsigned step, uint32_t epoch)
 {
     atomic_uint_least32_t *place = &cell->steps->epochs[step];
     uint32_t found = atomic_load_explicit(place, memory_order_acquire);
 
-    while (found != epoch) {
+    while (found != epoch && found != STEP_LEAVING) {
         if ((found & ~STEP_GONE) >= epoch) {
             return false;
         }
