@@ -71,9 +71,9 @@ await check('error of the provider', async () => {
 
 await check('refusal of a bad key', async () => {
   const other = new GoogleGenAI({ apiKey: 'AIza-nobody' })
-  for (const attempt of [other.models.generateContent({ model, contents }),
-    streamed(other, { model, contents })]) {
-    const error = await rejection(attempt, ApiError)
+  for (const attempt of [() => other.models.generateContent({ model, contents }),
+    () => streamed(other, { model, contents })]) {
+    const error = await rejection(attempt(), ApiError)
     expect(error.status === 401 && error.message.includes('UNAUTHENTICATED'), error.message)
   }
 })

@@ -77,7 +77,7 @@ def log_rotates(results, demo):
     """After a rename SIGUSR1 makes a new log; every call has its line in one of them."""
     with tempfile.TemporaryDirectory(prefix='assay-log-') as folder:
         path = os.path.join(folder, 'assay.log')
-        with demo({'log': {'file': path}}) as (assay, _):
+        with demo({'log': {'file': path, 'exchanges': True}}) as (assay, _):
             calls = asyncio.run(load_and_rotate(assay, path))
             failed = [call.failure for call in calls if call.failure]
             assay.stop()
