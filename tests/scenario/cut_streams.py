@@ -132,7 +132,8 @@ def on_policy(cases, policy, plays):
                   'credential': 'env:UPSTREAM_KEY', 'on_client_abort': policy}
         with Assay({name: {**common, 'dialects': dialects}
                     for name, dialects in corpus.PROVIDERS.items()}) as assay:
-            await asyncio.sleep(0.3)  # its tables are loaded meanwhile
+            await play(assay, cases, *plays[0])  # then its tables are loaded
+            await asyncio.sleep(1)
             done = await play_all(assay, cases, plays)
             await asyncio.sleep(0.5)
             records = {record['id']: record for record in await asyncio.to_thread(
