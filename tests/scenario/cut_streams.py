@@ -132,8 +132,9 @@ def on_policy(cases, policy, plays):
                   'credential': 'env:UPSTREAM_KEY', 'on_client_abort': policy}
         with Assay({name: {**common, 'dialects': dialects}
                     for name, dialects in corpus.PROVIDERS.items()}) as assay:
-            await play(assay, cases, *plays[0])  # then its tables are loaded
-            await asyncio.sleep(1)
+            before = assay.rss()
+            await play(assay, cases, *plays[0])
+            await asyncio.to_thread(assay.wait_for_tables, before)
             done = await play_all(assay, cases, plays)
             await asyncio.sleep(0.5)
             records = {record['id']: record for record in await asyncio.to_thread(

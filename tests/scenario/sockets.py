@@ -49,11 +49,6 @@ def request(assay, method='GET', path='/v1/models', body=b'', more=''):
         method, path, assay.key, length, more)).encode() + body
 
 
-def rss(assay):
-    with open('/proc/%d/statm' % assay.process.pid, encoding='ascii') as file:
-        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
-
-
 def half_close(results):
     with Scripted(good) as upstream, proxy(upstream) as assay:
         reply = hostile.exchange(assay.port, request(assay), half_close=True, whole=True)
@@ -90,12 +85,12 @@ def slow_reader(results):
 
     with Scripted(script) as upstream, proxy(upstream) as assay:
         hostile.exchange(assay.port, b'', half_close=True)
-        before = rss(assay)
+        before = assay.rss()
         with socket.create_connection(('127.0.0.1', assay.port)) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             sock.sendall(request(assay, more='Connection: close\r\n'))
             time.sleep(1)
-            grown = rss(assay) - before
+            grown = assay.rss() - before
             sock.settimeout(20)
             reply = b''
             while b'\r\n\r\n' not in reply:
@@ -126,9 +121,9 @@ def slow_provider(results):
             super().serve(sock)
 
     with Reluctant(script) as upstream, proxy(upstream) as assay:
-        before = rss(assay)
+        before = assay.rss()
         sizes = []
-        timer = threading.Timer(0.8, lambda: sizes.append(rss(assay) - before))
+        timer = threading.Timer(0.8, lambda: sizes.append(assay.rss() - before))
         timer.start()
         reply = hostile.exchange(
             assay.port, request(assay, 'PUT', '/v1/files/f', body), whole=True, silence=15)

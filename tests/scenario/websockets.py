@@ -683,11 +683,6 @@ async def pressure(results):
                'a slow reader stops the provider and gets everything', stalled, len(seen))
 
 
-def rss(assay):
-    with open('/proc/%d/statm' % assay.process.pid, encoding='ascii') as file:
-        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
-
-
 async def flood(results):
     """A client that is refused without end, and does not read it."""
     async def silent(socket, _request):
@@ -696,7 +691,7 @@ async def flood(results):
     async with House(silent, settings={'limits': {'write_timeout': '60s'}}) as house:
         socket = await house.open()
         socket.writer.transport.pause_reading()
-        before, sent = rss(house.assay), 0
+        before, sent = house.assay.rss(), 0
         try:
             while sent < 6000 * len(bad):
                 socket.writer.write(bad)
@@ -704,7 +699,7 @@ async def flood(results):
                 sent += len(bad)
         except asyncio.TimeoutError:
             pass
-        grown = rss(house.assay) - before
+        grown = house.assay.rss() - before
         socket.abort()
     results.ok(grown < 96 * 1024 * 1024, 'a flood of refused messages takes bounded memory',
                grown, sent)

@@ -126,6 +126,19 @@ class Assay:
     def send_signal(self, number):
         self.process.send_signal(number)
 
+    def rss(self):
+        """Resident bytes."""
+        with open('/proc/%d/statm' % self.process.pid, encoding='ascii') as file:
+            return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+    def wait_for_tables(self, before):
+        """Until the tables that tokens are counted by, some 10 MiB, are in memory. They are
+        loaded behind the first answer; `before` is rss() before it."""
+        deadline = time.monotonic() + 20
+        while self.rss() < before + 8 * 1024 * 1024 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+
     def stop(self, number=signal.SIGTERM, seconds=20):
         """End the process; its exit status, or None if it had to be killed."""
         if self.process is None:
