@@ -1,5 +1,7 @@
 #include "proxy/http/handshake.h"
 
+#include "proxy/base/base64.h"
+
 #include <openssl/evp.h>
 
 enum {
@@ -88,12 +90,6 @@ bool handshake_asked(const struct head *head)
 
 /* ---- the key ---------------------------------------------------------------------------- */
 
-static bool is_base64(char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           c == '+' || c == '/';
-}
-
 /* 16 bytes in base64: 22 characters, of which the last has no bits to spare, and "==". */
 static bool is_key(struct span key)
 {
@@ -102,7 +98,7 @@ static bool is_key(struct span key)
         return false;
     }
     for (size_t i = 0; i < KEY_TEXT - 2; i++) {
-        if (!is_base64(key.at[i])) {
+        if (base64_digit(key.at[i], BASE64_PLAIN) < 0) {
             return false;
         }
     }

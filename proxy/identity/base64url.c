@@ -1,18 +1,6 @@
 #include "proxy/identity/base64url.h"
 
-static int digit(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
+#include "proxy/base/base64.h"
 
 struct span base64url_read(struct span text, struct arena *arena)
 {
@@ -30,7 +18,7 @@ struct span base64url_read(struct span text, struct arena *arena)
         return refused;
     }
     for (size_t i = 0; i < text.len; i++) {
-        int value = digit(text.at[i]);
+        int value = base64_digit(text.at[i], BASE64_URL);
 
         if (value < 0) {
             return refused;
