@@ -76,65 +76,29 @@ static bool column_known(sqlite3_stmt *row, int at)
     return sqlite3_column_type(row, at) != SQLITE_NULL;
 }
 
-static uint8_t outcome_of_word(struct span word)
-{
-    for (uint8_t i = 0; i < OUTCOMES; i++) {
-        if (span_equal(word, span_text(outcome_name(i)))) {
-            return i;
-        }
+/* The value that `name` has this word for; `otherwise` where none has. */
+#define OF_WORD(type, count, name, otherwise)                                          \
+    static uint8_t type##_of_word(struct span word)                                    \
+    {                                                                                  \
+        for (uint8_t i = 0; i < (count); i++) {                                        \
+            if (span_equal(word, span_text(name(i)))) {                                \
+                return i;                                                              \
+            }                                                                          \
+        }                                                                              \
+        return otherwise;                                                              \
     }
-    return OUTCOME_UNKNOWN;
+
+static const char *fault_name(uint8_t fault)
+{
+    return fault_row(fault)->name;
 }
 
-static uint8_t usage_source_of_word(struct span word)
-{
-    for (uint8_t i = 0; i < USAGE_SOURCES; i++) {
-        if (span_equal(word, span_text(usage_source_name(i)))) {
-            return i;
-        }
-    }
-    return USAGE_NONE;
-}
-
-static uint8_t fault_of_word(struct span word)
-{
-    for (uint8_t i = 0; i < FAULT_COUNT; i++) {
-        if (span_equal(word, span_text(fault_row(i)->name))) {
-            return i;
-        }
-    }
-    return FAULT_NONE;
-}
-
-static uint8_t grade_of_word(struct span word)
-{
-    for (uint8_t i = 0; i < GRADES; i++) {
-        if (span_equal(word, span_text(grade_name(i)))) {
-            return i;
-        }
-    }
-    return GRADE_UNRATED;
-}
-
-static uint8_t turn_class_of_word(struct span word)
-{
-    for (uint8_t i = 0; i < TURN_CLASSES; i++) {
-        if (span_equal(word, span_text(turn_class_name(i)))) {
-            return i;
-        }
-    }
-    return TURN_CLASS_NONE;
-}
-
-static uint8_t line_kind_of_word(struct span word)
-{
-    for (uint8_t i = 0; i < LINE_KINDS; i++) {
-        if (span_equal(word, span_text(line_kind_name(i)))) {
-            return i;
-        }
-    }
-    return LINE_SUB_MODEL;
-}
+OF_WORD(outcome, OUTCOMES, outcome_name, OUTCOME_UNKNOWN)
+OF_WORD(usage_source, USAGE_SOURCES, usage_source_name, USAGE_NONE)
+OF_WORD(fault, FAULT_COUNT, fault_name, FAULT_NONE)
+OF_WORD(grade, GRADES, grade_name, GRADE_UNRATED)
+OF_WORD(turn_class, TURN_CLASSES, turn_class_name, TURN_CLASS_NONE)
+OF_WORD(line_kind, LINE_KINDS, line_kind_name, LINE_SUB_MODEL)
 
 static void read_line(sqlite3_stmt *row, struct line *line)
 {
