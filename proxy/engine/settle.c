@@ -159,16 +159,13 @@ static void price(const struct exchange *x, struct entry *entry)
     }
 }
 
-void settle(struct exchange *x)
+/* What the exchange came to, into its slot of the journal or, where it has none, into an
+ * entry that only the counters see. */
+static void settle_entry(struct exchange *x, struct entry *entry)
 {
     struct worker *worker = x->worker;
-    struct entry unowned = { .usage = { .reported_nanousd = -1 } };
-    struct entry *entry = x->entry != NULL ? x->entry : &unowned;
     bool whole = x->response.ended, later = false;
 
-    if (x->entry != NULL) {
-        settle_facts(x);
-    }
     entry->duration_us = (worker->loop->now_ns - x->began_ns) / NS_PER_US;
     entry->request_bytes = x->request.bytes;
     entry->response_bytes = x->response.bytes;
@@ -192,8 +189,18 @@ void settle(struct exchange *x)
     metrics_count(worker->metrics, entry);
     turns_settle(x, entry);
     analyst_closed(worker->analyst, &x->looked_at);
-    if (x->entry != NULL) {
-        journal_settle(worker->journal, x->entry);
-        x->entry = NULL;
+}
+
+void settle(struct exchange *x)
+{
+    if (x->entry == NULL) {
+        struct entry unowned = { .usage = { .reported_nanousd = -1 } };
+
+        settle_entry(x, &unowned);
+        return;
     }
+    settle_facts(x);
+    settle_entry(x, x->entry);
+    journal_settle(x->worker->journal, x->entry);
+    x->entry = NULL;
 }
