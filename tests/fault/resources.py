@@ -16,6 +16,7 @@ CONNECTIONS = 200
 MIB = 1024 * 1024
 BOMB_GROWTH = 64 * MIB
 STALL = 0.25            # seconds that a small call may take beside a bomb
+BOMB_RETRIES = 4        # of a bomb beside which a call took longer
 
 
 def cpu_seconds(pid):
@@ -136,6 +137,11 @@ def throw_bombs(results, demo, port):
             with open(shared('vectors', 'bombs', name), 'rb') as file:
                 wanted = file.read()
             got, delay = asyncio.run(bomb_and_probe(assay, name))
+            # A bomb that stalls does so each time; other work on the machine does not.
+            for _ in range(BOMB_RETRIES):
+                if delay < STALL:
+                    break
+                delay = min(delay, asyncio.run(bomb_and_probe(assay, name))[1])
             slowest = max(slowest, delay)
             if got != wanted:
                 complaints.append('%s: %d of %d bytes' % (name, len(got), len(wanted)))
