@@ -13,8 +13,9 @@
 const char *address_parse(const char *text, struct arena *arena,
                           struct config_address *address) MUST_CHECK;
 
-/* "https://host[:port][/base]". No user, query or fragment; a base is canonical as it stands (no dots, no doubled slash, no
- * escapes), so that joining it to a request's path needs no second look. */
+/* "https://host[:port][/base]". No user, query or fragment; a base is canonical as it stands
+ * (no dots, no doubled slash, no escapes), so that joining it to a request's path needs no
+ * second look. */
 const char *url_parse(const char *text, struct arena *arena,
                       struct config_url *url) MUST_CHECK;
 

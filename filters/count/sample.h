@@ -31,9 +31,9 @@ void sample_wipe(struct sample *sample);
 /* JSON's escapes in what is kept become what they stand for. */
 void sample_unescape(struct sample *sample);
 
-/* The tokens of the whole text: exact if all of it is kept. 0 without memory, and while the tables of the
- * encoding are not there, which are loaded then without waiting for them. About 10 ns per
- * byte kept. */
+/* The tokens of the whole text: exact if all of it is kept. 0 without memory, and while the
+ * tables of the encoding are not there, which are loaded then without waiting for them.
+ * About 10 ns per byte kept. */
 uint64_t sample_tokens(const struct sample *sample, enum encoding encoding);
 
 #endif

@@ -101,8 +101,8 @@ struct worker_meters {
 };
 
 /* Makes a worker with its listeners bound, so that every mistake is known before any
- * thread runs. `first` is the first worker (NULL for it itself). References to the snapshot and the trust are taken over, also on failure
- * (NULL, with entries in *error). */
+ * thread runs. `first` is the first worker (NULL for it itself). References to the
+ * snapshot and the trust are taken over, also on failure (NULL, with entries in *error). */
 struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *snapshot,
                           struct trust *trust, const struct worker_meters *meters,
                           const struct worker *first, struct error *error);

@@ -2,8 +2,8 @@
  * Every SQL statement is a constant text.
  *
  * Three tables. What repeats (who, what, how it ended) is a row of `label`, written once
- * and then referred to by number; `exchange` has a row of plain integers per entry, and `line` one
- * per line of an entry. */
+ * and then referred to by number; `exchange` has a row of plain integers per entry, and
+ * `line` one per line of an entry. */
 #ifndef ASSAY_METER_LEDGER_SQL_H
 #define ASSAY_METER_LEDGER_SQL_H
 
