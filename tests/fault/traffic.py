@@ -1,6 +1,6 @@
-"""Random traffic with one fault in twenty: cuts, aborts, errors, refusals, reloads, restarts
-and kill -9. At the end provider, ledger and counters agree to the token and the nano-dollar.
-50,000 calls; a million with --long."""
+"""Random traffic with one fault in twenty: cuts, aborts, errors, refusals, and every 10,000
+calls a reload, a restart or kill -9. At the end provider, ledger and counters agree to the
+token and the nano-dollar. 50,000 calls; a million with --long."""
 
 import asyncio
 import json
@@ -8,17 +8,19 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import tempfile
 import time
 
 import http1
-from proxy import Assay
+from proxy import COMMAND, Assay
 
 CALLS = 1_000_000 if os.environ.get('ASSAY_LONG') == '1' else 50_000
 AT_ONCE = 48
 FAULTS = ('cut', 'abort', 'error', 'refused', 'malformed')
 FAULT_SHARE = 0.05
 DISTURBANCES = (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP)
+BETWEEN = 10_000  # calls from one disturbance to the next
 SECONDS = 30
 PRICES = 'models:\n  - {model: "m", per_million: {input: 1.25, output: 9.99}}\n'
 PICO_INPUT, PICO_OUTPUT = 1_250_000, 9_990_000
@@ -28,9 +30,8 @@ def usage_of(number):
     return 10 + number % 7, 1 + number % 50
 
 
-def cost_of(number):
+def cost_of(got, made):
     """Nano-dollars, rounded half up once."""
-    got, made = usage_of(number)
     return (got * PICO_INPUT + made * PICO_OUTPUT + 500) // 1000
 
 
@@ -92,6 +93,7 @@ class Clients:
         self.random = random.Random(seed)
         self.next = 0
         self.faults = {}
+        self.disturbed = {}
         self.done = 0
 
     async def one(self, client, number):
@@ -135,13 +137,15 @@ class Clients:
 
     async def disturb(self):
         """Reloads, restarts and kills, evenly over the traffic."""
-        for step, number in enumerate(DISTURBANCES, 1):
-            while self.done < CALLS * step // (len(DISTURBANCES) + 1):
+        for step, number in enumerate(range(BETWEEN, CALLS, BETWEEN)):
+            while self.done < number:
                 await asyncio.sleep(0.05)
-            if number == signal.SIGHUP:
-                self.assay.send_signal(number)
+            what = DISTURBANCES[step % len(DISTURBANCES)]
+            self.disturbed[what.name] = self.disturbed.get(what.name, 0) + 1
+            if what == signal.SIGHUP:
+                self.assay.send_signal(what)
             else:
-                await asyncio.to_thread(self.assay.stop, number)
+                await asyncio.to_thread(self.assay.stop, what)
                 await asyncio.to_thread(self.assay.start)
 
     async def run(self):
@@ -170,49 +174,81 @@ async def counters(assay):
         await asyncio.sleep(0.05)
 
 
-def numbers(records):
-    """Records by the number of their call."""
-    return {int(record['request_model'].split(';')[1]): record for record in records
-            if (record['request_model'] or '').startswith('m;')}
+def exported(assay):
+    """The ledger's records, one by one."""
+    with subprocess.Popen([*COMMAND, 'export', '--format', 'jsonl', '--config', assay.file],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          env=assay.environment()) as process:
+        for line in process.stdout:
+            yield json.loads(line)
+    if process.returncode != 0:
+        raise RuntimeError('assay export: exit status %d' % process.returncode)
 
 
-def tokens(record):
-    return (record['tokens']['input'] or 0, record['tokens']['output'] or 0)
+def charge(record):
+    """What a record counts in quotas: (calls, tokens, nano-dollars), as README says."""
+    tokens = [count for count in record['tokens'].values() if count is not None]
+    got, made = record['reserved_input'] or 0, record['reserved_output'] or 0
+    if record['outcome'] == 'refused':
+        return 0, 0, 0
+    if tokens:
+        return 1, sum(tokens), record['cost_nanousd']
+    if record['outcome'] == 'complete':  # an error of the provider
+        return record['status'] < 400, 0, 0
+    made = made if record['outcome'] == 'unknown' else 0
+    return (1, got + made, cost_of(got, made)) if got else (0, 0, 0)
+
+
+class Ledger:
+    """What it says of the calls, beside what the provider says."""
+
+    def __init__(self, records, truth):
+        self.sums = [0, 0, 0]
+        self.whole, self.told, self.cost = 0, 0, 0
+        self.outcomes, self.wrong, missing = {}, [], set(truth)
+        for record in records:
+            self.outcomes[record['outcome']] = self.outcomes.get(record['outcome'], 0) + 1
+            self.sums = [a + b for a, b in zip(self.sums, charge(record))]
+            model = record['request_model'] or ''
+            if model.startswith('m;'):
+                self.compare(record, int(model.split(';')[1]), truth, missing)
+        self.unseen = sorted(missing)
+
+    def compare(self, record, number, truth, missing):
+        if record['usage_source'] == 'reported':
+            got, made = usage_of(number)
+            if number not in missing or record['cost_nanousd'] != cost_of(got, made) or \
+                    (record['tokens']['input'], record['tokens']['output']) != (got, made):
+                self.wrong.append(record)
+            self.whole += 1
+            self.told += got + made
+            self.cost += cost_of(got, made)
+            missing.discard(number)
+        elif record['outcome'] in ('unknown', 'client_abort'):
+            missing.discard(number)  # nobody was there any more to hear it
+        elif number in truth:
+            self.wrong.append(record)
 
 
 def audit(results, assay, truth, clients):
     before, reserved = asyncio.run(counters(assay))
     time.sleep(0.5)
-    records = numbers(assay.export())
+    ledger = Ledger(exported(assay), truth)
     assay.stop()
     assay.start()
     after, _ = asyncio.run(counters(assay))
-    whole = {number: record for number, record in records.items()
-             if record['usage_source'] == 'reported'}
-    wrong = [number for number, record in whole.items()
-             if tokens(record) != usage_of(number) or record['cost_nanousd'] != cost_of(number)]
-    unseen = [number for number in truth if number not in whole and
-              records.get(number, {}).get('outcome') not in ('unknown', 'client_abort')]
-    outcomes = {}
-    for record in records.values():
-        outcomes[record['outcome']] = outcomes.get(record['outcome'], 0) + 1
-    results.note('%d calls with faults %s; recorded %s; counters %s' % (
-        CALLS, clients.faults, outcomes, before))
+    results.note('%d calls with faults %s and %s; recorded %s; counters %s' % (
+        CALLS, clients.faults, clients.disturbed, ledger.outcomes, before))
     results.ok(reserved == 0 and before['open'] == 0, 'no reservation is left', reserved, before)
-    results.ok(before == after, 'the counters are what the ledger says: a restart gives the same',
-               before, after)
-    results.ok(not wrong and set(whole) <= truth and not unseen,
-               'each whole call has what the provider says, to the token and the nano-dollar',
-               wrong[:5], sorted(set(whole) - truth)[:5], unseen[:5])
-    told = sum(sum(usage_of(number)) for number in whole)
-    cost = sum(cost_of(number) for number in whole)
-    rest = [record for number, record in records.items() if number not in whole]
-    results.ok(told <= before['tokens'] and cost <= before['money'] and
-               len(whole) <= before['calls'] <= len(records) and
-               len(whole) > 0.9 * CALLS * (1 - FAULT_SHARE),
-               'and counters are these and what was cut: %d of %d tokens, %d of %d nano-dollars, '
-               '%d calls not whole' % (told, before['tokens'], cost, before['money'], len(rest)),
-               len(whole), len(records), before)
+    results.ok(before == after, 'a restart gives the same counters', before, after)
+    results.ok(ledger.sums == [before['calls'], before['tokens'], before['money']],
+               'the counters are the sums of the ledger: %d calls, %d tokens, %d nano-dollars' %
+               tuple(ledger.sums), before)
+    results.ok(not ledger.wrong and not ledger.unseen and
+               ledger.whole > 0.9 * CALLS * (1 - FAULT_SHARE),
+               'and these the provider\'s: %d whole calls of %d tokens and %d nano-dollars, '
+               'each once and exact' % (ledger.whole, ledger.told, ledger.cost),
+               ledger.wrong[:5], ledger.unseen[:5])
 
 
 def random_traffic(results, _):
@@ -235,7 +271,9 @@ def random_traffic(results, _):
                          'for': {'caller': 'second'}}]})
         with assay:
             clients = Clients(assay, (assay.key, assay.add_key('second')), seed=4)
+            started = time.monotonic()
             asyncio.run(clients.run())
+            results.note('%d calls in %d s' % (CALLS, time.monotonic() - started))
             with open(truth_file, encoding='utf-8') as file:
                 truth = {int(line) for line in file}
             audit(results, assay, truth, clients)
