@@ -144,6 +144,29 @@ static enum fault verify(struct exchange *x, const struct head *head, bool passt
     return identity_verify(x->worker->verifier, x->worker->trust, &evidence, caller);
 }
 
+static bool keeps_login(const struct origin *origin)
+{
+    return origin != NULL && origin->provider->credential == CREDENTIAL_PASSTHROUGH;
+}
+
+enum fault admit_again(struct exchange *socket)
+{
+    SCRATCH struct head head;
+    struct caller caller;
+    enum fault fault;
+
+    if (socket->client == NULL) {
+        return FAULT_NONE; /* he left: he asks for nothing */
+    }
+    kept_evidence_head(socket->tunnel->evidence, &head);
+    fault = verify(socket, &head, keeps_login(socket->origin), &caller);
+    if (fault == FAULT_NONE && (strcmp(caller.team, socket->entry->team) != 0 ||
+                                strcmp(caller.name, socket->entry->caller) != 0)) {
+        fault = FAULT_BAD_CREDENTIAL; /* it proves somebody else now */
+    }
+    return fault;
+}
+
 enum fault admit(struct exchange *x, const struct head *head,
                  const struct known_head *known, struct span raw)
 {
@@ -152,8 +175,7 @@ enum fault admit(struct exchange *x, const struct head *head,
     struct caller caller;
     struct route route;
     enum fault astray = find_route(x, head, known, &route);
-    bool passthrough = route.origin != NULL &&
-                       route.origin->provider->credential == CREDENTIAL_PASSTHROUGH;
+    bool passthrough = keeps_login(route.origin);
     enum fault fault;
 
     x->origin = route.origin;

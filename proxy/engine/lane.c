@@ -1,24 +1,12 @@
 /* The responses under way on a WebSocket. */
 #include "proxy/base/clock.h"
+#include "proxy/engine/admit.h"
 #include "proxy/engine/settle.h"
 #include "proxy/engine/tunnel.h"
 #include "proxy/engine/turns.h"
 #include "proxy/engine/worker.h"
 
 enum { LANES_MAX = 64 }; /* of one WebSocket */
-
-/* A connection may outlive the key that opened it. What no key opened has no such end. */
-static bool is_still_known(struct tunnel *tunnel)
-{
-    const struct trust *trust = tunnel->socket->worker->trust;
-
-    if (tunnel->trust_number != trust->number) {
-        tunnel->trust_number = trust->number;
-        tunnel->valid_until =
-            key_table_valid_until(trust->keys, span_text(tunnel->socket->entry->key));
-    }
-    return (int64_t)(clock_unix_ns() / NS_PER_S) < tunnel->valid_until;
-}
 
 enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun)
 {
@@ -47,7 +35,7 @@ enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun)
     }
     settle_open_within(x, socket->entry);
     settle_facts(x);
-    return is_still_known(tunnel) ? FAULT_NONE : FAULT_BAD_CREDENTIAL;
+    return admit_again(socket);
 }
 
 struct lane *lane_add(struct tunnel *tunnel, struct exchange *x, struct span name)

@@ -50,12 +50,17 @@ enum fault tunnel_prepare(struct exchange *x, const struct head *head)
         return FAULT_NO_MEMORY;
     }
     fault = handshake_request(head, keep, &tunnel->handshake);
+    if (fault == FAULT_NONE) {
+        tunnel->evidence =
+            kept_evidence_new(&worker_config(x->worker)->listeners[x->client->listener],
+                              head);
+        fault = tunnel->evidence == NULL ? FAULT_NO_MEMORY : FAULT_NONE;
+    }
     if (fault != FAULT_NONE) {
         free(tunnel);
         return fault;
     }
     tunnel->socket = x;
-    tunnel->trust_number = UINT64_MAX;
     x->tunnel = tunnel;
     read_query(tunnel, head->target);
     return FAULT_NONE;
@@ -300,6 +305,7 @@ static void tunnel_free(struct tunnel *tunnel)
     message_free(tunnel->client_text);
     message_free(tunnel->provider_text);
     block_clear(&tunnel->own, &socket->worker->loop->blocks);
+    kept_evidence_free(tunnel->evidence);
     free(tunnel);
 }
 

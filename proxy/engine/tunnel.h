@@ -20,6 +20,7 @@
 #include "proxy/engine/exchange.h"
 #include "proxy/http/handshake.h"
 #include "proxy/http/websocket.h"
+#include "proxy/identity/kept_evidence.h"
 
 /* A response under way. */
 struct lane {
@@ -49,10 +50,9 @@ struct tunnel {
     uint64_t event_bytes;
     /* what is known of the conversation */
     char session_model[64], transcriber_model[64];
-    uint64_t trust_number;       /* by which valid_until is known */
-    int64_t valid_until;         /* Unix seconds: of the caller's key */
-    uint64_t context_text_bytes; /* of messages that asked for nothing */
-    struct lane *lanes;          /* in the order they were asked for */
+    struct kept_evidence *evidence; /* of who opened it */
+    uint64_t context_text_bytes;    /* of messages that asked for nothing */
+    struct lane *lanes;             /* in the order they were asked for */
     size_t lane_count;
     struct block_queue own; /* frames of our own, until the provider's message ends */
     bool client_closing;    /* its close frame went to the provider */
@@ -109,7 +109,7 @@ void tunnel_response(struct tunnel *tunnel, struct span bytes);
 
 /* ---- the responses under way (lane.c) --------------------------------------------------- */
 
-/* Begins the exchange of a response: its slot is taken, and its caller's key still valid. A
+/* Begins the exchange of a response: its slot is taken, and its caller is still who he was. A
  * fault leaves *begun NULL, or an exchange that is to be ended by it. */
 enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun) MUST_CHECK;
 

@@ -83,6 +83,17 @@ static bool is_other(enum field_name id)
            id == FIELD_X_GOOG_API_KEY;
 }
 
+bool identity_reads(const struct config_listener *listener, const struct field *field)
+{
+    const struct config_trusted_header *header = &listener->trusted_header;
+
+    return is_other(field->id) || field->id == FIELD_X_ASSAY_KEY ||
+           (header->name != NULL &&
+            span_equal_nocase(field->name, span_text(header->name))) ||
+           (header->team != NULL &&
+            span_equal_nocase(field->name, span_text(header->team)));
+}
+
 static bool counts(const struct evidence *evidence, const struct field *field)
 {
     return takes_fields(evidence) || key_well_formed(credential_text(field));

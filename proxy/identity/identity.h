@@ -48,4 +48,7 @@ enum fault identity_verify(struct verifier *verifier, const struct trust *trust,
                            const struct evidence *evidence,
                            struct caller *caller) MUST_CHECK;
 
+/* May the field say who calls, to identity_verify() on this listener? */
+bool identity_reads(const struct config_listener *listener, const struct field *field);
+
 #endif

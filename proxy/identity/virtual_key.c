@@ -301,21 +301,6 @@ const struct key_record *key_table_find(const struct key_table *table, struct sp
     return record_valid(&found->record, now) ? &found->record : NULL;
 }
 
-int64_t key_table_valid_until(const struct key_table *table, struct span id)
-{
-    for (size_t i = 0; i < table->count; i++) {
-        const struct key_record *record = &table->rows[i].record;
-
-        if (span_equal(span_text(record->id), id)) {
-            int64_t expires = record->expires == 0 ? INT64_MAX : record->expires;
-
-            return record->revoked != 0 && record->revoked < expires ? record->revoked
-                                                                     : expires;
-        }
-    }
-    return INT64_MAX;
-}
-
 /* The watch. */
 
 struct key_watch {

@@ -68,8 +68,4 @@ bool key_watch_changed(struct key_watch *watch);
 const struct key_record *key_table_find(const struct key_table *table, struct span key,
                                         int64_t now);
 
-/* Until when the key of this public id is valid: Unix seconds, INT64_MAX without end. That
- * also for an id that is no key's (callers are known by other things, too). */
-int64_t key_table_valid_until(const struct key_table *table, struct span id);
-
 #endif

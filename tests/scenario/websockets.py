@@ -5,8 +5,10 @@ import asyncio
 import json
 import os
 import signal
+import tempfile
 import time
 
+import callers
 import http1
 import websocket
 from proxy import Assay
@@ -54,8 +56,9 @@ class Provider:
 class House:
     """A provider and an assay in front of it."""
 
-    def __init__(self, script=None, settings=None, provider=None, **upstream):
+    def __init__(self, script=None, settings=None, provider=None, listen=None, **upstream):
         self.provider = Provider(script or echo_responses, **upstream)
+        self.listen = listen
         self.settings = {'workers': 1, **(settings or {})}
         self.more = provider or {}
         self.assay = None
@@ -64,7 +67,8 @@ class House:
         await self.provider.__aenter__()
         self.assay = Assay({'openai': {
             'url': 'http://127.0.0.1:%d' % self.provider.server.port, 'dialects': ['openai'],
-            'credential': 'env:UPSTREAM_KEY', 'default': True, **self.more}}, self.settings)
+            'credential': 'env:UPSTREAM_KEY', 'default': True, **self.more}}, self.settings,
+            self.listen)
         await asyncio.to_thread(self.assay.start)
         return self
 
@@ -472,6 +476,54 @@ async def revoked(results):
                'a key that was revoked meanwhile: refused', error, records)
 
 
+async def tokens_end(results):
+    """A token that expires, and a member who is struck off, ask for nothing more either."""
+    def teams(assay, **teams):
+        assay.config['teams'] = teams
+        assay.write_config()
+        assay.send_signal(signal.SIGHUP)
+
+    async def refused(house, socket):
+        socket.send(create())
+        events = await until(socket, 'error', 1)
+        records, _ = await house.records()
+        return events[0].get('status'), records[-1]['fault']
+
+    with tempfile.TemporaryDirectory(prefix='assay-token-') as folder:
+        key = callers.Key(folder, 'k1')
+        with open(os.path.join(folder, 'jwks.json'), 'w', encoding='utf-8') as file:
+            json.dump({'keys': [key.jwk()]}, file)
+        issuer = {'issuer': callers.ISSUER, 'audience': ['assay'], 'leeway': '0s',
+                  'jwks': 'file:' + file.name, 'claims': {'caller': 'email'}}
+        listen = {'identify': ['key', 'jwt', 'header'],
+                  'trusted_header': {'name': 'x-corp-user', 'from': ['127.0.0.1']}}
+        async with House(settings={'issuers': {'corp': issuer}}, listen=listen) as house:
+            short, long = (key.token(email='tester', exp=int(time.time()) + left)
+                           for left in (4, 600))
+            sockets = [await house.open(fields=fields) for fields in (
+                [('authorization', 'Bearer ' + short)], [('x-assay-key', long)],
+                [('x-corp-user', 'tester')])]
+            for socket in sockets:
+                socket.send(create())
+                await until(socket, 'response.completed')
+            await asyncio.sleep(4.2)
+            expired = await refused(house, sockets[0])
+            sockets[1].send(create())
+            lasting = await until(sockets[1], 'response.completed')
+            teams(house.assay, others={'callers': ['second']})
+            await asyncio.sleep(1)
+            gone = [await refused(house, socket) for socket in sockets[1:]]
+            teams(house.assay, others={'callers': ['second', 'tester']})
+            await asyncio.sleep(1)
+            moved = [await refused(house, socket) for socket in sockets[1:]]
+    results.ok(expired == (401, 'token_expired'), 'a token that expired meanwhile: refused',
+               expired)
+    results.ok(bool(lasting) and gone == [(403, 'unknown_member')] * 2,
+               'a member who was struck off: refused', gone)
+    results.ok(moved == [(401, 'bad_credential')] * 2,
+               'one who changed teams has to connect anew', moved)
+
+
 async def realtime(results):
     """Every response.done is a call; what was heard is one, too, of another model."""
     async def script(socket, _request):
@@ -735,8 +787,8 @@ async def all_cases(results):
                                       (DEFLATE + '; client_max_window_bits', narrow, 1),
                                       (DEFLATE, None, 1)):
         await relays(results, offer, extensions, pieces)
-    for case in (lanes, fifo, cuts, leaving, malformed, sizes, bombs, quotas, revoked, realtime, errors,
-                 refusals, stopping, deadlines, pressure, flood, early):
+    for case in (lanes, fifo, cuts, leaving, malformed, sizes, bombs, quotas, revoked, tokens_end,
+                 realtime, errors, refusals, stopping, deadlines, pressure, flood, early):
         await case(results)
 
 

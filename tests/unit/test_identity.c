@@ -1,5 +1,5 @@
 #include "proxy/base/clock.h"
-#include "proxy/identity/identity.h"
+#include "proxy/identity/kept_evidence.h"
 
 #include <cjson/cJSON.h>
 
@@ -128,6 +128,33 @@ static void exactly_one_credential_is_wanted(void **state)
         } else {
             assert_null(caller.team);
         }
+    }
+}
+
+static void what_is_kept_of_a_head_proves_the_same(void **state)
+{
+    static struct head head, again;
+    struct caller caller;
+
+    (void)state;
+    for (unsigned subset = 0; subset < 1U << CARRIERS; subset++) {
+        char value[sizeof "Bearer " + KEY_TEXT_SIZE];
+        struct kept_evidence *kept;
+        enum fault wanted;
+
+        head_of_subset(&head, subset);
+        snprintf(value, sizeof value, "%s",
+                 subset == 0 ? "" : head.fields[head.field_count - 1].value.at);
+        head.fields[head.field_count - 1].value = span_text(value);
+        wanted = verify(&head, false, &caller);
+        kept = kept_evidence_new(&listener, &head);
+        assert_non_null(kept);
+        memset(value, 'x', sizeof value);
+        memset(&head, 0, sizeof head);
+        kept_evidence_head(kept, &again);
+        assert_int_equal(again.field_count, __builtin_popcount(subset));
+        assert_int_equal(verify(&again, false, &caller), wanted);
+        kept_evidence_free(kept);
     }
 }
 
@@ -475,6 +502,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exactly_one_credential_is_wanted),
+        cmocka_unit_test(what_is_kept_of_a_head_proves_the_same),
         cmocka_unit_test(with_passthrough_the_key_is_ours_and_one_other_passes),
         cmocka_unit_test(the_same_field_twice_is_two),
         cmocka_unit_test(an_empty_field_is_a_bad_credential_and_counts),

@@ -165,31 +165,6 @@ static void a_key_is_revoked_now_or_later_but_not_revived(void **state)
     assert_false(valid(fixture, key, NOW + 10));
 }
 
-static int64_t valid_until(struct fixture *fixture, const char *id)
-{
-    struct key_table *table = load(fixture);
-    int64_t until = key_table_valid_until(table, span_text(id));
-
-    key_table_free(table);
-    return until;
-}
-
-static void the_end_of_a_key_is_known_by_its_id(void **state)
-{
-    struct fixture *fixture = *state;
-    char key[KEY_TEXT_SIZE];
-    struct key_record lasting = add(fixture, 0, key);
-    struct key_record ending = add(fixture, NOW + 100, key);
-
-    assert_int_equal(valid_until(fixture, lasting.id), INT64_MAX);
-    assert_int_equal(valid_until(fixture, ending.id), NOW + 100);
-    assert_int_equal(valid_until(fixture, "no key's"), INT64_MAX);
-    assert_true(key_revoke(fixture->state, lasting.id, NOW + 10, &fixture->error));
-    assert_true(key_revoke(fixture->state, ending.id, NOW + 200, &fixture->error));
-    assert_int_equal(valid_until(fixture, lasting.id), NOW + 10);
-    assert_int_equal(valid_until(fixture, ending.id), NOW + 100);
-}
-
 static void an_unknown_id_is_a_mistake(void **state)
 {
     struct fixture *fixture = *state;
@@ -496,7 +471,6 @@ int main(void)
         TEST(a_stored_key_names_its_caller),
         TEST(a_key_expires),
         TEST(a_key_is_revoked_now_or_later_but_not_revived),
-        TEST(the_end_of_a_key_is_known_by_its_id),
         TEST(an_unknown_id_is_a_mistake),
         TEST(rotation_replaces_a_key_after_a_grace),
         TEST(the_list_shows_every_key),
