@@ -239,23 +239,43 @@ static void wrapped_value(struct response_watch *watch, const struct scan_value 
 
 /* ---- JSON texts --------------------------------------------------------------------- */
 
+static void begin_text(struct response_watch *watch)
+{
+    watch->in_text = true;
+    watch->done_at = 0;
+    watch->terminal = false;
+    watch->repeats = false;
+    scan_init(&watch->scan, watch->plan, SCAN_TOLERANT);
+}
+
+static void find_done_mark(struct response_watch *watch, struct span piece)
+{
+    for (size_t i = 0; i < piece.len && watch->done_at < DONE_LEN; i++) {
+        if (watch->done_at > 0 || piece.at[i] != ' ') {
+            watch->done_at = piece.at[i] == done_mark[watch->done_at]
+                                 ? (uint8_t)(watch->done_at + 1)
+                                 : DONE_NOT;
+        }
+    }
+}
+
+/* Some senders put several texts in one event, or lines where one text is expected: each
+ * counts as if it had come alone. A WebSocket's message is one event and one text. */
 void response_text_data(void *self, struct span piece)
 {
     struct response_watch *watch = self;
 
     if (!watch->in_text) {
-        watch->in_text = true;
-        watch->done_at = 0;
-        watch->terminal = false;
-        watch->repeats = false;
-        scan_init(&watch->scan, watch->plan, SCAN_TOLERANT);
+        begin_text(watch);
     }
-    for (size_t i = 0; i < piece.len && watch->done_at < DONE_LEN; i++) {
-        watch->done_at = piece.at[i] == done_mark[watch->done_at]
-                             ? (uint8_t)(watch->done_at + 1)
-                             : DONE_NOT;
+    find_done_mark(watch, piece);
+    piece = scan_feed_one(&watch->scan, piece, value_seen, watch);
+    while (piece.len > 0 && watch->event == NULL) {
+        response_text_end(watch);
+        begin_text(watch);
+        find_done_mark(watch, piece);
+        piece = scan_feed_one(&watch->scan, piece, value_seen, watch);
     }
-    scan_feed(&watch->scan, piece, value_seen, watch);
 }
 
 /* Has the provider counted what was generated, or everything? */

@@ -2,7 +2,12 @@
 
 #include <stdlib.h>
 
-enum { INPUT_COUNTS = 1 << COUNT_INPUT | 1 << COUNT_CACHED | 1 << COUNT_CACHE_WRITE };
+enum {
+    INPUT_COUNTS = 1 << COUNT_INPUT | 1 << COUNT_CACHED | 1 << COUNT_CACHE_WRITE,
+    /* Without any of these a usage says nothing of the call as a whole. */
+    MAIN_COUNTS = 1 << COUNT_INPUT | 1 << COUNT_ALL_INPUT | 1 << COUNT_OUTPUT |
+                  1 << COUNT_TOTAL | 1 << COUNT_AUDIO_SECONDS
+};
 
 /* A decimal number in parts of a unit; false for a negative or absurd amount. */
 static bool read_parts(struct span number, double parts_per_unit, uint64_t *parts)
@@ -258,12 +263,21 @@ static void believe_zeros(struct tallier *tallier)
     }
 }
 
+/* Nothing that was used is unused later, and details alone replace no counts. */
+static void keep_used(struct tallier *tallier)
+{
+    bool zeros = !has_some(&tallier->tally, tallier->now);
+
+    if (tallier->had_some && (zeros || (tallier->now & MAIN_COUNTS) == 0)) {
+        tallier->tally = tallier->before;
+        tallier->tally.anomalous |= zeros;
+    }
+}
+
 void tallier_event_end(struct tallier *tallier)
 {
-    if (tallier->replaced && tallier->had_some &&
-        !has_some(&tallier->tally, tallier->now)) {
-        tallier->tally = tallier->before; /* nothing that was used is unused later */
-        tallier->tally.anomalous = true;
+    if (tallier->replaced) {
+        keep_used(tallier);
     }
     if (tallier->zeros != 0) {
         if (tallier->input_now) {

@@ -360,25 +360,36 @@ static enum scan_verdict verdict(const struct scan *scan)
     }
 }
 
-enum scan_verdict scan_feed(struct scan *scan, struct span piece, scan_seen *seen,
-                            void *self)
+struct span scan_feed_one(struct scan *scan, struct span piece, scan_seen *seen,
+                          void *self)
 {
     struct feed feed = { .scan = scan, .plan = scan->plan, .seen = seen, .self = self };
     const char *at = piece.at;
 
     if (piece.len == 0) {
-        return verdict(scan);
+        return piece;
     }
     feed.begin = piece.at;
     feed.end = piece.at + piece.len;
     at = resume(&feed, at);
-    while (at != NULL && (at = skip_space(at, feed.end)) < feed.end) {
+    while (at != NULL && (at = skip_space(at, feed.end)) < feed.end &&
+           scan->state != AT_END) {
         at = read_token(&feed, at);
     }
     if (at == NULL) {
         scan->state = FAILED;
+        at = feed.end;
     }
-    scan->offset += piece.len;
+    scan->offset += (uint64_t)(at - piece.at);
+    return span_after(piece, (size_t)(at - piece.at));
+}
+
+enum scan_verdict scan_feed(struct scan *scan, struct span piece, scan_seen *seen,
+                            void *self)
+{
+    if (scan_feed_one(scan, piece, seen, self).len > 0) {
+        scan->state = FAILED;
+    }
     return verdict(scan);
 }
 

@@ -122,6 +122,11 @@ void scan_init(struct scan *scan, const struct scan_plan *plan, enum scan_mode m
 enum scan_verdict scan_feed(struct scan *scan, struct span piece, scan_seen *seen,
                             void *self);
 
+/* The same for a piece that may hold more than one text: reads no further than to the end of
+ * this one and the white space behind it. Returns what is left, empty if nothing is. */
+struct span scan_feed_one(struct scan *scan, struct span piece, scan_seen *seen,
+                          void *self);
+
 /* The text has ended: SCAN_COMPLETE or SCAN_MALFORMED. Delivers a last number. */
 enum scan_verdict scan_end(struct scan *scan, scan_seen *seen, void *self);
 

@@ -19,7 +19,6 @@ static const struct media_row types[] = {
     { { "application/stream+json", 23 }, MEDIA_JSON_LINES },
     { { "application/vnd.amazon.eventstream", 34 }, MEDIA_EVENTSTREAM },
     { { "multipart/form-data", 19 }, MEDIA_MULTIPART },
-    { { "application/octet-stream", 24 }, MEDIA_OPAQUE },
 };
 
 static const struct span opaque_families[] = {

@@ -11,7 +11,7 @@ enum media {
     MEDIA_JSON_LINES,  /* application/x-ndjson, application/jsonl ... */
     MEDIA_EVENTSTREAM, /* application/vnd.amazon.eventstream */
     MEDIA_MULTIPART,   /* multipart/form-data */
-    MEDIA_OPAQUE       /* audio, image, video, octet-stream */
+    MEDIA_OPAQUE       /* audio, image, video */
 };
 
 /* From a Content-Type value; parameters and case do not matter. */

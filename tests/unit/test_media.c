@@ -26,7 +26,7 @@ static void test_content_types(void **state)
         { "audio/mpeg", MEDIA_OPAQUE },
         { "image/png", MEDIA_OPAQUE },
         { "VIDEO/mp4", MEDIA_OPAQUE },
-        { "application/octet-stream", MEDIA_OPAQUE },
+        { "application/octet-stream", MEDIA_UNKNOWN },
         { "text/plain", MEDIA_UNKNOWN },
         { "text/html", MEDIA_UNKNOWN },
         { "application/jsonx", MEDIA_UNKNOWN },

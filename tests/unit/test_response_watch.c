@@ -421,6 +421,7 @@ static void the_framing_is_sniffed(void **state)
         { .path = chat, .type = sse },
         { .path = chat },
         { .path = chat, .type = "text/plain" },
+        { .path = chat, .type = "application/octet-stream" },
     };
     char body[160];
 
@@ -434,6 +435,41 @@ static void the_framing_is_sniffed(void **state)
         assert_int_equal(entry.stream, 1);
         assert_int_equal(entry.events, 1);
     }
+}
+
+/* One object a data line, without the blank lines between events; or lines of JSON where
+ * one text is expected. */
+static void texts_in_a_row_count_one_by_one(void **state)
+{
+    static const char *const bodies[] = {
+        "data: {\"model\":\"m-1\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n"
+        "data: "
+        "{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n"
+        "data: [DONE]\n",
+        "{\"model\":\"m-1\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n"
+        "{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n",
+        "{\"model\":\"m-1\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}"
+        "{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}",
+    };
+
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct entry entry =
+            answered(state, (struct reading){ .path = chat, .type = sse }, bodies[i]);
+
+        assert_usage(&entry, (struct want){ USAGE_REPORTED, 5, NO, NO, 2, NO });
+        assert_string_equal(entry.response_model, "m-1");
+        assert_int_equal(entry.usage.flags, 0);
+    }
+}
+
+static void what_follows_a_text_spoils_it_not(void **state)
+{
+    struct entry entry =
+        answered(state, (struct reading){ .path = chat, .type = json },
+                 "{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}} </html>");
+
+    assert_usage(&entry, (struct want){ USAGE_REPORTED, 5, NO, NO, 2, NO });
+    assert_int_equal(entry.usage.flags, USAGE_FRAMING_ERROR);
 }
 
 static void unreadable_bodies_are_estimated(void **state)
@@ -651,6 +687,32 @@ static void nothing_is_unused_later(void **state)
     assert_int_equal(entry.usage.flags, USAGE_ANOMALY);
 }
 
+/* A last chunk may have a usage object of which only details are left. */
+static void details_alone_replace_nothing(void **state)
+{
+    static const char *const paths[] = {
+        "/v1beta/models/gemini-x:streamGenerateContent", chat
+    };
+    static const char *const bodies[] = {
+        "data: {\"usageMetadata\":{\"promptTokenCount\":20,\"candidatesTokenCount\":9,"
+        "\"totalTokenCount\":29}}\n\ndata: {\"usageMetadata\":{\"promptTokensDetails\":"
+        "[{\"modality\":\"TEXT\",\"tokenCount\":20}],\"trafficType\":\"ON_DEMAND\"}}"
+        "\n\n",
+        "data: {\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":9}}\n\n"
+        "data: {\"usage\":{\"prompt_tokens\":null,\"prompt_tokens_details\":{"
+        "\"cached_tokens\":4},\"cost\":0.1}}\n\ndata: [DONE]\n\n",
+    };
+
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct entry entry =
+            answered(state, (struct reading){ .path = paths[i], .type = sse },
+                     bodies[i]);
+
+        assert_usage(&entry, (struct want){ USAGE_REPORTED, 20, NO, NO, 9, NO });
+        assert_int_equal(entry.usage.flags, 0);
+    }
+}
+
 /* A report of zeros alone is one. */
 static void zeros_alone_are_believed(void **state)
 {
@@ -764,12 +826,15 @@ int main(void)
         cmocka_unit_test(errors_in_place_of_an_answer_cost_nothing),
         cmocka_unit_test(embeddings_are_input_only),
         cmocka_unit_test(the_framing_is_sniffed),
+        cmocka_unit_test(texts_in_a_row_count_one_by_one),
+        cmocka_unit_test(what_follows_a_text_spoils_it_not),
         cmocka_unit_test(unreadable_bodies_are_estimated),
         cmocka_unit_test(gzip_is_undone_also_unannounced),
         cmocka_unit_test(damaged_and_huge_codings_are_flagged),
         cmocka_unit_test(the_regular_end_is_seen),
         cmocka_unit_test(odd_replies_are_read_as_wanted),
         cmocka_unit_test(nothing_is_unused_later),
+        cmocka_unit_test(details_alone_replace_nothing),
         cmocka_unit_test(zeros_alone_are_believed),
         cmocka_unit_test(a_total_alone_is_split),
         cmocka_unit_test(the_last_event_with_lines_counts),

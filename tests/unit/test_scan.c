@@ -490,6 +490,31 @@ static void verdicts_along_the_way(void **state)
     (void)scan_plan_free(plan);
 }
 
+static void one_text_is_read_of_several(void **state)
+{
+    struct scan_plan *plan = scan_plan_new(NULL, 0);
+    struct span texts = SPAN("{\"a\":[1]} \n {}x");
+    struct scan scan;
+
+    (void)state;
+    for (size_t size = 1; size < texts.len; size++) {
+        struct span rest = span_of(texts.at, size);
+
+        scan_init(&scan, plan, SCAN_STRICT);
+        rest = scan_feed_one(&scan, rest, note, NULL);
+        if (rest.len == 0) {
+            rest = scan_feed_one(&scan, span_after(texts, size), note, NULL);
+            assert_true(span_equal(rest, SPAN("{}x")));
+        }
+        assert_int_equal(rest.at[0], '{');
+        assert_int_equal(scan_end(&scan, note, NULL), SCAN_COMPLETE);
+    }
+    scan_init(&scan, plan, SCAN_STRICT);
+    assert_int_equal(scan_feed_one(&scan, SPAN("x{}"), note, NULL).len, 0);
+    assert_int_equal(scan_end(&scan, note, NULL), SCAN_MALFORMED);
+    (void)scan_plan_free(plan);
+}
+
 static void counts_are_exact(void **state)
 {
     static const struct {
@@ -758,6 +783,7 @@ int main(void)
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(brackets_must_match),
         cmocka_unit_test(verdicts_along_the_way),
+        cmocka_unit_test(one_text_is_read_of_several),
         cmocka_unit_test(counts_are_exact),
         cmocka_unit_test(all_loops_stop_at_the_same_byte),
         cmocka_unit_test(agrees_with_the_rfc_on_318_cases),

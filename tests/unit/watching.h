@@ -24,7 +24,7 @@ static inline void head_add(struct head *head, const char *name, const char *val
 static inline const struct dialect *claim_path(const char *path,
                                                const struct dialect_route **route)
 {
-    static const char *const families[] = { "openai", "anthropic", NULL };
+    static const char *const families[] = { "openai", "anthropic", "gemini", NULL };
     const struct dialect *dialect =
         registry_claim(families, METHOD_POST, span_text(path), route);
 
