@@ -18,9 +18,11 @@ static const struct scan_path response[] = {
     OPENAI_USAGE("response.usage"),
     OPENAI_USAGE("message.usage"),
     GEMINI_USAGE("usageMetadata"),
+    GEMINI_USAGE("response.usageMetadata"),
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "modelVersion", SEEN_MODEL, SCAN_WHOLE },
     { "response.model", SEEN_MODEL, SCAN_WHOLE },
+    { "response.modelVersion", SEEN_MODEL, SCAN_WHOLE },
     { "message.model", SEEN_MODEL, SCAN_WHOLE },
     { .path = NULL },
 };

@@ -3,7 +3,7 @@
 /* What a character of a path may be: */
 enum {
     ESCAPED =
-        1,    /* written as an escape: visible ASCII that means nothing once decoded */
+        1,    /* written as an escape: ASCII that means nothing once decoded */
     PLAIN = 2 /* or plainly: pchar of RFC 3986 */
 };
 
@@ -14,7 +14,7 @@ enum {
 static const uint8_t path_char[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 3, 1, 0, 3, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, /*  !"#$%&'()*+,-./ */
+    1, 3, 1, 0, 3, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, /*  !"#$%&'()*+,-./ */
     3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 1, 3, 1, 0, /* 0123456789:;<=>? */
     3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, /* @ABCDEFGHIJKLMNO */
     3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 0, 1, 1, 3, /* PQRSTUVWXYZ[\]^_ */
@@ -58,10 +58,13 @@ static bool read_escape(struct span s, unsigned char *c)
 }
 
 /* A segment, or its part up to an escaped slash that somebody may decode: not empty, not
- * "." or "..", nor with a last dot for a file system to drop. */
+ * "." or "..", nor with a last dot for a file system to drop, nor with a space around it for
+ * others to trim. */
 static bool ends_well(const struct path *path, size_t start)
 {
-    return path->len > start && path->at[path->len - 1] != '.';
+    char last = path->len > start ? path->at[path->len - 1] : '.';
+
+    return last != '.' && last != ' ' && path->at[start] != ' ';
 }
 
 static bool put_escaped(struct path *path, unsigned char c, bool allow_slash,

@@ -20,10 +20,11 @@ static size_t count(struct span s, char c)
 static void check_segment(struct span segment, bool allow_slash)
 {
     CHECK(segment.len > 0 && segment.at[segment.len - 1] != '.');
+    CHECK(segment.at[0] != ' ' && segment.at[segment.len - 1] != ' ');
     for (size_t i = 0; i < segment.len; i++) {
         unsigned char c = (unsigned char)segment.at[i];
 
-        CHECK(c > 0x20 && c < 0x7f && strchr("\\;?#", c) == NULL);
+        CHECK(c >= 0x20 && c < 0x7f && strchr("\\;?#", c) == NULL);
         CHECK(c != '%' ||
               (allow_slash && span_starts(span_after(segment, i), SPAN("%2F"))));
     }

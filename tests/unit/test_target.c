@@ -32,6 +32,7 @@ static void test_canonical_paths(void **state)
         { "/a..b/c.d", "/a..b/c.d", "" },
         { "/a!$&'()*+,=:@-._~z", "/a!$&'()*+,=:@-._~z", "" },
         { "/%7Bid%7D/%22%5B%5D%5e%60%7c%3c%3e", "/{id}/\"[]^`|<>", "" },
+        { "/deployments/my%20own%20one/chat", "/deployments/my own one/chat", "" },
         { "/x?q=%00%2f%ff", "/x", "q=%00%2f%ff" },
     };
 
@@ -86,6 +87,8 @@ static void test_ambiguous_paths(void **state)
         "/v1/messages%09",
         "/v1/messages%0d%0aX:y",
         "/v1/messages%20",
+        "/v1/%20messages",
+        "/v1/%20/messages",
         "/v1/messages%7f",
         "/v1/%2576",
         /* not UTF-8, overlong, or just not ASCII */
