@@ -334,14 +334,11 @@ const char *redis_url_parse(const char *text, struct arena *arena,
         return wrong;
     }
     redis->port = 6379;
-    if (span_starts(rest, SPAN("rediss://"))) {
-        return "asks for TLS, which is not spoken here: put a tunnel such as stunnel "
-               "beside assay";
+    redis->tls = span_starts(rest, SPAN("rediss://"));
+    if (!redis->tls && !span_starts(rest, SPAN("redis://"))) {
+        return "is not redis://host, rediss://host or unix:/path";
     }
-    if (!span_starts(rest, SPAN("redis://"))) {
-        return "is not redis://host or unix:/path";
-    }
-    rest = span_after(rest, 8);
+    rest = span_after(rest, redis->tls ? 9 : 8);
     if (span_find(rest, '@') < rest.len) {
         return "holds a user name; it and its password have keys of their own";
     }

@@ -342,6 +342,10 @@ struct config_redis {
     uint32_t slice_percent;
     enum config_fail fail;
     uint32_t timeout_ms;
+    bool tls;                /* rediss:// */
+    const char *ca;          /* file; NULL: the system's store */
+    const char *certificate; /* files, to show to the server; NULL: none */
+    const char *key;
 };
 
 /* What calls may ask for. */

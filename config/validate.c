@@ -216,15 +216,15 @@ static bool is_written(const struct checker *checker, const void *member)
     return at(checker, member, (struct error_place){ 0 }).file != NULL;
 }
 
-/* Keys that say something about a credential of another kind. */
+/* Keys that say something about a setting which is another. */
 static void check_unused(const struct checker *checker, const void *const *members,
-                         size_t count, const char *kind)
+                         size_t count, const char *setting)
 {
     for (size_t i = 0; i < count; i++) {
         if (is_written(checker, members[i])) {
             error_add(checker->validation->error,
                       at(checker, members[i], whole_file(checker)),
-                      "this has a meaning only with 'credential: %s'", kind);
+                      "this has a meaning only with '%s'", setting);
         }
     }
 }
@@ -237,7 +237,8 @@ static void check_aws(const struct checker *checker,
                                     &aws->region, &aws->service };
 
     if (provider->credential != CREDENTIAL_AWS) {
-        check_unused(checker, members, sizeof members / sizeof members[0], "aws");
+        check_unused(checker, members, sizeof members / sizeof members[0],
+                     "credential: aws");
         return;
     }
     if (aws->region == NULL && provider->host != NULL &&
@@ -257,7 +258,8 @@ static void check_google(const struct checker *checker,
     const void *const members[] = { &google->file, &google->scope };
 
     if (provider->credential != CREDENTIAL_GOOGLE) {
-        check_unused(checker, members, sizeof members / sizeof members[0], "google");
+        check_unused(checker, members, sizeof members / sizeof members[0],
+                     "credential: google");
         return;
     }
     check_readable(checker, &google->file, provider->place);
@@ -492,6 +494,30 @@ static void check_limits(const struct checker *checker)
     }
 }
 
+static void check_redis(const struct checker *checker)
+{
+    const struct config_redis *redis = &checker->config->redis;
+    const void *const members[] = { &redis->ca, &redis->certificate, &redis->key };
+
+    if (redis->text == NULL) {
+        return;
+    }
+    if (!redis->tls) {
+        check_unused(checker, members, sizeof members / sizeof members[0],
+                     "url: rediss://...");
+        return;
+    }
+    if ((redis->certificate == NULL) != (redis->key == NULL)) {
+        error_add(checker->validation->error,
+                  at(checker, redis->key == NULL ? members[1] : members[2],
+                     whole_file(checker)),
+                  "'certificate' and 'key' need each other");
+    }
+    check_readable(checker, &redis->ca, whole_file(checker));
+    check_readable(checker, &redis->certificate, whole_file(checker));
+    check_readable(checker, &redis->key, whole_file(checker));
+}
+
 void config_validate(const struct config *config, const struct validation *validation)
 {
     struct checker checker = { config, validation };
@@ -505,6 +531,7 @@ void config_validate(const struct config *config, const struct validation *valid
     permit_rules_validate(config, validation);
     check_webhooks(&checker);
     check_limits(&checker);
+    check_redis(&checker);
     check_readable(&checker, &config->prices, whole_file(&checker));
     check_readable(&checker, &config->clients, whole_file(&checker));
     check_readable(&checker, &config->harness, whole_file(&checker));

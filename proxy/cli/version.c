@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 #include <event2/event.h>
+#include <hiredis/hiredis.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
 #include <yaml.h>
@@ -11,9 +12,6 @@
 #include <xxhash.h>
 #include <zlib.h>
 #include <zstd.h>
-#ifdef ASSAY_HIREDIS
-    #include <hiredis/hiredis.h>
-#endif
 
 static void print_row(FILE *out, const char *name, const char *version)
 {
@@ -45,7 +43,5 @@ void version_print(FILE *out)
     print_parts(out, "brotli", brotli >> 24, brotli >> 12 & 0xfff, brotli & 0xfff);
     print_row(out, "zstd", ZSTD_versionString());
     print_parts(out, "xxhash", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
-#ifdef ASSAY_HIREDIS
     print_parts(out, "hiredis", HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
-#endif
 }

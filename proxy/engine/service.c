@@ -5,7 +5,7 @@
 #include "proxy/credential/keeper.h"
 #include "proxy/engine/analyst.h"
 #include "proxy/engine/worker.h"
-#include "proxy/meter/quota_redis.h"
+#include "proxy/sharing/quota_redis.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The counters of a quota as replicas share them: what the thread that keeps the others
- * informed works through (quota_redis.h). All of it is that one thread's, but for
+ * informed works through (sharing/quota_redis.h). All of it is that one thread's, but for
  * quota_share(). */
 #ifndef ASSAY_METER_QUOTA_SHARE_H
 #define ASSAY_METER_QUOTA_SHARE_H

@@ -10,12 +10,14 @@ import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import tempfile
 import threading
 import time
 
 import http1
+from dev_certs import DevCerts
 from proxy import Assay, free_port
 
 REPLICAS = 3
@@ -29,16 +31,23 @@ LEDGER_SECONDS = 0.5
 
 
 class Redis:
-    """A redis-server on a port of its own, with nothing on disk."""
+    """A redis-server on a port of its own, with nothing on disk. With `certs` it speaks TLS,
+    and wants a certificate of its clients."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, certs=None):
         self.folder = folder
         self.port = free_port()
+        self.listen = ['--port', str(self.port)]
+        self.certs = certs
+        if certs:
+            self.listen = ['--port', '0', '--tls-port', str(self.port),
+                           '--tls-cert-file', certs.server[0], '--tls-key-file', certs.server[1],
+                           '--tls-ca-cert-file', certs.ca, '--tls-auth-clients', 'yes']
         self.start()
 
     def start(self):
         self.process = subprocess.Popen(
-            ['redis-server', '--port', str(self.port), '--bind', '127.0.0.1', '--save', '',
+            ['redis-server', *self.listen, '--bind', '127.0.0.1', '--save', '',
              '--appendonly', 'no', '--dir', self.folder, '--requirepass', 'sesame'],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + SECONDS
@@ -47,13 +56,21 @@ class Redis:
 
     def command(self, text):
         try:
-            with socket.create_connection(('127.0.0.1', self.port), 1) as sock:
+            with self.connect() as sock:
                 sock.sendall(('AUTH sesame\r\n%s\r\n' % text).encode())
                 lines = sock.makefile('r')
                 lines.readline()
                 return lines.readline().strip()
         except OSError:
             return None
+
+    def connect(self):
+        sock = socket.create_connection(('127.0.0.1', self.port), 1)
+        if not self.certs:
+            return sock
+        context = ssl.create_default_context(cafile=self.certs.ca)
+        context.load_cert_chain(*self.certs.replica)
+        return context.wrap_socket(sock, server_hostname='127.0.0.1')
 
     def send_signal(self, number):
         self.process.send_signal(number)
@@ -76,18 +93,19 @@ class Provider:
 
 
 class Replicas:
-    def __init__(self, folder, fail, provider_port):
-        self.redis = Redis(folder)
+    def __init__(self, folder, fail, provider_port, count=REPLICAS, certs=None, **redis):
+        self.redis = Redis(folder, certs)
         self.assays = []
-        for number in range(REPLICAS):
+        for number in range(count):
             assay = Assay(
                 {'openai': {'url': 'http://127.0.0.1:%d' % provider_port, 'dialects': ['openai'],
                             'credential': 'env:UPSTREAM_KEY', 'default': True}},
                 {'workers': 1, 'log': {'exchanges': 'off'},
                  'quotas': [{'name': 'shared', 'limit': '%d requests' % LIMIT, 'per': 'day'}],
-                 'quota': {'redis': {'url': 'redis://127.0.0.1:%d' % self.redis.port,
+                 'quota': {'redis': {'url': 'redis%s://127.0.0.1:%d' % (
+                                         's' if certs else '', self.redis.port),
                                      'password': 'file:secret', 'timeout': '200ms',
-                                     'slice': SLICE_PERCENT, 'fail': fail}}},
+                                     'slice': SLICE_PERCENT, 'fail': fail, **redis}}},
                 folder=os.path.join(folder, 'replica-%d' % number))
             with open(os.path.join(assay.folder, 'secret'), 'w', encoding='utf-8', opener=lambda
                       name, flags: os.open(name, flags, 0o600)) as file:
@@ -152,13 +170,13 @@ async def get(port, path):
 
 
 @contextlib.contextmanager
-def replicas(fail):
+def replicas(fail, **more):
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     server = asyncio.run_coroutine_threadsafe(http1.Server(Provider()).start(), loop).result()
     folder = tempfile.mkdtemp(prefix='assay-sharing-')
-    shared = Replicas(folder, fail, server.port)
+    shared = Replicas(folder, fail, server.port, **more)
     try:
         yield shared
     finally:
@@ -267,4 +285,30 @@ def redis_killed(results, _):
               max(BOUND, reconciled + REPLICAS * (LIMIT * SLICE_PERCENT // 100 + 1)))
 
 
-CASES = (replicas_share, redis_flushed, redis_stopped, redis_killed)
+def redis_by_tls(results, _):
+    """rediss://: shared as ever, and only with a server and a client that prove who they are."""
+    if not shutil.which('redis-server'):
+        results.skip('Redis is spoken to over TLS', 'there is no redis-server')
+        return
+    with tempfile.TemporaryDirectory(prefix='assay-redis-certs-') as folder:
+        certs = DevCerts(folder)
+        certs.server = certs.leaf('server')
+        certs.replica = certs.leaf('replica', usage='clientAuth')
+        ours = {'ca': certs.ca, 'certificate': certs.replica[0], 'key': certs.replica[1]}
+        with replicas('closed', certs=certs, **ours) as shared:
+            asyncio.run(shared.load(until_used_up(), lambda: shared.redis.command('FLUSHALL')))
+            judge(results, shared, 'over TLS, flushed', LIMIT, BOUND)
+        for lacks, words in (('ca', 'self-signed certificate'),
+                             ('certificate', 'certificate required')):
+            some = {name: value for name, value in ours.items()
+                    if name != lacks and (name != 'key' or lacks == 'ca')}
+            with replicas('closed', count=1, certs=certs, **some) as shared:
+                asyncio.run(shared.load(for_seconds(0.7)))
+                log = shared.assays[0].log_tail()
+            results.ok('quota_sharing_lost' in log and words in log and
+                       shared.passed <= LIMIT * SLICE_PERCENT // 100 + 1,
+                       "without '%s' nothing is shared, and the log says why" % lacks,
+                       shared.passed, log)
+
+
+CASES = (redis_by_tls, replicas_share, redis_flushed, redis_stopped, redis_killed)

@@ -22,7 +22,8 @@ class DevCerts:
                 '-nodes', '-days', '2', '-keyout', self.ca_key, '-out', self.ca,
                 '-subj', '/CN=assay test CA', '-addext', 'keyUsage=critical,keyCertSign,cRLSign')
 
-    def leaf(self, name, alternatives='DNS:localhost,IP:127.0.0.1'):
+    def leaf(self, name, alternatives='DNS:localhost,IP:127.0.0.1',
+             usage='serverAuth'):
         """Paths of the chain and the key."""
         chain = os.path.join(self.folder, name + '.pem')
         key = os.path.join(self.folder, name + '.key')
@@ -31,7 +32,7 @@ class DevCerts:
         with open(extensions, 'w', encoding='utf-8') as file:
             file.write('subjectAltName=%s\nbasicConstraints=CA:FALSE\n'
                        'keyUsage=critical,digitalSignature\n'
-                       'extendedKeyUsage=serverAuth\n' % alternatives)
+                       'extendedKeyUsage=%s\n' % (alternatives, usage))
         openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
                 '-keyout', key, '-out', request, '-subj', '/CN=localhost')
         openssl('x509', '-req', '-in', request, '-CA', self.ca, '-CAkey', self.ca_key,

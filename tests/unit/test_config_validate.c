@@ -55,6 +55,17 @@ static const struct broken {
       "2:81: this has a meaning only with 'credential: aws'\n" },
     { PROVIDER("https://h", ", google: {scope: s}"),
       "2:71: this has a meaning only with 'credential: google'\n" },
+    { LEAST "quota: {redis: {url: 'redis://h', ca: /x}}\n",
+      "3:39: this has a meaning only with 'url: rediss://...'\n" },
+    { LEAST "quota: {redis: {url: 'unix:/s', certificate: /x, key: /y}}\n",
+      "3:46: this has a meaning only with 'url: rediss://...'\n"
+      "3:55: this has a meaning only with 'url: rediss://...'\n" },
+    { LEAST "quota: {redis: {url: 'rediss://h', certificate: /x}}\n",
+      "3:49: 'certificate' and 'key' need each other\n" },
+    { LEAST "quota: {redis: {url: 'rediss://h', key: /x}}\n",
+      "3:41: 'certificate' and 'key' need each other\n" },
+    { LEAST "quota: {redis: {url: 'redis+tls://h'}}\n",
+      "3:22: the URL is not redis://host, rediss://host or unix:/path\n" },
     { LISTEN "providers: {p: {url: 'https://h', dialects: [opnai, openai, openai]}}\n",
       "2:46: unknown dialect 'opnai'; did you mean 'openai'?\n"
       "2:61: dialect 'openai' stands here twice\n" },

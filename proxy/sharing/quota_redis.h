@@ -8,8 +8,8 @@
  * after every reconnection, when the server lost its mark PREFIX:epoch, and every ten seconds.
  * One script reads the others' fields and writes the own, so that what all have registered
  * stays within the limit. */
-#ifndef ASSAY_METER_QUOTA_REDIS_H
-#define ASSAY_METER_QUOTA_REDIS_H
+#ifndef ASSAY_SHARING_QUOTA_REDIS_H
+#define ASSAY_SHARING_QUOTA_REDIS_H
 
 #include "config/config.h"
 #include "proxy/meter/quota_share.h"

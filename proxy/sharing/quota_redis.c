@@ -1,42 +1,20 @@
-#include "proxy/meter/quota_redis.h"
+#include "proxy/sharing/quota_redis.h"
 
-#ifndef ASSAY_HIREDIS
+#include "proxy/base/clock.h"
+#include "proxy/base/log.h"
+#include "proxy/base/secret.h"
+#include "proxy/sharing/redis_link.h"
 
-struct quota_redis *quota_redis_start(const struct config_redis *config,
-                                      const char *directory, struct quota *quota,
-                                      struct error *error)
-{
-    (void)config;
-    (void)directory;
-    (void)quota;
-    error_add(error, (struct error_place){ 0 },
-              "quota.redis: this assay was built without hiredis");
-    return NULL;
-}
-
-struct quota_redis *quota_redis_stop(struct quota_redis *redis)
-{
-    (void)redis;
-    return NULL;
-}
-
-#else
-
-    #include "proxy/base/clock.h"
-    #include "proxy/base/secret.h"
-
-    #include <hiredis/hiredis.h>
-
-    #include <errno.h>
-    #include <fcntl.h>
-    #include <limits.h>
-    #include <poll.h>
-    #include <pthread.h>
-    #include <stdio.h>
-    #include <stdlib.h>
-    #include <sys/eventfd.h>
-    #include <sys/random.h>
-    #include <unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 enum {
     BATCH = 256, /* counters told of in one round trip */
@@ -78,36 +56,64 @@ struct quota_redis {
     pthread_t thread;
     int stop_fd;
     char replica[REPLICA_SIZE];
-    char epoch[REPLICA_SIZE]; /* the server's mark, as this replica knows it */
-    char sha[64];             /* of the script; "": it is not there */
-    redisContext *server;     /* NULL: not connected */
-    uint64_t told_all_ns;     /* monotonic */
-    int wait_ms;              /* before the next attempt to connect */
+    char epoch[REPLICA_SIZE];  /* the server's mark, as this replica knows it */
+    char sha[64];              /* of the script; "": it is not there */
+    struct tls_client *tls;    /* NULL: none is wanted */
+    struct redis_link *server; /* NULL: not connected */
+    bool lost;                 /* and the log was told */
+    uint64_t told_all_ns;      /* monotonic */
+    int wait_ms;               /* before the next attempt to connect */
 };
 
 /* ---- the connection -------------------------------------------------------------------- */
 
+/* Once per silence, however many attempts it takes. */
+static void note_lost(struct quota_redis *redis, const char *why)
+{
+    if (!redis->lost) {
+        log_line(LOG_ERROR, "quota_sharing_lost", "%s: %s", redis->config.text, why);
+    }
+    redis->lost = true;
+}
+
+static void note_reached(struct quota_redis *redis)
+{
+    if (redis->lost) {
+        log_line(LOG_INFO, "quota_sharing", "%s answers again", redis->config.text);
+    }
+    redis->lost = false;
+}
+
 static void disconnect(struct quota_redis *redis)
 {
-    if (redis->server != NULL) {
-        redisFree(redis->server);
-        redis->server = NULL;
+    const char *why = redis->server == NULL ? NULL : redis_link_why(redis->server);
+
+    if (why != NULL) {
+        note_lost(redis, why);
     }
+    redis->server = redis_link_close(redis->server);
     redis->sha[0] = '\0';
     quota_share_reachable(redis->quota, false);
 }
 
-/* NULL on any failure, also where the server answers with an error. */
-static redisReply *ask(struct quota_redis *redis, int count, const char **arguments,
-                       const size_t *sizes)
+/* An answer; NULL on any failure, also where the server answers with an error. */
+static redisReply *answer(struct quota_redis *redis)
 {
-    redisReply *reply = redisCommandArgv(redis->server, count, arguments, sizes);
+    redisReply *reply = redis->server == NULL ? NULL : redis_link_get(redis->server);
 
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
+        note_lost(redis, reply->str);
         freeReplyObject(reply);
         reply = NULL;
     }
     return reply;
+}
+
+static redisReply *ask(struct quota_redis *redis, int count, const char **arguments,
+                       const size_t *sizes)
+{
+    redis_link_put(redis->server, count, arguments, sizes);
+    return answer(redis);
 }
 
 static bool authenticate(struct quota_redis *redis)
@@ -167,16 +173,8 @@ static bool load_script(struct quota_redis *redis)
 
 static bool connect_server(struct quota_redis *redis)
 {
-    const struct config_redis *config = &redis->config;
-    const struct timeval timeout = { .tv_sec = config->timeout_ms / 1000,
-                                     .tv_usec = config->timeout_ms % 1000 * 1000 };
-
-    redis->server = config->path != NULL
-                        ? redisConnectUnixWithTimeout(config->path, timeout)
-                        : redisConnectWithTimeout(config->host, config->port, timeout);
-    if (redis->server == NULL || redis->server->err != 0 ||
-        redisSetTimeout(redis->server, timeout) != REDIS_OK || !authenticate(redis) ||
-        !choose_database(redis) || !load_script(redis)) {
+    redis->server = redis_link_open(&redis->config, redis->tls);
+    if (!authenticate(redis) || !choose_database(redis) || !load_script(redis)) {
         disconnect(redis);
         return false;
     }
@@ -218,7 +216,7 @@ static void append(struct quota_redis *redis, const struct quota_shared *shared,
         sizes[5 + i] = (size_t)snprintf(texts[i], NUMBER_MAX, "%llu",
                                         (unsigned long long)numbers[i]);
     }
-    redisAppendCommandArgv(redis->server, ARGUMENTS, arguments, sizes);
+    redis_link_put(redis->server, ARGUMENTS, arguments, sizes);
 }
 
 static bool read_number(const redisReply *reply, uint64_t *number)
@@ -231,11 +229,9 @@ static bool read_number(const redisReply *reply, uint64_t *number)
 static bool hear(struct quota_redis *redis, const struct quota_shared *shared)
 {
     uint64_t registered = 0, others = 0;
-    redisReply *reply = NULL;
-    bool good = redis->server != NULL &&
-                redisGetReply(redis->server, (void **)&reply) == REDIS_OK &&
-                reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
-                read_number(reply->element[0], &registered) &&
+    redisReply *reply = answer(redis);
+    bool good = reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
+                reply->elements == 2 && read_number(reply->element[0], &registered) &&
                 read_number(reply->element[1], &others);
 
     if (good) {
@@ -322,10 +318,12 @@ static int turn(struct quota_redis *redis)
     }
     tell_all_now_and_then(redis);
     tell(redis);
-    if (redis->server != NULL) {
-        quota_share_reachable(redis->quota, true);
+    if (redis->server == NULL) {
+        return RETRY_MS;
     }
-    return redis->server == NULL ? RETRY_MS : 1000;
+    quota_share_reachable(redis->quota, true);
+    note_reached(redis);
+    return 1000;
 }
 
 static void *quota_redis_run(void *self)
@@ -388,10 +386,14 @@ static struct quota_redis *redis_new(const struct config_redis *config)
 
     CHECK(redis != NULL);
     redis->config = *config;
+    redis->config.text = copy(config->text);
     redis->config.host = copy(config->host);
     redis->config.path = copy(config->path);
     redis->config.username = copy(config->username);
     redis->config.prefix = copy(config->prefix);
+    redis->config.ca = copy(config->ca);
+    redis->config.certificate = copy(config->certificate);
+    redis->config.key = copy(config->key);
     redis->config.password =
         config->password == NULL ? NULL : secret_new(secret_reveal(config->password));
     redis->wait_ms = RETRY_MS;
@@ -402,11 +404,16 @@ static struct quota_redis *redis_new(const struct config_redis *config)
 
 static struct quota_redis *redis_free(struct quota_redis *redis)
 {
+    const char *const copies[] = { redis->config.text,        redis->config.host,
+                                   redis->config.path,        redis->config.username,
+                                   redis->config.prefix,      redis->config.ca,
+                                   redis->config.certificate, redis->config.key };
+
+    for (size_t i = 0; i < sizeof copies / sizeof copies[0]; i++) {
+        free((void *)(uintptr_t)copies[i]);
+    }
     secret_free(redis->config.password);
-    free((void *)(uintptr_t)redis->config.host);
-    free((void *)(uintptr_t)redis->config.path);
-    free((void *)(uintptr_t)redis->config.username);
-    free((void *)(uintptr_t)redis->config.prefix);
+    tls_client_free(redis->tls);
     close(redis->stop_fd);
     free(redis);
     return NULL;
@@ -419,7 +426,10 @@ struct quota_redis *quota_redis_start(const struct config_redis *config,
     struct quota_redis *redis = redis_new(config);
 
     redis->quota = quota;
-    if (!name_replica(redis, directory, error)) {
+    if (config->tls) {
+        redis->tls = tls_client_new(config->host, config->ca, false, error);
+    }
+    if ((config->tls && redis->tls == NULL) || !name_replica(redis, directory, error)) {
         return redis_free(redis);
     }
     if (pthread_create(&redis->thread, NULL, quota_redis_run, redis) != 0) {
@@ -440,5 +450,3 @@ struct quota_redis *quota_redis_stop(struct quota_redis *redis)
     pthread_join(redis->thread, NULL);
     return redis_free(redis);
 }
-
-#endif
