@@ -30,6 +30,7 @@ static void begin_object(struct line_reader *reader, unsigned tag, bool quoted)
     reader->model[0] = '\0';
     memset(&reader->tallier, 0, sizeof(reader->tallier));
     reader->tallier.quoted = quoted;
+    reader->tallier.before = &reader->before;
 }
 
 static uint8_t iteration_kind(const char *type)

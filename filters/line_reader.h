@@ -25,6 +25,7 @@ struct line_reader {
     char tool_model[64]; /* of a tool that the response says it had */
     struct usage part, sum;
     struct tallier tallier;
+    struct tally before; /* the tallier's */
     struct line_list now, kept;
 };
 

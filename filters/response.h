@@ -41,6 +41,14 @@ struct messages {
     struct scan wrapped;
 };
 
+/* What reads a JSON text, and is not needed between two. Most texts come whole, so that a
+ * worker's streams share a few of these. */
+struct text_reader {
+    struct text_reader *next; /* in the pool */
+    struct scan scan;
+    struct tally before; /* the tallier's */
+};
+
 struct response_watch {
     struct response_watch *next; /* in the pool */
     struct watch_pool *pool;
@@ -63,7 +71,6 @@ struct response_watch {
     uint8_t done_at; /* bytes of [DONE] that the event's data began with, or DONE_NOT */
     bool may_be_gzip; /* no coding was named; no byte has told yet */
     bool gzip_first;  /* the first byte of gzip's mark came */
-    bool in_text;     /* a JSON text has begun */
     bool terminal;    /* the event being read ends the stream */
     bool repeats;     /* ... says nothing new */
     bool finished;
@@ -83,7 +90,7 @@ struct response_watch {
         struct sse sse;
         struct lines lines;
     };
-    struct scan scan;
+    struct text_reader *reader;      /* NULL: no JSON text has begun */
     struct line_reader *line_reader; /* NULL: nothing for it came yet */
     struct sample text;              /* generated */
 };
@@ -97,6 +104,9 @@ void response_frames_end(struct response_watch *watch);
 /* The next piece of a JSON text, and its end. */
 void response_text_data(void *self, struct span piece);
 void response_text_end(void *self);
+
+/* The text that was being read, if any, is over. */
+void response_text_over(struct response_watch *watch);
 
 /* Is the body a stream, as far as can be told? */
 bool response_is_streamed(const struct response_watch *watch);

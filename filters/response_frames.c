@@ -239,13 +239,28 @@ static void wrapped_value(struct response_watch *watch, const struct scan_value 
 
 /* ---- JSON texts --------------------------------------------------------------------- */
 
-static void begin_text(struct response_watch *watch)
+/* False without memory: the text is not read. */
+static bool begin_text(struct response_watch *watch)
 {
-    watch->in_text = true;
+    watch->reader = watch_pool_reader(watch->pool);
+    if (watch->reader == NULL) {
+        watch->flags |= USAGE_TRUNCATED;
+        return false;
+    }
     watch->done_at = 0;
     watch->terminal = false;
     watch->repeats = false;
-    scan_init(&watch->scan, watch->plan, SCAN_TOLERANT);
+    watch->tallier.before = &watch->reader->before;
+    scan_init(&watch->reader->scan, watch->plan, SCAN_TOLERANT);
+    return true;
+}
+
+void response_text_over(struct response_watch *watch)
+{
+    if (watch->reader != NULL) {
+        watch_pool_reader_back(watch->pool, watch->reader);
+        watch->reader = NULL;
+    }
 }
 
 static void find_done_mark(struct response_watch *watch, struct span piece)
@@ -265,16 +280,13 @@ void response_text_data(void *self, struct span piece)
 {
     struct response_watch *watch = self;
 
-    if (!watch->in_text) {
-        begin_text(watch);
-    }
-    find_done_mark(watch, piece);
-    piece = scan_feed_one(&watch->scan, piece, value_seen, watch);
-    while (piece.len > 0 && watch->event == NULL) {
-        response_text_end(watch);
-        begin_text(watch);
+    while (watch->reader != NULL || begin_text(watch)) {
         find_done_mark(watch, piece);
-        piece = scan_feed_one(&watch->scan, piece, value_seen, watch);
+        piece = scan_feed_one(&watch->reader->scan, piece, value_seen, watch);
+        if (piece.len == 0 || watch->event != NULL) {
+            break;
+        }
+        response_text_end(watch);
     }
 }
 
@@ -289,13 +301,12 @@ void response_text_end(void *self)
     const uint32_t said_counts = 1U << COUNT_OUTPUT | 1U << COUNT_REASONING;
     struct response_watch *watch = self;
 
-    if (!watch->in_text) {
+    if (watch->reader == NULL) {
         return;
     }
-    watch->in_text = false;
     if (watch->done_at == DONE_LEN) {
         watch->finished = true;
-    } else if (scan_end(&watch->scan, value_seen, watch) != SCAN_COMPLETE) {
+    } else if (scan_end(&watch->reader->scan, value_seen, watch) != SCAN_COMPLETE) {
         watch->flags |= USAGE_FRAMING_ERROR;
     } else {
         watch->finished |= watch->terminal;
@@ -304,18 +315,13 @@ void response_text_end(void *self)
         watch->said_bytes = watch->text.bytes;
     }
     tallier_event_end(&watch->tallier);
+    response_text_over(watch);
     line_reader_event_end(watch->line_reader, watch->model);
     watch->finished |= watch->unfinished == 0 && is_reported(&watch->tallier.tally);
 }
 
-static void event_end(void *self, struct span name)
-{
-    (void)name; /* JSON texts tell their type themselves */
-    response_text_end(self);
-}
-
 static const struct sse_sink sse_sink = { .data = response_text_data,
-                                          .event = event_end };
+                                          .event = response_text_end };
 static const struct lines_sink lines_sink = { .data = response_text_data,
                                               .document = response_text_end };
 
@@ -345,8 +351,8 @@ static const struct eventstream_sink eventstream_sink = { .begin = message_begin
 static void message_void(struct response_watch *watch)
 {
     watch->flags |= USAGE_FRAMING_ERROR;
-    if (watch->in_text) {
-        watch->in_text = false;
+    if (watch->reader != NULL) {
+        response_text_over(watch);
         watch->tallier = watch->messages->before;
         line_reader_event_void(watch->line_reader);
     }

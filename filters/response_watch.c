@@ -107,10 +107,10 @@ static void free_parts(struct response_watch *watch)
     free(watch->messages);
     watch->messages = NULL;
     watch->line_reader = line_reader_free(watch->line_reader);
+    response_text_over(watch);
     if (watch->answer != NULL) {
         watch_pool_answer_back(watch->pool, watch->answer);
         watch->answer = NULL;
-        explicit_bzero(watch->scan.text, sizeof(watch->scan.text));
     }
 }
 
@@ -140,6 +140,7 @@ static struct response_watch *take_watch(struct watch_pool *pool,
         }
     }
     memset(watch, 0, offsetof(struct response_watch, sse));
+    watch->reader = NULL;
     watch->line_reader = NULL;
     watch->text = (struct sample){ 0 };
     watch->pool = pool;
@@ -254,7 +255,7 @@ void response_watch_expect(struct response_watch *events,
 
 void response_watch_event_data(struct response_watch *events, struct span piece)
 {
-    if (!events->in_text) {
+    if (events->reader == NULL) {
         begin_event(events);
     }
     response_text_data(events, piece);
@@ -262,7 +263,7 @@ void response_watch_event_data(struct response_watch *events, struct span piece)
 
 void response_watch_event_end(struct response_watch *events)
 {
-    if (!events->in_text) {
+    if (events->reader == NULL) {
         begin_event(events); /* an empty message */
     }
     response_text_end(events);
@@ -299,6 +300,43 @@ void response_watch_absorb(struct response_watch *watch, struct response_watch *
     }
     if (events->service_tier[0] != '\0') {
         memcpy(watch->service_tier, events->service_tier, sizeof(watch->service_tier));
+    }
+}
+
+/* ---- readers -------------------------------------------------------------------------- */
+
+struct text_reader *watch_pool_reader(struct watch_pool *pool)
+{
+    struct text_reader *reader = pool->readers;
+
+    if (reader == NULL) {
+        return malloc(sizeof(*reader));
+    }
+    pool->readers = reader->next;
+    pool->reader_count--;
+    return reader;
+}
+
+void watch_pool_reader_back(struct watch_pool *pool, struct text_reader *reader)
+{
+    memset(reader->scan.text, 0, sizeof(reader->scan.text));
+    __asm__ volatile("" : : "r"(reader->scan.text) : "memory"); /* not to be left out */
+    if (pool->reader_count == WATCH_POOL_IDLE_MAX) {
+        free(reader);
+        return;
+    }
+    reader->next = pool->readers;
+    pool->readers = reader;
+    pool->reader_count++;
+}
+
+void text_reader_drop(struct text_reader *reader)
+{
+    while (reader != NULL) {
+        struct text_reader *next = reader->next;
+
+        free(reader);
+        reader = next;
     }
 }
 

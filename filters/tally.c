@@ -79,7 +79,7 @@ static void replace_once(struct tallier *tallier)
     if (tallier->replace) {
         tallier->had_some = has_some(&tallier->tally, tallier->tally.seen);
         if (tallier->had_some) {
-            tallier->before = tallier->tally;
+            *tallier->before = tallier->tally;
         }
         tallier->tally.seen = 0;
         tallier->tally.bad = 0;
@@ -269,7 +269,7 @@ static void keep_used(struct tallier *tallier)
     bool zeros = !has_some(&tallier->tally, tallier->now);
 
     if (tallier->had_some && (zeros || (tallier->now & MAIN_COUNTS) == 0)) {
-        tallier->tally = tallier->before;
+        tallier->tally = *tallier->before;
         tallier->tally.anomalous |= zeros;
     }
 }

@@ -10,11 +10,12 @@
 
 struct tallier {
     struct tally tally;
-    struct tally before; /* what the current event's usage replaced */
-    uint32_t now;        /* counts of the current event */
-    uint32_t zeros;      /* counts of input that the current event says are zero now */
-    bool replace;        /* the current event's usage replaces what was there */
-    bool had_some;       /* ... which was more than zeros: `before` */
+    struct tally
+        *before;    /* room for what the current event's usage replaced; borrowed */
+    uint32_t now;   /* counts of the current event */
+    uint32_t zeros; /* counts of input that the current event says are zero now */
+    bool replace;   /* the current event's usage replaces what was there */
+    bool had_some;  /* ... which was more than zeros: `before` */
     bool replaced;
     bool input_now; /* the current event has a non-zero count of input */
     bool quoted;    /* counts may be strings */

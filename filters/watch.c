@@ -31,6 +31,7 @@ struct watch_pool *watch_pool_free(struct watch_pool *pool)
     }
     request_watch_drop(pool->requests);
     response_watch_drop(pool->responses);
+    text_reader_drop(pool->readers);
     while (pool->fresh != NULL) {
         struct fresh *fresh = pool->fresh;
 

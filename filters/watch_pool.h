@@ -17,8 +17,10 @@ struct watch_pool {
     struct fresh *fresh; /* idle ones, as are the following */
     struct answer *answers;
     struct pooled_call *calls;
+    struct text_reader *readers;
     size_t fresh_count;
     size_t answer_count;
+    size_t reader_count;
     size_t call_count;
 };
 
@@ -29,7 +31,13 @@ struct answer *watch_pool_answer(struct watch_pool *pool);
 void watch_pool_answer_back(struct watch_pool *pool, struct answer *answer);
 struct call *watch_pool_call(struct watch_pool *pool);
 
+/* What reads a response's JSON text. NULL without memory. Given back, it keeps nothing of the
+ * text. */
+struct text_reader *watch_pool_reader(struct watch_pool *pool);
+void watch_pool_reader_back(struct watch_pool *pool, struct text_reader *reader);
+
 /* Free the whole list of idle ones. */
+void text_reader_drop(struct text_reader *reader);
 void request_watch_drop(struct request_watch *watch);
 void response_watch_drop(struct response_watch *watch);
 

@@ -6,7 +6,7 @@
 
 #include "filters/count/bpe.h"
 
-enum { SAMPLE_CHUNK = 512, SAMPLE_MAX = 16 * SAMPLE_CHUNK, SAMPLE_ROOM = 256 };
+enum { SAMPLE_CHUNK = 512, SAMPLE_MAX = 16 * SAMPLE_CHUNK, SAMPLE_ROOM = 64 };
 
 struct sample {
     uint64_t bytes;  /* of the whole text */

@@ -1,8 +1,8 @@
 #include "filters/frame/sse.h"
 
-#include "filters/run.h"
+_Static_assert(sizeof(struct sse) <= 24, "an event stream's state outgrew its budget");
 
-_Static_assert(sizeof(struct sse) <= 192, "an event stream's state outgrew its budget");
+enum { WINDOW = 512 }; /* bytes of a line that are searched at once */
 
 enum state {
     SSE_START, /* perhaps a byte order mark */
@@ -11,8 +11,6 @@ enum state {
     SSE_SPACE, /* behind the colon: one space is dropped */
     SSE_VALUE
 };
-
-enum field { FIELD_OTHER, FIELD_DATA, FIELD_EVENT, FIELD_ID };
 
 /* One piece on its way through. */
 struct feed {
@@ -24,66 +22,20 @@ struct feed {
 
 void sse_init(struct sse *sse)
 {
-    sse->events = 0;
-    sse->state = SSE_START;
-    sse->field = FIELD_OTHER;
-    sse->after_cr = false;
-    sse->has_data = false;
-    sse->word_len = 0;
-    sse->name_len = 0;
-    sse->id_len = 0;
+    *sse = (struct sse){ .state = SSE_START };
 }
 
-static void store(char *array, uint8_t *len, struct span bytes)
-{
-    size_t room = (size_t)SSE_NAME_MAX - *len;
-
-    if (bytes.len > room) {
-        bytes.len = room;
-    }
-    memcpy(array + *len, bytes.at, bytes.len);
-    *len = (uint8_t)(*len + bytes.len);
-}
-
-static void begin_value(const struct feed *feed, enum field field)
+static void begin_value(const struct feed *feed, bool data)
 {
     struct sse *sse = feed->sse;
 
-    sse->field = (uint8_t)field;
+    sse->in_data = data;
     sse->state = SSE_SPACE;
-    if (field == FIELD_DATA) {
+    if (data) {
         if (sse->has_data) {
             feed->sink->data(feed->self, SPAN("\n"));
         }
         sse->has_data = true;
-    } else if (field == FIELD_EVENT) {
-        sse->name_len = 0;
-    } else if (field == FIELD_ID) {
-        sse->next_id_len = 0;
-        sse->id_has_nul = false;
-    }
-}
-
-static void take_value(const struct feed *feed, struct span bytes)
-{
-    struct sse *sse = feed->sse;
-
-    switch ((enum field)sse->field) {
-    case FIELD_DATA:
-        if (bytes.len > 0) {
-            feed->sink->data(feed->self, bytes);
-        }
-        break;
-    case FIELD_EVENT:
-        store(sse->name, &sse->name_len, bytes);
-        break;
-    case FIELD_ID:
-        store(sse->next_id, &sse->next_id_len, bytes);
-        sse->id_has_nul |= bytes.len > 0 && memchr(bytes.at, '\0', bytes.len) != NULL;
-        break;
-    case FIELD_OTHER:
-    default:
-        break;
     }
 }
 
@@ -94,29 +46,8 @@ static void dispatch(const struct feed *feed)
     if (sse->has_data) {
         sse->has_data = false;
         sse->events++;
-        feed->sink->event(feed->self, span_of(sse->name, sse->name_len));
+        feed->sink->event(feed->self);
     }
-    sse->name_len = 0;
-}
-
-/* An id that holds a NUL is ignored. */
-static void keep_id(struct sse *sse)
-{
-    if (!sse->id_has_nul) {
-        memcpy(sse->id, sse->next_id, sse->next_id_len);
-        sse->id_len = sse->next_id_len;
-    }
-}
-
-static enum field field_of(struct span word)
-{
-    if (span_equal(word, SPAN("data"))) {
-        return FIELD_DATA;
-    }
-    if (span_equal(word, SPAN("event"))) {
-        return FIELD_EVENT;
-    }
-    return span_equal(word, SPAN("id")) ? FIELD_ID : FIELD_OTHER;
 }
 
 /* A line without a colon is a field name with an empty value. */
@@ -124,7 +55,7 @@ static void end_field(const struct feed *feed)
 {
     struct sse *sse = feed->sse;
 
-    begin_value(feed, field_of(span_of(sse->word, sse->word_len)));
+    begin_value(feed, span_equal(span_of(sse->word, sse->word_len), SPAN("data")));
     sse->word_len = 0;
 }
 
@@ -145,9 +76,6 @@ static const char *end_line(const struct feed *feed, const char *at)
     case SSE_VALUE:
     default:
         break;
-    }
-    if (sse->state != SSE_LINE && sse->field == FIELD_ID) {
-        keep_id(sse);
     }
     sse->state = SSE_LINE;
     sse->after_cr = *at == '\r';
@@ -171,7 +99,7 @@ static const char *read_field(const struct feed *feed, const char *at)
         if (is_line_end(*at)) {
             return end_line(feed, at);
         }
-        /* One byte more than the longest name is enough to tell it from all others. */
+        /* One byte more than "data" is enough to tell it from all others. */
         if (sse->word_len < sizeof(sse->word)) {
             sse->word[sse->word_len++] = *at;
         }
@@ -179,13 +107,31 @@ static const char *read_field(const struct feed *feed, const char *at)
     return at;
 }
 
+/* By memchr(), the quickest way through long lines; window by window, so that a stream that
+ * has only CRs is not searched for a LF line after line. */
+static const char *find_line_end(const char *at, const char *end)
+{
+    while (at < end) {
+        size_t len = end - at < WINDOW ? (size_t)(end - at) : WINDOW;
+        const char *lf = memchr(at, '\n', len);
+        const char *cr = memchr(at, '\r', lf == NULL ? len : (size_t)(lf - at));
+
+        if (cr != NULL || lf != NULL) {
+            return cr != NULL ? cr : lf;
+        }
+        at += len;
+    }
+    return end;
+}
+
 static const char *read_value(const struct feed *feed, const char *at)
 {
-    const struct run_stops line_end = { '\n', '\r', '\r', false };
     const char *from = at;
 
-    at = run_to(at, feed->end, line_end);
-    take_value(feed, span_of(from, (size_t)(at - from)));
+    at = find_line_end(at, feed->end);
+    if (feed->sse->in_data && at > from) {
+        feed->sink->data(feed->self, span_of(from, (size_t)(at - from)));
+    }
     return at < feed->end ? end_line(feed, at) : at;
 }
 
@@ -197,7 +143,7 @@ static const char *read_line(const struct feed *feed, const char *at)
         return end_line(feed, at);
     }
     if (feed->end - at > 5 && memcmp(at, "data:", 5) == 0) {
-        begin_value(feed, FIELD_DATA);
+        begin_value(feed, true);
         sse->state = SSE_VALUE;
         return read_value(feed, at + (at[5] == ' ' ? 6 : 5));
     }

@@ -5,32 +5,25 @@
 
 #include "proxy/base/span.h"
 
-enum { SSE_NAME_MAX = 48 };
+#include <stdbool.h>
 
-/* At most 192 bytes, of which sse_init() writes the few that count. */
+/* Names and ids of events are not kept: a JSON text tells its type itself. At most 24
+ * bytes. */
 struct sse {
     uint64_t events; /* dispatched so far */
     uint8_t state;
-    uint8_t field; /* whose value is being read */
+    bool in_data;  /* the line being read is of a data field */
     bool after_cr; /* a LF that comes now belongs to the CR before it */
     bool has_data; /* the event being read has a data field */
-    bool id_has_nul;
     uint8_t word_len;
-    uint8_t name_len;
-    uint8_t id_len;
-    uint8_t next_id_len;
-    char word[8];            /* a field name being read */
-    char name[SSE_NAME_MAX]; /* of the event being read; longer ones are cut */
-    char id[SSE_NAME_MAX];   /* the last event id */
-    char next_id[SSE_NAME_MAX];
+    char word[5]; /* a field name being read */
 };
 
 struct sse_sink {
     /* The next piece of the current event's data; lines are joined by "\n". */
     void (*data)(void *self, struct span piece);
-    /* The event ended with a blank line. `name` is "" if it had none ("message"). Not
-     * called for events without a data field. */
-    void (*event)(void *self, struct span name);
+    /* The event ended with a blank line. Not called for events without a data field. */
+    void (*event)(void *self);
 };
 
 void sse_init(struct sse *sse);

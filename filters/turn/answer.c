@@ -3,6 +3,8 @@
 #include "filters/turn/gate.h"
 
 #include <pthread.h>
+#include <stdalign.h>
+#include <stdlib.h>
 
 /* What the texts of an event are, where its type tells. */
 enum event { EVENT_SAID, EVENT_JSON, EVENT_ARGUMENT, EVENT_OTHER };
@@ -28,20 +30,49 @@ static const struct scan_plan *plan_of_arguments(void)
 
 /* ---- arguments ----------------------------------------------------------------------- */
 
-static void loop_put(struct answer *answer, struct span bytes)
+/* What reads the calls of tools. Most answers have none. */
+struct tool_reader {
+    bool in_argument;
+    bool in_json;
+    struct argument_sketcher argument;
+    struct scan json; /* of arguments that are the text of a JSON text */
+    XXH3_state_t loop;
+};
+
+/* NULL without memory. */
+static struct tool_reader *tool_of(struct answer *answer)
 {
-    (void)XXH3_64bits_update(&answer->loop, bytes.at, bytes.len);
-    answer->looped = true;
+    struct tool_reader *tool = answer->tool;
+
+    if (tool == NULL) {
+        tool = aligned_alloc(alignof(struct tool_reader), sizeof(*tool));
+        if (tool == NULL) {
+            return NULL;
+        }
+        tool->in_argument = false;
+        tool->in_json = false;
+        (void)XXH3_64bits_reset_withSecret(&tool->loop, answer->key->bytes,
+                                           sizeof(answer->key->bytes));
+        answer->tool = tool;
+    }
+    return tool;
+}
+
+static void loop_put(struct tool_reader *tool, struct span bytes)
+{
+    (void)XXH3_64bits_update(&tool->loop, bytes.at, bytes.len);
 }
 
 static void argument_piece(struct answer *answer, struct span piece)
 {
-    if (!answer->in_argument) {
-        sketch_argument_begin(&answer->argument, answer->key);
-        answer->in_argument = true;
+    struct tool_reader *tool = answer->tool;
+
+    if (!tool->in_argument) {
+        sketch_argument_begin(&tool->argument, answer->key);
+        tool->in_argument = true;
     }
-    if (answer->argument.characters < ARGUMENT_CHARACTERS) {
-        sketch_argument_feed(&answer->argument, piece);
+    if (tool->argument.characters < ARGUMENT_CHARACTERS) {
+        sketch_argument_feed(&tool->argument, piece);
     }
 }
 
@@ -60,12 +91,13 @@ static void keep_argument(struct call *call, const struct argument_sketch *sketc
 
 static void argument_ends(struct answer *answer)
 {
+    struct tool_reader *tool = answer->tool;
     struct argument_sketch sketch;
 
-    if (answer->in_argument) {
-        sketch_argument_end(&answer->argument, &sketch);
+    if (tool != NULL && tool->in_argument) {
+        sketch_argument_end(&tool->argument, &sketch);
         keep_argument(answer->call, &sketch);
-        answer->in_argument = false;
+        tool->in_argument = false;
     }
 }
 
@@ -83,30 +115,65 @@ static void argument_seen(void *self, const struct scan_value *value)
 
 static void argument_value(struct answer *answer, const struct scan_value *value)
 {
+    struct tool_reader *tool = tool_of(answer);
+
+    if (tool == NULL) {
+        return;
+    }
     if (value->type == SCAN_PIECE || value->type == SCAN_NUMBER) {
-        loop_put(answer, value->text);
+        loop_put(tool, value->text);
     } else {
-        loop_put(answer, SPAN("\n"));
+        loop_put(tool, SPAN("\n"));
     }
     argument_seen(answer, value);
 }
 
 static void json_piece(struct answer *answer, struct span piece)
 {
-    loop_put(answer, piece);
-    if (!answer->in_json) {
-        scan_init(&answer->json, plan_of_arguments(), SCAN_TOLERANT);
-        answer->in_json = true;
+    struct tool_reader *tool = tool_of(answer);
+
+    if (tool == NULL) {
+        return;
     }
-    (void)scan_feed(&answer->json, piece, argument_seen, answer);
+    loop_put(tool, piece);
+    if (!tool->in_json) {
+        scan_init(&tool->json, plan_of_arguments(), SCAN_TOLERANT);
+        tool->in_json = true;
+    }
+    (void)scan_feed(&tool->json, piece, argument_seen, answer);
+}
+
+/* A tool's argument that is the text itself. */
+static void text_argument(struct answer *answer, struct span piece)
+{
+    struct tool_reader *tool = tool_of(answer);
+
+    if (tool != NULL) {
+        loop_put(tool, piece);
+        argument_piece(answer, piece);
+    }
 }
 
 static void tool_ends(struct answer *answer)
 {
+    struct tool_reader *tool = answer->tool;
+
     argument_ends(answer);
-    if (answer->in_json) {
-        explicit_bzero(&answer->json, sizeof(answer->json));
-        answer->in_json = false;
+    if (tool != NULL && tool->in_json) {
+        explicit_bzero(&tool->json, sizeof(tool->json));
+        tool->in_json = false;
+    }
+}
+
+static void tool_begins(struct answer *answer, struct span name)
+{
+    struct tool_reader *tool;
+
+    tool_ends(answer);
+    tool = tool_of(answer);
+    if (tool != NULL) {
+        loop_put(tool, name);
+        loop_put(tool, SPAN("\n"));
     }
 }
 
@@ -152,8 +219,7 @@ static void text_piece(struct answer *answer, struct span piece)
         json_piece(answer, piece);
         break;
     case EVENT_ARGUMENT:
-        loop_put(answer, piece);
-        argument_piece(answer, piece);
+        text_argument(answer, piece);
         break;
     case EVENT_OTHER:
         break;
@@ -181,9 +247,7 @@ void answer_value(struct answer *answer, enum answer_tag tag,
         break;
     case ANSWER_TOOL:
         if (string) {
-            tool_ends(answer);
-            loop_put(answer, value->text);
-            loop_put(answer, SPAN("\n"));
+            tool_begins(answer, value->text);
         }
         break;
     case ANSWER_ID:
@@ -207,12 +271,9 @@ void answer_begin(struct answer *answer, const struct sketch_key *key,
 {
     answer->key = key;
     answer->call = call;
+    answer->tool = NULL;
     answer->event = EVENT_SAID;
-    answer->in_argument = false;
-    answer->in_json = false;
-    answer->looped = false;
     sketch_response_begin(&answer->said, key);
-    (void)XXH3_64bits_reset_withSecret(&answer->loop, key->bytes, sizeof(key->bytes));
 }
 
 void answer_end(struct answer *answer)
@@ -221,14 +282,16 @@ void answer_end(struct answer *answer)
 
     tool_ends(answer);
     sketch_response_end(&answer->said, &call->turn.response);
-    call->loop = answer->looped ? XXH3_64bits_digest(&answer->loop) : 0;
+    call->loop = answer->tool == NULL ? 0 : XXH3_64bits_digest(&answer->tool->loop);
     answer_wipe(answer);
 }
 
 void answer_wipe(struct answer *answer)
 {
     explicit_bzero(&answer->said, sizeof(answer->said));
-    explicit_bzero(&answer->argument, sizeof(answer->argument));
-    explicit_bzero(&answer->json, sizeof(answer->json));
-    explicit_bzero(&answer->loop, sizeof(answer->loop));
+    if (answer->tool != NULL) {
+        explicit_bzero(answer->tool, sizeof(*answer->tool));
+        free(answer->tool);
+        answer->tool = NULL;
+    }
 }

@@ -22,17 +22,13 @@ struct answer {
     struct answer *next; /* in a pool */
     const struct sketch_key *key;
     struct call *call;
-    uint8_t event; /* enum: what its texts are */
-    bool in_argument;
-    bool in_json;
-    bool looped;
+    struct tool_reader *tool; /* owned; NULL: no tool was called */
+    uint8_t event;            /* enum: what its texts are */
     struct response_sketcher said;
-    struct argument_sketcher argument;
-    struct scan json; /* of arguments that are the text of a JSON text */
-    XXH3_state_t loop;
 };
 
-/* Key and call are borrowed until the end. */
+/* Key and call are borrowed until the end. Memory that there is none of for a tool's call
+ * leaves it out. */
 void answer_begin(struct answer *answer, const struct sketch_key *key,
                   struct call *call);
 void answer_value(struct answer *answer, enum answer_tag tag,
@@ -41,6 +37,7 @@ void answer_value(struct answer *answer, enum answer_tag tag,
 /* The response has ended, or was cut: fills response, reply, loop, reply_bytes and
  * arguments of the call. Wipes. */
 void answer_end(struct answer *answer);
+/* Wipes it, and gives back what it owns: of one that did not end. */
 void answer_wipe(struct answer *answer);
 
 #endif

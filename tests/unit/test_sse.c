@@ -9,7 +9,7 @@
 
 enum { TEXT_MAX = 4 << 20, SPLITS_ALL = 16384 };
 
-/* What was dispatched: "NAME|ID|DATA\n" per event, NUL as \1. Data that no event ended is
+/* What was dispatched: "DATA\n" per event, NUL as \1. Data that no event ended is
  * dropped, as a browser does. */
 struct record {
     struct sse sse;
@@ -45,14 +45,10 @@ static void append(struct record *record, struct span bytes)
     record->text[record->len] = '\0';
 }
 
-static void note_event(void *self, struct span name)
+static void note_event(void *self)
 {
     struct record *record = self;
 
-    append(record, name.len == 0 ? SPAN("message") : name);
-    append(record, SPAN("|"));
-    append(record, span_of(record->sse.id, record->sse.id_len));
-    append(record, SPAN("|"));
     append(record, span_of(record->data, record->data_len));
     append(record, SPAN("\n"));
     record->data_len = 0;
@@ -122,22 +118,19 @@ static void lines_end_in_three_ways(void **state)
 {
     (void)state;
     expect_stream(SPAN("data: a\n\ndata:b\r\n\r\ndata:  c\r\rdata\n\n"),
-                  "message||a\nmessage||b\nmessage|| c\nmessage||\n");
-    expect_stream(SPAN("data: a\r\ndata: b\rdata\ndata:\n\n"), "message||a\nb\n\n\n");
-    expect_stream(SPAN("\n\n\r\r\r\ndata: a\n\r"), "message||a\n");
+                  "a\nb\n c\n\n");
+    expect_stream(SPAN("data: a\r\ndata: b\rdata\ndata:\n\n"), "a\nb\n\n\n");
+    expect_stream(SPAN("\n\n\r\r\r\ndata: a\n\r"), "a\n");
 }
 
-static void events_have_names_and_ids(void **state)
+static void names_and_ids_are_left_out(void **state)
 {
     (void)state;
     expect_stream(SPAN("event: ping\ndata: {}\nid: 7\n\n"
                        "data: 2\n\nid\ndata: 3\n\nevent: a\nevent: b\ndata: 4\n\n"),
-                  "ping|7|{}\nmessage|7|2\nmessage||3\nb||4\n");
-    expect_stream(SPAN("id: 1\0z\nid: 2\nid: \0\ndata: x\n\n"), "message|2|x\n");
-    expect_stream(SPAN("event: lost\n\ndata: x\n\n"), "message||x\n");
-    expect_stream(SPAN("event: 0123456789012345678901234567890123456789012345678\n"
-                       "data: x\n\n"),
-                  "012345678901234567890123456789012345678901234567||x\n");
+                  "{}\n2\n3\n4\n");
+    expect_stream(SPAN("id: 1\0z\nid: 2\nid: \0\ndata: x\n\n"), "x\n");
+    expect_stream(SPAN("event: lost\n\ndata: x\n\n"), "x\n");
 }
 
 static void other_fields_and_comments_are_dropped(void **state)
@@ -145,7 +138,7 @@ static void other_fields_and_comments_are_dropped(void **state)
     (void)state;
     expect_stream(SPAN(": a comment\n:\nretry: 100\nDATA: no\n data: no\ndatas: no\n"
                        "dat: no\ndata : no\nverylongfieldname: no\n\ndata: yes\n\n"),
-                  "message||yes\n");
+                  "yes\n");
 }
 
 static void byte_order_mark_is_dropped_once(void **state)
@@ -154,21 +147,21 @@ static void byte_order_mark_is_dropped_once(void **state)
     expect_stream(SPAN("\xef\xbb\xbf"
                        "data: 1\n\n\xef\xbb\xbf"
                        "data: 2\n\ndata: 3\n\n"),
-                  "message||1\nmessage||3\n");
+                  "1\n3\n");
     expect_stream(SPAN("\xef\xbb"
                        "data: 1\n\ndata: 2\n\n"),
-                  "message||2\n");
-    expect_stream(SPAN("\xef\xbb\n\xef\n\ndata: 2\n\n"), "message||2\n");
+                  "2\n");
+    expect_stream(SPAN("\xef\xbb\n\xef\n\ndata: 2\n\n"), "2\n");
 }
 
 static void end_dispatches_what_is_open(void **state)
 {
     (void)state;
     expect_end(SPAN(""), false, "");
-    expect_end(SPAN("data: 1\n\n"), false, "message||1\n");
-    expect_end(SPAN("data: 1\n"), true, "message||1\n");
-    expect_end(SPAN("event: e\ndata: 1"), true, "e||1\n");
-    expect_end(SPAN("data"), true, "message||\n");
+    expect_end(SPAN("data: 1\n\n"), false, "1\n");
+    expect_end(SPAN("data: 1\n"), true, "1\n");
+    expect_end(SPAN("event: e\ndata: 1"), true, "1\n");
+    expect_end(SPAN("data"), true, "\n");
     expect_end(SPAN("event: e\n"), false, "");
     expect_end(SPAN("dat"), false, "");
 }
@@ -192,10 +185,6 @@ static void run_case(struct span stream, const cJSON *vector)
     begin(&want);
     cJSON_ArrayForEach(event, cJSON_GetObjectItemCaseSensitive(vector, "events"))
     {
-        append(&want, span_text(vectors_string(event, "event")));
-        append(&want, SPAN("|"));
-        append(&want, span_text(vectors_string(event, "id")));
-        append(&want, SPAN("|"));
         append(&want, span_text(vectors_string(event, "data")));
         append(&want, SPAN("\n"));
     }
@@ -229,7 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_end_in_three_ways),
-        cmocka_unit_test(events_have_names_and_ids),
+        cmocka_unit_test(names_and_ids_are_left_out),
         cmocka_unit_test(other_fields_and_comments_are_dropped),
         cmocka_unit_test(byte_order_mark_is_dropped_once),
         cmocka_unit_test(end_dispatches_what_is_open),

@@ -111,10 +111,10 @@ static void count_data(void *self, struct span piece)
     values_seen += piece.len;
 }
 
-static void count_event(void *self, struct span name)
+static void count_event(void *self)
 {
     (void)self;
-    values_seen += name.len;
+    values_seen++;
 }
 
 /* Seconds per event of the framing alone, events coming one by one. */
