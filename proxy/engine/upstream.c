@@ -349,14 +349,29 @@ static struct upstream *upstream_new(struct exchange *exchange)
     return upstream;
 }
 
+/* The newest idle connection; NULL: none. What one has said before it is asked would pass
+ * for the response. */
+static struct upstream *idle_take(struct origin *origin, const struct loop *loop)
+{
+    struct upstream *upstream;
+
+    while ((upstream = origin->idle) != NULL) {
+        idle_remove(upstream);
+        if (!loop_input_waits(loop, &upstream->stream.watch)) {
+            return upstream;
+        }
+        upstream_close(upstream);
+    }
+    return NULL;
+}
+
 static bool lease_idle(struct exchange *exchange)
 {
-    struct upstream *upstream = exchange->origin->idle;
+    struct upstream *upstream = idle_take(exchange->origin, exchange->worker->loop);
 
     if (upstream == NULL) {
         return false;
     }
-    idle_remove(upstream);
     deadline_clear(&upstream->stream.deadline);
     upstream->exchange = exchange;
     upstream->reused = true;

@@ -83,6 +83,17 @@ void loop_unwatch(struct loop *loop, int fd, struct loop_watch *watch)
     }
 }
 
+bool loop_input_waits(const struct loop *loop, const struct loop_watch *watch)
+{
+    for (size_t i = loop->event_next; i < loop->event_count; i++) {
+        if (loop->events[i].data.ptr == watch &&
+            (loop->events[i].events & ~(uint32_t)EPOLLOUT) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Milliseconds until the next deadline, rounded up; -1: there is none. */
 static int wait_ms(const struct loop *loop)
 {

@@ -82,6 +82,40 @@ static void who_is_unwatched_is_not_told(void **state)
     rig_close(&rig);
 }
 
+/* Who is told first asks whether the other is still to be told, and of what. */
+static void bell_asks(void *self, uint32_t events)
+{
+    struct bell *bell = self;
+
+    if (bell->silences != NULL && bell->silences->rung == 0) {
+        bell->rung += loop_input_waits(bell->rig->loop, &bell->silences->watch);
+    }
+    bell_rings(self, events);
+}
+
+static void input_that_waits_is_known(void **state)
+{
+    struct rig rig;
+    struct bell first, second;
+
+    (void)state;
+    rig_open(&rig);
+    bell_open(&first, &rig);
+    bell_open(&second, &rig);
+    first.watch.happened = bell_asks;
+    assert_false(loop_input_waits(rig.loop, &first.watch));
+    first.silences = &second;
+    bell_ring(&first);
+    bell_ring(&second);
+    TURN_UNTIL(&rig, first.rung > 0);
+    assert_int_equal(first.rung, 2); /* once for asking */
+    assert_false(loop_input_waits(rig.loop, &second.watch));
+    loop_unwatch(rig.loop, first.fd, &first.watch);
+    close(first.fd);
+    close(second.fd);
+    rig_close(&rig);
+}
+
 static void more_events_than_a_turn_serves_are_not_lost(void **state)
 {
     static struct bell bells[WATCHED];
@@ -154,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_reach_their_watch),
         cmocka_unit_test(who_is_unwatched_is_not_told),
+        cmocka_unit_test(input_that_waits_is_known),
         cmocka_unit_test(more_events_than_a_turn_serves_are_not_lost),
         cmocka_unit_test(what_cannot_be_watched_is_said),
         cmocka_unit_test(the_loop_wakes_for_deadlines),
