@@ -241,6 +241,7 @@ struct dialect {
     bool quoted_counts; /* counts may be strings (JSON of protocol buffers) */
     bool several_texts; /* what is called JSON may be several texts in a row */
     bool guessed;       /* the shape is unknown: what is found is at most a part */
+    bool counts_end;    /* the end of an answer is a token of the output, too */
     const char *object_prefix; /* of the ids that SEEN_ID takes; NULL: any */
     /* The header a provider of this family wants its credential in, and how. */
     const char *credential_field;  /* "authorization", "x-api-key" ... */

@@ -18,10 +18,18 @@ static void estimate_input(struct span model, uint64_t text_bytes, struct usage 
     }
 }
 
-/* Tokens of the text that was seen. */
+/* Tokens of the text that was seen; 0 if it cannot be counted (yet). */
+static uint64_t count_text(const struct response_watch *watch, struct span model,
+                           uint64_t tools)
+{
+    uint64_t tokens = tokens_count(model, &watch->text, tools);
+
+    return tokens > 0 && watch->dialect->counts_end ? tokens + 1 : tokens;
+}
+
 static uint64_t count_output(const struct response_watch *watch, struct span model)
 {
-    uint64_t tokens = tokens_count(model, &watch->text, watch->tools);
+    uint64_t tokens = count_text(watch, model, watch->tools);
 
     return tokens > 0 ? tokens : tokens_estimate(model, watch->text.bytes);
 }
@@ -194,5 +202,5 @@ uint64_t response_watch_count(const struct response_watch *watch,
         !is_readable(watch) || !is_text_only(watch, entry)) {
         return 0;
     }
-    return tokens_count(span_text(model), &watch->text, 0);
+    return count_text(watch, span_text(model), 0);
 }

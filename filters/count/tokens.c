@@ -13,18 +13,34 @@ static const struct family {
     { "claude-opus-5", 250, 1490, 2, 25, 0 },
     { "claude-sonnet-5", 250, 1490, 2, 25, 0 },
     { "claude-fable-5", 250, 1490, 2, 25, 0 },
-    { "claude-3", 330, 1190, 3, 41, 0 },
-    { "claude", 330, 1145, 3, 43, 0 },
-    { "gpt-5", 420, 1000, 7, 7, 14 },
+    { "claude-haiku-4", 330, 1080, 3, 27, 0 },
+    { "claude-sonnet-4", 330, 1080, 4, 40, 0 },
+    { "claude-opus-4", 330, 1100, 4, 40, 0 },
+    { "claude-3-5", 330, 1140, 3, 43, 0 },
+    { "claude-3-7", 330, 1150, 5, 40, 0 },
+    { "claude-3", 330, 1220, 4, 30, 0 },
+    { "claude", 330, 1130, 3, 42, 0 },
+    { "gpt-5.", 420, 1000, 3, 7, 17 },
+    { "gpt-5", 420, 1000, 4, 12, 14 },
+    { "gpt-oss", 420, 1000, 3, 10, 14 },
     { "gpt-", 460, 1000, 0, 7, 14 },
     { "chatgpt-", 460, 1000, 0, 7, 14 },
     { "o1", 440, 1000, 7, 7, 14 },
     { "o3", 440, 1000, 7, 7, 14 },
     { "o4", 440, 1000, 7, 7, 14 },
-    { "gemini", 400, 1040, 0, 15, 0 },
-    { "deepseek", 400, 960, 0, 29, 0 },
+    { "gemini", 400, 1040, 0, 14, 0 },
+    { "gemma", 400, 1000, 1, 7, 0 },
+    { "deepseek", 400, 1000, 0, 28, 0 },
     { "grok", 400, 1050, 0, 22, 0 },
-    { "mi", 400, 1020, 1, 3, 0 }, /* mistral, ministral, mixtral */
+    { "mistral-tiny", 360, 1210, 0, 3, 0 },
+    { "mistral", 400, 1020, 1, 3, 0 },
+    { "ministral", 400, 1000, 1, 5, 0 },
+    { "voxtral", 400, 1000, 1, 11, 0 },
+    { "qwen", 400, 1010, 1, 12, 0 },
+    { "kimi", 400, 1000, 1, 10, 0 },
+    { "llama", 400, 1030, 1, 16, 0 },
+    { "mimo", 400, 1000, 1, 14, 0 },
+    { "nova", 400, 980, 2, 9, 14 },
     { "", 400, 1020, 1, 12, 0 },
 };
 
@@ -39,15 +55,26 @@ static struct span without_vendor(struct span model)
     return span_after(model, at);
 }
 
-/* The part that names the family: "us.anthropic.claude-x" is a claude. */
+static bool is_word(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.at[i] < 'a' || s.at[i] > 'z') {
+            return false;
+        }
+    }
+    return s.len > 0;
+}
+
+/* "us.anthropic.claude-x" is claude-x, but "gpt-5.1" itself. */
 static struct span without_region(struct span model)
 {
-    size_t at = model.len;
+    size_t dot = span_find(model, '.');
 
-    while (at >= 6 && !span_equal(span_of(model.at + at - 6, 6), SPAN("claude"))) {
-        at--;
+    while (dot < model.len && is_word(span_of(model.at, dot))) {
+        model = span_after(model, dot + 1);
+        dot = span_find(model, '.');
     }
-    return at >= 6 ? span_after(model, at - 6) : model;
+    return model;
 }
 
 static const struct family *family_of(struct span model)
@@ -55,7 +82,7 @@ static const struct family *family_of(struct span model)
     const struct family *family = families;
 
     model = without_region(without_vendor(model));
-    while (!span_starts(model, span_text(family->prefix))) {
+    while (!span_starts_nocase(model, span_text(family->prefix))) {
         family++;
     }
     return family;

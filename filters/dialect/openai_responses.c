@@ -129,6 +129,7 @@ const struct dialect dialect_openai_responses = {
     .request = request,
     .response = response,
     .merge = MERGE_REPLACE,
+    .counts_end = true,
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
     .object_prefix = "resp_",

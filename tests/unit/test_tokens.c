@@ -17,6 +17,17 @@ static void families_differ(void **state)
     assert_int_equal(tokens_estimate(SPAN(""), 4000), 1000);
 }
 
+static void vendors_and_regions_do_not_matter(void **state)
+{
+    (void)state;
+    assert_int_equal(tokens_estimate(SPAN("us.anthropic.claude-sonnet-5-v1:0"), 2500),
+                     1000);
+    assert_int_equal(tokens_estimate(SPAN("Mistral/Mistral-Tiny"), 3600), 1000);
+    assert_int_equal(tokens_estimate(SPAN("anthropic/claude-4.5-sonnet"), 3300), 1000);
+    assert_int_equal(tokens_estimate(SPAN("."), 4000), 1000);
+    assert_int_equal(tokens_estimate(SPAN("us."), 4000), 1000);
+}
+
 static void only_nothing_is_nothing(void **state)
 {
     (void)state;
@@ -35,6 +46,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(families_differ),
+        cmocka_unit_test(vendors_and_regions_do_not_matter),
         cmocka_unit_test(only_nothing_is_nothing),
         cmocka_unit_test(huge_texts_do_not_wrap),
     };
