@@ -327,6 +327,26 @@ struct config_quota {
     const char *contact; /* whom a refused caller may ask; NULL: nobody named */
 };
 
+/* What tokens of a model weigh, in hundredths, where limits are of weighted tokens. */
+struct config_weights {
+    const char *model; /* a pattern; NULL: any */
+    struct error_place place;
+    uint32_t input;
+    uint32_t cache_read;
+    uint32_t cache_write;
+    uint32_t cache_keep; /* written to be kept for an hour or longer */
+    uint32_t output;     /* hidden or not */
+};
+
+/* Where nothing is configured: as most list prices relate to each other. */
+enum {
+    WEIGHT_USUAL_INPUT = 100,
+    WEIGHT_USUAL_CACHE_READ = 10,
+    WEIGHT_USUAL_CACHE_WRITE = 125,
+    WEIGHT_USUAL_CACHE_KEEP = 200,
+    WEIGHT_USUAL_OUTPUT = 500
+};
+
 enum config_fail { FAIL_OPEN, FAIL_CLOSED };
 
 /* Where replicas share their quotas. */
@@ -430,6 +450,8 @@ struct config {
     struct config_quota *quotas; /* in the order of the file */
     size_t quota_count;
     struct config_redis redis;
+    const struct config_weights *weights; /* the first that fits a model counts */
+    size_t weights_count;
     struct config_permit *permits; /* in the order of the file */
     size_t permit_count;
     struct config_detection detection;

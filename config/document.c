@@ -27,6 +27,7 @@ static void put_kind(struct text *text, const struct field *field)
         [FIELD_LIMIT] = "limit",
         [FIELD_PERIOD] = "period",
         [FIELD_SHARE] = "percentage",
+        [FIELD_WEIGHT] = "number",
         [FIELD_TIMEZONE] = "time zone",
         [FIELD_JWKS] = "URL or file",
         [FIELD_SECRET] = "secret",
@@ -107,10 +108,7 @@ static const char markdown_head[] =
     "- **Addresses** are numeric: `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`.\n"
     "- **Paths** that are not absolute are relative to the folder of this file.\n"
     "- **Limits** of quotas are `20M tokens`, `5M input tokens`, `5M output tokens`,\n"
-    "  `20M weighted tokens` (an input token is 1, one read from a cache 0.1, one "
-    "written to\n"
-    "  it 1.25, or 2 where it is kept for an hour or longer, one of output 5), "
-    "`$500`,\n"
+    "  `20M weighted tokens` (by `quota.weights`), `$500`,\n"
     "  `600 requests` or `8 concurrent`; k, M and G are powers of 1000. **Periods** "
     "are\n"
     "  `minute`, `hour`, `day`, `week` (from Monday), `month` or `rolling 5h`.\n"

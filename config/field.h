@@ -27,6 +27,7 @@ enum field_type {
     FIELD_LIMIT,      /* struct config_limit */
     FIELD_PERIOD,     /* struct config_period */
     FIELD_SHARE,      /* const char *: "80%" */
+    FIELD_WEIGHT,     /* uint32_t hundredths: "1.25" */
     FIELD_TIMEZONE,   /* const char *: a zone of the tz database */
     FIELD_JWKS,       /* struct config_jwks: https://... or file:/path */
     FIELD_SECRET,     /* struct secret *: env:NAME or file:/path */

@@ -2,7 +2,13 @@
 
 #include "config/quantity.h"
 
-enum { NANO_DECIMALS = 9, ROLLING_LEAST_S = 60, ROLLING_MOST_S = 31 * 24 * 60 * 60 };
+enum {
+    NANO_DECIMALS = 9,
+    WEIGHT_DECIMALS = 2,
+    WEIGHT_MOST = 1000 * 100,
+    ROLLING_LEAST_S = 60,
+    ROLLING_MOST_S = 31 * 24 * 60 * 60
+};
 
 /* Digits with an optional fraction, times a power of ten: "1.5" and 3 are 1500. Exact, or
  * refused. Moves past what it read. */
@@ -144,5 +150,17 @@ bool share_parse(struct span text, uint32_t *percent)
         return false;
     }
     *percent = (uint32_t)number;
+    return true;
+}
+
+bool weight_parse(struct span text, uint32_t *hundredths)
+{
+    uint64_t value;
+
+    if (!take_decimal(&text, WEIGHT_DECIMALS, &value) || text.len > 0 ||
+        value > WEIGHT_MOST) {
+        return false;
+    }
+    *hundredths = (uint32_t)value;
     return true;
 }

@@ -1,4 +1,4 @@
-/* Limits, periods and shares of quotas as operators write them. */
+/* Limits, periods, shares and weights of quotas as operators write them. */
 #ifndef ASSAY_CONFIG_LIMIT_H
 #define ASSAY_CONFIG_LIMIT_H
 
@@ -15,5 +15,8 @@ bool period_parse(struct span text, struct config_period *period) MUST_CHECK;
 
 /* "50%": 1 to 100. */
 bool share_parse(struct span text, uint32_t *percent) MUST_CHECK;
+
+/* "1.25": 0 to 1000 with at most two decimals, as hundredths. */
+bool weight_parse(struct span text, uint32_t *hundredths) MUST_CHECK;
 
 #endif

@@ -103,6 +103,17 @@ static void check_meeting(const struct quota_checker *checker)
     }
 }
 
+/* Behind one that fits any model, others never count. */
+static void check_weights(const struct config *config, struct error *error)
+{
+    for (size_t i = 1; i < config->weights_count; i++) {
+        if (config->weights[i - 1].model == NULL) {
+            error_add(error, config->weights[i].place,
+                      "the weights before these fit any model: put them last");
+        }
+    }
+}
+
 void quota_rules_validate(const struct config *config,
                           const struct validation *validation)
 {
@@ -117,6 +128,7 @@ void quota_rules_validate(const struct config *config,
         check_burst(&checker);
         check_meeting(&checker);
     }
+    check_weights(config, validation->error);
 }
 
 /* ---- permits -------------------------------------------------------------------------- */

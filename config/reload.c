@@ -31,6 +31,7 @@ static bool same_value(enum field_type type, const char *old, const char *wanted
     case FIELD_COUNT:
     case FIELD_DURATION:
     case FIELD_DAYS:
+    case FIELD_WEIGHT:
         return memcmp(old, wanted, sizeof(uint32_t)) == 0;
     case FIELD_SIZE:
         return memcmp(old, wanted, sizeof(uint64_t)) == 0;

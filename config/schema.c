@@ -23,6 +23,7 @@ enum {
 #define IN_QUOTA(member)    offsetof(struct config_quota, member)
 #define IN_PERMIT(member)   offsetof(struct config_permit, member)
 #define IN_WEBHOOK(member)  offsetof(struct config_webhook, member)
+#define IN_WEIGHTS(member)  offsetof(struct config_weights, member)
 
 static const char *const abort_words[] = {
     [ABORT_DRAIN] = "drain", [ABORT_CANCEL] = "cancel", NULL
@@ -638,7 +639,56 @@ static const struct field redis_fields[] = {
 static const struct field_group redis_group = { .title = "quota.redis",
                                                 .fields = redis_fields };
 
-static const struct field sharing_fields[] = {
+static const struct field weights_fields[] = {
+    { .key = "model",
+      .type = FIELD_TEXT,
+      .offset = IN_WEIGHTS(model),
+      .without = "any",
+      .help = "which models' tokens; * stands for any characters" },
+    { .key = "input",
+      .type = FIELD_WEIGHT,
+      .offset = IN_WEIGHTS(input),
+      .fallback = "1",
+      .help = "of an input token that no cache has to do with" },
+    { .key = "cache_read",
+      .type = FIELD_WEIGHT,
+      .offset = IN_WEIGHTS(cache_read),
+      .fallback = "0.1",
+      .help = "of one read from a cache" },
+    { .key = "cache_write",
+      .type = FIELD_WEIGHT,
+      .offset = IN_WEIGHTS(cache_write),
+      .fallback = "1.25",
+      .help = "of one written to a cache" },
+    { .key = "cache_keep",
+      .type = FIELD_WEIGHT,
+      .offset = IN_WEIGHTS(cache_keep),
+      .fallback = "2",
+      .help = "of one written to be kept for an hour or longer" },
+    { .key = "output",
+      .type = FIELD_WEIGHT,
+      .offset = IN_WEIGHTS(output),
+      .fallback = "5",
+      .help = "of an output token, hidden or not" },
+    { 0 }
+};
+
+static const struct field_group weights_group = { .title = "quota.weights[]",
+                                                  .fields = weights_fields,
+                                                  .size = sizeof(struct config_weights),
+                                                  .name_offset = NO_OFFSET,
+                                                  .place_offset = IN_WEIGHTS(place) };
+
+static const struct field all_quotas_fields[] = {
+    { .key = "weights",
+      .type = FIELD_LIST,
+      .offset = IN_CONFIG(weights),
+      .count_offset = IN_CONFIG(weights_count),
+      .least = 1,
+      .most = 64,
+      .without = "1, 0.1, 1.25, 2 and 5, as below",
+      .group = &weights_group,
+      .help = "what weighted tokens weigh; the first that fits a call's model counts" },
     { .key = "redis",
       .type = FIELD_MAP,
       .without = "each replica counts by itself",
@@ -647,8 +697,8 @@ static const struct field sharing_fields[] = {
     { 0 }
 };
 
-static const struct field_group sharing_group = { .title = "quota",
-                                                  .fields = sharing_fields };
+static const struct field_group all_quotas_group = { .title = "quota",
+                                                     .fields = all_quotas_fields };
 
 const char *const config_events[] = { "quota.warning", "quota.reached", "finding.new",
                                       NULL };
@@ -1013,7 +1063,7 @@ static const struct field config_fields[] = {
       .help = "telling automated, repetitive traffic from people's" },
     { .key = "quota",
       .type = FIELD_MAP,
-      .group = &sharing_group,
+      .group = &all_quotas_group,
       .help = "how quotas are counted" },
     { .key = "permits",
       .type = FIELD_LIST,

@@ -462,6 +462,13 @@ static void set_share(const struct setting *setting)
     set_string(setting, span_text(setting->text));
 }
 
+static void set_weight(const struct setting *setting)
+{
+    if (!weight_parse(span_text(setting->text), member_of(setting))) {
+        refuse(setting, "is not a number from 0 to 1000 with at most two decimals");
+    }
+}
+
 static void set_timezone(const struct setting *setting)
 {
     struct zone *zone = zone_load(setting->text);
@@ -498,6 +505,7 @@ void value_set(const struct value_reader *reader, const struct field *field,
         [FIELD_LIMIT] = set_limit,
         [FIELD_PERIOD] = set_period,
         [FIELD_SHARE] = set_share,
+        [FIELD_WEIGHT] = set_weight,
         [FIELD_TIMEZONE] = set_timezone,
         [FIELD_JWKS] = set_jwks,
         [FIELD_WORDS] = set_words,

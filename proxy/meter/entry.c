@@ -187,11 +187,6 @@ uint64_t entry_output(const struct entry *entry)
     return whole(entry, usage_output);
 }
 
-uint64_t entry_weight(const struct entry *entry)
-{
-    return whole(entry, usage_weight);
-}
-
 int64_t entry_cost(const struct entry *entry)
 {
     int64_t cost = entry->priced ? entry->cost_nanousd : 0;

@@ -96,7 +96,6 @@ struct entry {
 /* The whole call: the main usage and the lines beside it, each token once; saturating. */
 uint64_t entry_input(const struct entry *entry);
 uint64_t entry_output(const struct entry *entry);
-uint64_t entry_weight(const struct entry *entry); /* as usage_weight() */
 
 /* What is priced of the main usage and of the lines; is all of it priced? */
 int64_t entry_cost(const struct entry *entry);

@@ -87,11 +87,12 @@ static uint64_t weighted_tokens(uint64_t hundredths)
 }
 
 /* What a call has used. */
-static uint64_t whole_amount(enum config_limit_unit unit, const struct entry *call)
+static uint64_t whole_amount(const struct quota_policy *policy,
+                             const struct entry *call)
 {
     uint64_t input = bounded(entry_input(call)), output = bounded(entry_output(call));
 
-    switch (unit) {
+    switch (policy->rule.limit.unit) {
     case LIMIT_TOKENS:
         return bounded(input + output);
     case LIMIT_INPUT:
@@ -99,7 +100,7 @@ static uint64_t whole_amount(enum config_limit_unit unit, const struct entry *ca
     case LIMIT_OUTPUT:
         return output;
     case LIMIT_WEIGHTED:
-        return weighted_tokens(entry_weight(call));
+        return weighted_tokens(weight_of_call(&policy->weights, call));
     case LIMIT_NANOUSD:
     case LIMIT_REQUESTS:
     case LIMIT_CONCURRENT:
@@ -108,47 +109,44 @@ static uint64_t whole_amount(enum config_limit_unit unit, const struct entry *ca
     return 1;
 }
 
-/* What input and output tokens come to. */
-static uint64_t amount_of(enum config_limit_unit unit, const struct price_table *prices,
-                          const struct entry *call, const struct usage *usage)
+static uint64_t listed_cost(const struct price_table *prices, const struct entry *call,
+                            uint64_t input, uint64_t output)
 {
-    switch (unit) {
-    case LIMIT_TOKENS:
-        return bounded(usage_total(usage));
-    case LIMIT_INPUT:
-        return bounded(usage_input(usage));
-    case LIMIT_OUTPUT:
-        return bounded(usage_output(usage));
-    case LIMIT_WEIGHTED:
-        return weighted_tokens(usage_weight(usage));
-    case LIMIT_NANOUSD:
-        return bounded(cost_of(prices, call, usage));
-    case LIMIT_REQUESTS:
-    case LIMIT_CONCURRENT:
-        break;
-    }
-    return 1;
+    struct usage usage = { .reported_nanousd = -1 };
+
+    usage_set(&usage, TOKENS_INPUT, input);
+    usage_set(&usage, TOKENS_OUTPUT, output);
+    return cost_of(prices, call, &usage);
 }
 
-static uint64_t reserved_amount(enum config_limit_unit unit,
+/* What its reserved input and so much output come to, at most. */
+static uint64_t reserved_amount(const struct quota_policy *policy,
                                 const struct price_table *prices,
                                 const struct entry *call, uint64_t output)
 {
-    struct usage usage = { .reported_nanousd = -1 };
     uint64_t input = bounded(call->reserved_input);
 
-    if (unit == LIMIT_WEIGHTED) { /* all of it may be what weighs most */
-        usage_set(&usage, TOKENS_CACHE_WRITE, input);
-        usage.cache_write[LIFETIME_1H] = input;
-    } else {
-        usage_set(&usage, TOKENS_INPUT, input);
+    output = bounded(output);
+    switch (policy->rule.limit.unit) {
+    case LIMIT_TOKENS:
+        return bounded(input + output);
+    case LIMIT_INPUT:
+        return input;
+    case LIMIT_OUTPUT:
+        return output;
+    case LIMIT_WEIGHTED:
+        return weighted_tokens(weight_at_most(&policy->weights, call, input, output));
+    case LIMIT_NANOUSD:
+        return bounded(listed_cost(prices, call, input, output));
+    case LIMIT_REQUESTS:
+    case LIMIT_CONCURRENT:
+        break;
     }
-    usage_set(&usage, TOKENS_OUTPUT, bounded(output));
-    return amount_of(unit, prices, call, &usage);
+    return 1;
 }
 
 /* A call without any usage. reserved_input is never 0 once a call was let through. */
-static uint64_t charge_unreported(enum config_limit_unit unit,
+static uint64_t charge_unreported(const struct quota_policy *policy,
                                   const struct price_table *prices,
                                   const struct entry *call)
 {
@@ -159,35 +157,37 @@ static uint64_t charge_unreported(enum config_limit_unit unit,
     case OUTCOME_UNKNOWN:
         return call->reserved_input == 0
                    ? 0
-                   : reserved_amount(unit, prices, call, call->reserved_output);
+                   : reserved_amount(policy, prices, call, call->reserved_output);
     case OUTCOME_CLIENT_ABORT:
     case OUTCOME_UPSTREAM_CUT:
     case OUTCOME_TIMEOUT:
     case OUTCOME_QUOTA_CUT:
-        return call->reserved_input == 0 ? 0 : reserved_amount(unit, prices, call, 0);
+        return call->reserved_input == 0 ? 0 : reserved_amount(policy, prices, call, 0);
     case OUTCOME_COMPLETE:
-        return unit == LIMIT_REQUESTS && call->status < 400 ? 1 : 0;
+        return policy->rule.limit.unit == LIMIT_REQUESTS && call->status < 400 ? 1 : 0;
     case OUTCOME_REFUSED:
         break;
     }
     return 0;
 }
 
-uint64_t quota_charge(enum config_limit_unit unit, const struct price_table *prices,
-                      const struct entry *call)
+uint64_t quota_charge(const struct quota_policy *policy,
+                      const struct price_table *prices, const struct entry *call)
 {
+    enum config_limit_unit unit = policy->rule.limit.unit;
+
     if (call->free || call->outcome == OUTCOME_REFUSED || unit == LIMIT_CONCURRENT) {
         return 0;
     }
     if (call->usage.known_tokens == 0 && call->line_count == 0) {
-        return charge_unreported(unit, prices, call);
+        return charge_unreported(policy, prices, call);
     }
     if (unit == LIMIT_NANOUSD) {
         int64_t cost = entry_cost(call);
 
         return cost > 0 ? bounded((uint64_t)cost) : 0;
     }
-    return whole_amount(unit, call);
+    return whole_amount(policy, call);
 }
 
 /* ---- usual output --------------------------------------------------------------------- */
@@ -420,8 +420,7 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
     refusal->policy = NULL;
     while (verdict != QUOTA_FULL &&
            (policy = quota_policy_next(policies, call, &index)) != NULL) {
-        uint64_t amount = reserved_amount(policy->rule.limit.unit, prices, call,
-                                          call->reserved_output);
+        uint64_t amount = reserved_amount(policy, prices, call, call->reserved_output);
         struct quota_cell *cell = cell_for(quota, policy, call);
 
         if (cell == NULL) {
@@ -492,8 +491,7 @@ void quota_join(struct quota *quota, struct quota_policies *policies,
 
         if (cell != NULL) {
             join_one(quota, policy, cell,
-                     reserved_amount(policy->rule.limit.unit, prices, call,
-                                     call->reserved_output),
+                     reserved_amount(policy, prices, call, call->reserved_output),
                      &before, reservation);
         }
     }
@@ -516,8 +514,7 @@ bool quota_extend(struct quota *quota, const struct price_table *prices,
         struct quota_policy *policy = reservation->holds[i].policy;
         struct quota_cell *cell = reservation->holds[i].cell;
         uint64_t *held = &reservation->holds[i].amount;
-        uint64_t needed =
-            reserved_amount(policy->rule.limit.unit, prices, call, output);
+        uint64_t needed = reserved_amount(policy, prices, call, output);
 
         if (policy->rule.on_exceed != ON_EXCEED_CUT || needed <= *held) {
             continue;
@@ -541,7 +538,7 @@ void quota_settle(struct quota *quota, const struct price_table *prices,
 {
     for (uint32_t i = 0; i < reservation->count; i++) {
         const struct quota_policy *policy = reservation->holds[i].policy;
-        uint64_t used = quota_charge(policy->rule.limit.unit, prices, call);
+        uint64_t used = quota_charge(policy, prices, call);
         uint64_t after =
             quota_cell_settle(reservation->holds[i].cell, reservation->holds[i].amount,
                               used, reservation->steady_s, steady(quota, monotonic_ns));
@@ -564,7 +561,7 @@ void quota_add(struct quota *quota, struct quota_policies *policies,
     size_t index = 0;
 
     while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
-        uint64_t used = quota_charge(policy->rule.limit.unit, prices, call), after;
+        uint64_t used = quota_charge(policy, prices, call), after;
         struct quota_cell *cell = used == 0 ? NULL : cell_for(quota, policy, call);
 
         if (cell != NULL) {
@@ -706,7 +703,7 @@ static void count_again(const struct rebuild *rebuild, struct quota_policy *poli
                         const struct entry *call)
 {
     struct quota_window window = quota_window_at(policy, seconds(call->started_ns));
-    uint64_t used = quota_charge(policy->rule.limit.unit, rebuild->prices, call);
+    uint64_t used = quota_charge(policy, rebuild->prices, call);
     struct quota_cell *cell;
 
     if (used == 0 || (window.ends != 0 && window.ends <= rebuild->now_s)) {

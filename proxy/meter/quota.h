@@ -121,12 +121,12 @@ void quota_add(struct quota *quota, struct quota_policies *policies,
                const struct price_table *prices, const struct entry *call,
                uint64_t monotonic_ns);
 
-/* What a settled call comes to in a policy of this unit, by its entry alone. Refused and
+/* What a settled call comes to in a policy, by its entry alone. Refused and
  * free ones come to nothing, and so do errors without usage. One that went upstream and
  * left no usage when it was cut comes to its reserved input; one whose end nobody saw to
  * all that was reserved for it. */
-uint64_t quota_charge(enum config_limit_unit unit, const struct price_table *prices,
-                      const struct entry *call);
+uint64_t quota_charge(const struct quota_policy *policy,
+                      const struct price_table *prices, const struct entry *call);
 
 /* The highest warning that a call under way has reached: its counter in *state, and the
  * percentage; 0: none. */

@@ -15,7 +15,8 @@ enum { ARENA_BUDGET = 1 << 20, ROLLING_STEPS = 20 };
 struct quota_policies {
     atomic_uint references;
     struct arena_pool pool;
-    struct arena arena; /* of all strings */
+    struct arena arena;     /* of all strings and weights */
+    struct weights weights; /* all the policies' */
     size_t count;
     struct quota_policy policies[];
 };
@@ -31,6 +32,23 @@ static void keep(struct quota_policies *policies, const char **text)
         CHECK(copy.at != NULL);
         *text = copy.at;
     }
+}
+
+static void keep_weights(struct quota_policies *policies, const struct config *config)
+{
+    size_t size = config->weights_count * sizeof config->weights[0];
+    struct config_weights *rows;
+
+    if (size == 0) {
+        return;
+    }
+    rows = arena_take(&policies->arena, size);
+    CHECK(rows != NULL);
+    memcpy(rows, config->weights, size);
+    for (size_t i = 0; i < config->weights_count; i++) {
+        keep(policies, &rows[i].model);
+    }
+    policies->weights = (struct weights){ rows, config->weights_count };
 }
 
 static void keep_rule(struct quota_policies *policies, struct config_quota *rule)
@@ -53,7 +71,21 @@ static uint64_t mix(uint64_t hash, const char *text)
     return XXH3_64bits_withSeed(text, text == NULL ? 0 : strlen(text) + 1, hash);
 }
 
-static uint64_t meaning_of(const struct config_quota *rule)
+/* Other weights make another count. */
+static uint64_t mix_weights(uint64_t hash, const struct weights *weights)
+{
+    for (size_t i = 0; i < weights->count; i++) {
+        const struct config_weights *row = &weights->rows[i];
+        const uint32_t numbers[] = { row->input, row->cache_read, row->cache_write,
+                                     row->cache_keep, row->output };
+
+        hash = mix(XXH3_64bits_withSeed(numbers, sizeof numbers, hash), row->model);
+    }
+    return hash;
+}
+
+static uint64_t meaning_of(const struct config_quota *rule,
+                           const struct weights *weights)
 {
     const struct config_scope *scope = &rule->scope;
     const char *const texts[] = { rule->name,      scope->team,   scope->caller,
@@ -67,7 +99,7 @@ static uint64_t meaning_of(const struct config_quota *rule)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         hash = mix(hash, texts[i]);
     }
-    return hash;
+    return rule->limit.unit == LIMIT_WEIGHTED ? mix_weights(hash, weights) : hash;
 }
 
 static int by_number(const void *a, const void *b)
@@ -121,7 +153,8 @@ static bool compile(struct quota_policies *policies, const struct config_quota *
     const char *zone = rule->timezone == NULL ? "UTC" : rule->timezone;
 
     policy->rule = *rule;
-    policy->meaning = meaning_of(rule);
+    policy->weights = policies->weights;
+    policy->meaning = meaning_of(rule, &policies->weights);
     policy->step_s = (rule->period.rolling_s + ROLLING_STEPS - 1) / ROLLING_STEPS;
     read_warnings(policy);
     find_tellings(policy);
@@ -144,6 +177,7 @@ struct quota_policies *quota_policies_new(const struct config *config,
     atomic_init(&policies->references, 1);
     arena_pool_init(&policies->pool, 0);
     arena_init(&policies->arena, &policies->pool, ARENA_BUDGET);
+    keep_weights(policies, config);
     for (size_t i = 0; i < config->quota_count; i++) {
         good = compile(policies, &config->quotas[i], error) && good;
     }

@@ -6,7 +6,7 @@
 #include "config/config.h"
 #include "proxy/base/check.h"
 #include "proxy/base/zone.h"
-#include "proxy/meter/entry.h"
+#include "proxy/meter/weight.h"
 
 #include <stdatomic.h>
 
@@ -17,6 +17,7 @@ enum { QUOTA_SUBJECT_SIZE = 64 };
 
 struct quota_policy {
     struct config_quota rule; /* its strings are the policies' own */
+    struct weights weights;   /* for a limit of weighted tokens */
     struct zone *zone;
     uint64_t meaning; /* hash of all but the amount and what follows from crossing it:
                          policies of the same meaning share their counters */

@@ -81,32 +81,6 @@ uint64_t usage_total(const struct usage *usage)
     return add(usage_input(usage), usage_output(usage));
 }
 
-static uint64_t weigh(uint64_t tokens, uint64_t weight)
-{
-    uint64_t product;
-
-    return __builtin_mul_overflow(tokens, weight, &product) ? UINT64_MAX : product;
-}
-
-static uint64_t cache_weight(const struct usage *usage)
-{
-    uint64_t written = usage->tokens[TOKENS_CACHE_WRITE];
-    uint64_t listed =
-        add(usage->cache_write[LIFETIME_1H], usage->cache_write[LIFETIME_12H]);
-    uint64_t stays = listed < written ? listed : written;
-
-    return add(weigh(usage->tokens[TOKENS_CACHE_READ], WEIGHT_CACHE_READ),
-               add(weigh(stays, WEIGHT_CACHE_WRITE_LONG),
-                   weigh(written - stays, WEIGHT_CACHE_WRITE)));
-}
-
-uint64_t usage_weight(const struct usage *usage)
-{
-    return add(add(weigh(usage->tokens[TOKENS_INPUT], WEIGHT_INPUT),
-                   cache_weight(usage)),
-               weigh(usage_output(usage), WEIGHT_OUTPUT));
-}
-
 const char *token_class_name(enum token_class class)
 {
     CHECK(class < TOKEN_CLASSES);

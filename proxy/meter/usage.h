@@ -95,19 +95,6 @@ uint64_t usage_input(const struct usage *usage);
 uint64_t usage_output(const struct usage *usage);
 uint64_t usage_total(const struct usage *usage);
 
-/* What a token of each class weighs, in hundredths of an input token: as most list prices
- * relate to each other. None of the input weighs more than one written to stay. */
-enum {
-    WEIGHT_INPUT = 100,
-    WEIGHT_CACHE_READ = 10,
-    WEIGHT_CACHE_WRITE = 125,
-    WEIGHT_CACHE_WRITE_LONG = 200, /* for an hour or longer */
-    WEIGHT_OUTPUT = 500            /* hidden output, too */
-};
-
-/* Everything by its weight, in hundredths; saturating. */
-uint64_t usage_weight(const struct usage *usage);
-
 /* Lower-case words as in exports, metrics and reports: "cache_read", "partial",
  * "client_abort", "input_audio", "5m". */
 const char *token_class_name(enum token_class class);

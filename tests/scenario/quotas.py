@@ -182,10 +182,10 @@ def weighted_tokens(results):
         async def rush():
             return await asyncio.gather(*(house.ask(max_tokens=60) for _ in range(CLIENTS)))
         replies = asyncio.run(rush())
-        used, truth = house.settled_counters()['weighted'], house.provider.truth()
+        used = house.settled_counters()['weighted']
         house.assay.stop(signal.SIGKILL)
         house.assay.start()
-        again = house.settled_counters()['weighted']
+        again, truth = house.settled_counters()['weighted'], house.provider.truth()
         checked = house.assay.run('check')
     classes = {name for line in said for name, count in line['tokens'].items() if count}
     results.ok(classes == {'input', 'cache_read', 'cache_write', 'output', 'reasoning'} and
@@ -198,9 +198,38 @@ def weighted_tokens(results):
     results.ok({reply.status for reply in replies} == {200, 429} and used <= limit and
                used == again == sum(weighted(line['tokens']) for line in truth),
                '%d clients stay within weighted tokens, exact after kill -9, too' % CLIENTS,
-               used, again)
+               used, again, {reply.status for reply in replies},
+               sum(weighted(line['tokens']) for line in truth))
     results.ok('weighted: %d weighted tokens per day of every call' % limit in checked,
                'check tells weighted tokens', checked)
+
+
+def weights_of_models(results):
+    """Configured weights count by model; other weights after a reload count the same calls anew."""
+    def weights(house, *rows):
+        house.assay.config['quota'] = {'weights': list(rows)}
+        house.assay.write_config()
+
+    dear = {'model': 'demo-dear*', 'input': 5, 'output': 25.5}
+    quotas = [policy('weighted', '1M weighted tokens'), policy('plain', '1M tokens')]
+    with House(quotas, quota={'weights': [dear, {'output': 2}]}) as house:
+        house.call(model='demo-dear;words=7', max_tokens=50)
+        house.call(model='demo;words=9', max_tokens=50)
+        first, truth = house.settled_counters(), [line['tokens'] for line in
+                                                  house.provider.truth()]
+        time.sleep(LEDGER_SECONDS)
+        weights(house, {'input': 0, 'output': 1})
+        house.assay.send_signal(signal.SIGHUP)
+        made = sum(tokens['output'] for tokens in truth)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while house.settled_counters()['weighted'] != made and time.monotonic() < deadline:
+            time.sleep(0.02)
+        second = house.settled_counters()
+    want = -(-(truth[0]['input'] * 500 + truth[0]['output'] * 2550) // 100) + \
+        truth[1]['input'] + truth[1]['output'] * 2
+    results.ok(first['weighted'] == want, 'weights as configured, by model', first, want, truth)
+    results.ok(second == {'weighted': made, 'plain': first['plain']},
+               'other weights count what was used anew', second, made)
 
 
 def kill_and_restart(results):
@@ -361,6 +390,6 @@ def http1_get(port, path):
 
 
 def run(results):
-    for case in (refusals, warnings, many_clients, weighted_tokens, kill_and_restart, reload,
-                 reload_under_way, commands, examples, metrics):
+    for case in (refusals, warnings, many_clients, weighted_tokens, weights_of_models,
+                 kill_and_restart, reload, reload_under_way, commands, examples, metrics):
         case(results)

@@ -92,6 +92,14 @@ static void settle(struct house *house, const struct entry *call,
     quota_settle(house->quota, house->prices, call, since_boot, reservation);
 }
 
+static uint64_t charge(enum config_limit_unit unit, const struct house *house,
+                       const struct entry *call)
+{
+    struct quota_policy policy = { .rule.limit.unit = unit };
+
+    return quota_charge(&policy, house->prices, call);
+}
+
 /* ---- what is told --------------------------------------------------------------------- */
 
 struct sums {
@@ -466,13 +474,10 @@ static void charges_follow_the_entry(void **state)
         call.outcome = (uint8_t)rows[i].outcome;
         call.status = rows[i].status;
         call.free = rows[i].free;
-        assert_int_equal(quota_charge(LIMIT_TOKENS, house.prices, &call),
-                         rows[i].tokens);
-        assert_int_equal(quota_charge(LIMIT_WEIGHTED, house.prices, &call),
-                         rows[i].weighted);
-        assert_int_equal(quota_charge(LIMIT_REQUESTS, house.prices, &call),
-                         rows[i].requests);
-        assert_int_equal(quota_charge(LIMIT_CONCURRENT, house.prices, &call), 0);
+        assert_int_equal(charge(LIMIT_TOKENS, &house, &call), rows[i].tokens);
+        assert_int_equal(charge(LIMIT_WEIGHTED, &house, &call), rows[i].weighted);
+        assert_int_equal(charge(LIMIT_REQUESTS, &house, &call), rows[i].requests);
+        assert_int_equal(charge(LIMIT_CONCURRENT, &house, &call), 0);
     }
     house_done(&house);
 }
@@ -491,12 +496,12 @@ static void lines_are_charged_once(void **state)
     usage_set(&call.lines[0].usage, TOKENS_OUTPUT, 15);
     call.lines[1] = (struct line){ .priced = 1, .cost_nanousd = 5 };
     usage_set(&call.lines[1].usage, TOKENS_INPUT, 7);
-    assert_int_equal(quota_charge(LIMIT_TOKENS, house.prices, &call), 37);
-    assert_int_equal(quota_charge(LIMIT_INPUT, house.prices, &call), 17);
-    assert_int_equal(quota_charge(LIMIT_OUTPUT, house.prices, &call), 20);
-    assert_int_equal(quota_charge(LIMIT_WEIGHTED, house.prices, &call), 117);
-    assert_int_equal(quota_charge(LIMIT_NANOUSD, house.prices, &call), 345);
-    assert_int_equal(quota_charge(LIMIT_REQUESTS, house.prices, &call), 1);
+    assert_int_equal(charge(LIMIT_TOKENS, &house, &call), 37);
+    assert_int_equal(charge(LIMIT_INPUT, &house, &call), 17);
+    assert_int_equal(charge(LIMIT_OUTPUT, &house, &call), 20);
+    assert_int_equal(charge(LIMIT_WEIGHTED, &house, &call), 117);
+    assert_int_equal(charge(LIMIT_NANOUSD, &house, &call), 345);
+    assert_int_equal(charge(LIMIT_REQUESTS, &house, &call), 1);
     house_done(&house);
 }
 

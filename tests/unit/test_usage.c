@@ -46,31 +46,6 @@ static void test_sums_saturate(void **state)
     assert_true(usage_total(&usage) == UINT64_MAX);
 }
 
-static void test_weights(void **state)
-{
-    struct usage usage = { 0 };
-
-    (void)state;
-    assert_int_equal(usage_weight(&usage), 0);
-    usage_set(&usage, TOKENS_INPUT, 1);
-    assert_int_equal(usage_weight(&usage), 100);
-    usage_set(&usage, TOKENS_CACHE_READ, 1);
-    assert_int_equal(usage_weight(&usage), 110);
-    usage_set(&usage, TOKENS_CACHE_WRITE, 10);
-    assert_int_equal(usage_weight(&usage), 110 + 1250);
-    usage.cache_write[LIFETIME_5M] = 4;
-    usage.cache_write[LIFETIME_1H] = 2;
-    usage.cache_write[LIFETIME_12H] = 1;
-    assert_int_equal(usage_weight(&usage), 110 + 7 * 125 + 3 * 200);
-    usage_set(&usage, TOKENS_OUTPUT, 2);
-    usage_set(&usage, TOKENS_REASONING, 3);
-    assert_int_equal(usage_weight(&usage), 110 + 7 * 125 + 3 * 200 + 5 * 500);
-    usage.cache_write[LIFETIME_12H] = UINT64_MAX; /* more than was written at all */
-    assert_int_equal(usage_weight(&usage), 110 + 10 * 200 + 5 * 500);
-    usage_set(&usage, TOKENS_OUTPUT, UINT64_MAX / 500 + 1);
-    assert_true(usage_weight(&usage) == UINT64_MAX);
-}
-
 static void test_names(void **state)
 {
     (void)state;
@@ -89,8 +64,9 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known),         cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_sums_saturate), cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_known),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_sums_saturate),
         cmocka_unit_test(test_names),
     };
 
