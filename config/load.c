@@ -11,7 +11,8 @@
 
 enum {
     TREE_BUDGET = 64 << 20, /* bytes; TREE_NODE_LIMIT nodes and their text fit */
-    CONFIG_BUDGET = 64 << 20
+    CONFIG_BUDGET = 64 << 20,
+    KEYS_TOLD = 120 /* characters of keys that may stand in a map, to whom finds none */
 };
 
 /* The second pass on its way through the rows. */
@@ -256,16 +257,37 @@ static void fill_written(struct loader *loader, const struct field *field,
     }
 }
 
+/* "; here may stand a, b and c", where that is short enough to help; else "". */
+static struct span keys_of(const struct field_group *group, char memory[KEYS_TOLD])
+{
+    struct text text = text_over(memory, KEYS_TOLD);
+
+    text_put(&text, SPAN("; here may stand "));
+    for (const struct field *field = group->fields; field->key != NULL; field++) {
+        bool last = field[1].key == NULL;
+
+        text_put(&text, field == group->fields ? SPAN("")
+                        : last                 ? SPAN(" and ")
+                                               : SPAN(", "));
+        text_put(&text, span_text(field->key));
+    }
+    return text.full ? span_text("") : text_span(&text);
+}
+
 static void tell_unknown(struct loader *loader, const struct field_group *group,
                          const struct node *member)
 {
     struct nearest nearest = nearest_to(member->key);
+    char memory[KEYS_TOLD];
 
     for (const struct field *field = group->fields; field->key != NULL; field++) {
         nearest_offer(&nearest, field->key);
     }
     if (nearest.word == NULL) {
-        error_add(loader->error, member->key_place, "unknown key '%.60s'", member->key);
+        struct span keys = keys_of(group, memory);
+
+        error_add(loader->error, member->key_place, "unknown key '%.60s'%.*s",
+                  member->key, (int)keys.len, keys.at);
     } else {
         error_add(loader->error, member->key_place,
                   "unknown key '%.60s'; did you mean '%s'?", member->key, nearest.word);

@@ -1,6 +1,7 @@
 #include "config/nearest.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 /* Longer words are not typing mistakes of ours. */
@@ -40,25 +41,24 @@ static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b
 
 struct nearest nearest_to(const char *wanted)
 {
-    size_t len = strlen(wanted);
-
-    /* Beyond a third of its letters, a word is another word. */
-    return (struct nearest){ .wanted = wanted,
-                             .distance = (len < 3 ? 1 : len / 3) + 1 };
+    return (struct nearest){ .wanted = wanted, .distance = SIZE_MAX };
 }
 
 void nearest_offer(struct nearest *nearest, const char *word)
 {
     size_t wanted_len = strlen(nearest->wanted);
     size_t word_len = strlen(word);
+    size_t longer = wanted_len > word_len ? wanted_len : word_len;
     size_t distance;
 
     if (wanted_len == 0 || wanted_len > WORD_LIMIT || word_len > WORD_LIMIT) {
         return;
     }
     distance = edit_distance(nearest->wanted, wanted_len, word, word_len);
-    /* With every letter changed, nothing of the word is left to be near to. */
-    if (distance < nearest->distance && distance < wanted_len) {
+    /* Beyond a third of its letters, a word is another word; with every letter changed,
+     * nothing of it is left to be near to. */
+    if (distance < nearest->distance && distance <= (longer < 3 ? 1 : longer / 3) &&
+        distance < wanted_len) {
         nearest->distance = distance;
         nearest->word = word;
     }

@@ -7,6 +7,7 @@
 struct reader {
     yaml_parser_t parser;
     const char *name;
+    struct span text; /* the whole file */
     struct arena *arena;
     struct error *error;
     struct node *root;
@@ -39,6 +40,36 @@ static bool no_memory(struct reader *reader)
     return false;
 }
 
+/* Is a tab the first thing on this line (from 0) that is no space? */
+static bool tab_begins(struct span text, size_t line)
+{
+    struct span rest = text, found = { 0 };
+
+    for (size_t i = 0; i <= line; i++) {
+        if (!span_next(&rest, '\n', &found)) {
+            return false;
+        }
+    }
+    while (found.len > 0 && found.at[0] == ' ') {
+        found = span_after(found, 1);
+    }
+    return found.len > 0 && found.at[0] == '\t';
+}
+
+/* Where a byte stands that is no text, so that no mark tells it. */
+static struct error_place place_at(const struct reader *reader, size_t offset)
+{
+    struct error_place place = { .file = reader->name, .line = 1, .column = 1 };
+
+    for (size_t i = 0; i < offset && i < reader->text.len; i++) {
+        bool ended = reader->text.at[i] == '\n';
+
+        place.line += ended;
+        place.column = ended ? 1 : place.column + 1;
+    }
+    return place;
+}
+
 static void tell_syntax(struct reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
@@ -49,9 +80,13 @@ static void tell_syntax(struct reader *reader)
         return;
     }
     if (parser->error == YAML_READER_ERROR) {
-        error_add(reader->error, (struct error_place){ .file = reader->name },
-                  "not valid text at byte %zu: %s", parser->problem_offset,
-                  parser->problem);
+        error_add(reader->error, place_at(reader, parser->problem_offset),
+                  "not valid text: %s", parser->problem);
+        return;
+    }
+    if (parser->error == YAML_SCANNER_ERROR && tab_begins(reader->text, mark.line)) {
+        error_add(reader->error, place_of(reader, mark),
+                  "not valid YAML: a tab; lines are indented with spaces");
         return;
     }
     error_add(reader->error, place_of(reader, mark), "not valid YAML: %s%s%s",
@@ -316,7 +351,9 @@ static bool read_events(struct reader *reader)
 bool tree_read(const char *name, struct span text, struct arena *arena,
                struct tree *tree, struct error *error)
 {
-    struct reader reader = { .name = name, .arena = arena, .error = error };
+    struct reader reader = {
+        .name = name, .text = text, .arena = arena, .error = error
+    };
     bool good;
 
     if (text.len > TREE_SIZE_LIMIT) {

@@ -367,6 +367,30 @@ static void set_jwks(const struct setting *setting)
 }
 
 /* The text is not shown: people write the secret itself. */
+/* It becomes part of a line of each request's head. */
+static bool is_visible(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] <= ' ' || text.at[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void read_credential(const struct setting *setting)
+{
+    struct config_provider *provider = setting->target;
+
+    provider->secret = read_secret(setting);
+    if (provider->secret != NULL && !is_visible(secret_reveal(provider->secret))) {
+        error_add(setting->reader->error, setting->place,
+                  "%s holds a space, a second line or another character that no "
+                  "credential has",
+                  setting->text);
+    }
+}
+
 static void set_credential(const struct setting *setting)
 {
     const struct value_reader *reader = setting->reader;
@@ -384,7 +408,7 @@ static void set_credential(const struct setting *setting)
     } else if (span_starts(text, SPAN("env:")) || span_starts(text, SPAN("file:"))) {
         provider->credential = CREDENTIAL_SECRET;
         if (reader->resolve_secrets) {
-            provider->secret = read_secret(setting);
+            read_credential(setting);
         }
     } else {
         error_add(reader->error, setting->place,

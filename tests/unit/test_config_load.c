@@ -244,6 +244,17 @@ static void test_places(void **state)
                     "14:1: unknown key 'nonsense-far-from-all'\n");
 }
 
+/* In a small map, what it could be is told. */
+static void test_unknown_keys(void **state)
+{
+    (void)state;
+    assert_mistakes(LISTEN PROVIDERS "quotas:\n"
+                                     "  - {name: a, limit: 5 tokens, per: day, "
+                                     "for: {user: ana}}\n",
+                    "4:48: unknown key 'user'; here may stand team, caller, service, "
+                    "provider, model, tool, mode and grade\n");
+}
+
 static void test_missing_keys(void **state)
 {
     (void)state;
@@ -282,8 +293,11 @@ static void test_shape(void **state)
     assert_mistakes("a: [1\nb: 2\n",
                     "2:2: not valid YAML: while parsing a flow sequence, "
                     "did not find expected ',' or ']'\n");
-    assert_mistakes("a: \xff\n",
-                    "not valid text at byte 3: invalid leading UTF-8 octet\n");
+    assert_mistakes("a: \xff\n", "1:4: not valid text: invalid leading UTF-8 octet\n");
+    assert_mistakes("a: b\n# \xc3\xa9 \xff\n",
+                    "2:6: not valid text: invalid leading UTF-8 octet\n");
+    assert_mistakes("listen:\n\t- address: 127.0.0.1:1\n",
+                    "2:1: not valid YAML: a tab; lines are indented with spaces\n");
     assert_mistakes("a: [[[[[[[[1]]]]]]]]\n", "1:11: nested too deeply\n");
 }
 
@@ -433,6 +447,11 @@ static void test_secrets(void **state)
     config_free(config);
     free(mistakes);
 
+    assert_int_equal(setenv("ASSAY_TEST_SECRET", "s3\nx-evil: 1", 1), 0);
+    assert_null(read_text(env_yaml, true, &mistakes));
+    assert_non_null(strstr(mistakes, "env:ASSAY_TEST_SECRET holds a space"));
+    assert_null(strstr(mistakes, "evil"));
+    free(mistakes);
     assert_int_equal(setenv("ASSAY_TEST_SECRET", "", 1), 0);
     assert_null(read_text(env_yaml, true, &mistakes));
     assert_non_null(strstr(mistakes, "/etc/f.yaml:2:67: "));
@@ -451,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_empty_maps_are_defaults),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_unknown_keys),
         cmocka_unit_test(test_missing_keys),
         cmocka_unit_test(test_shape),
         cmocka_unit_test(test_too_many_values),

@@ -359,6 +359,8 @@ static void test_nearest(void **state)
     assert_nearest("lgo", "log");
     assert_nearest("cs", "ca");
     assert_nearest("tsl", "tls");
+    assert_nearest("lim", NULL);
+    assert_nearest("limt", "limits");
     assert_nearest("ssl", NULL);
     assert_nearest("x", NULL);
     assert_nearest("", NULL);
