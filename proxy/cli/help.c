@@ -3,7 +3,30 @@
 #include <string.h>
 
 /* Columns before the help of a row. */
-enum { COMMAND_COLUMN = 12, OPTION_COLUMN = 24 };
+enum { COMMAND_COLUMN = 14, OPTION_COLUMN = 24, WIDTH = 80 };
+
+/* Words from this column on, in as many lines as they take; the first has begun already. */
+static void put_words(const char *words, int column, FILE *out)
+{
+    int at = column;
+
+    while (*words != '\0') {
+        int len = (int)strcspn(words, " ");
+
+        if (at > column && at + 1 + len > WIDTH) {
+            fprintf(out, "\n%*s", column, "");
+            at = column;
+        } else if (at > column) {
+            fputc(' ', out);
+            at++;
+        }
+        fwrite(words, 1, (size_t)len, out);
+        at += len;
+        words += len;
+        words += strspn(words, " ");
+    }
+    fputc('\n', out);
+}
 
 void help_program(FILE *out)
 {
@@ -13,9 +36,10 @@ void help_program(FILE *out)
           out);
     for (const struct command *command = command_table; command->name != NULL;
          command++) {
-        fprintf(out, "  %-*s%s\n", COMMAND_COLUMN, command->name, command->help);
+        fprintf(out, "  %-*s", COMMAND_COLUMN - 2, command->name);
+        put_words(command->help, COMMAND_COLUMN, out);
     }
-    fputs("\nexit status: 0 done, 1 failed, 2 a mistake in the command line or the "
+    fputs("\nexit status: 0 done, 1 failed, 2 a mistake in command line or "
           "configuration\n",
           out);
 }
@@ -26,13 +50,16 @@ static void help_option(const struct command_option_row *row, FILE *out)
                           row->value == NULL ? "" : row->value);
     int gap = written < OPTION_COLUMN ? OPTION_COLUMN - written : 1;
 
-    fprintf(out, "%*s%s\n", gap, "", row->help);
+    fprintf(out, "%*s", gap, "");
+    put_words(row->help, OPTION_COLUMN, out);
 }
 
 void help_command(const struct command *command, FILE *out)
 {
-    fprintf(out, "usage: assay %s%s%s [OPTIONS]\n\n%s\n\n", command->name,
-            *command->arguments == '\0' ? "" : " ", command->arguments, command->help);
+    fprintf(out, "usage: assay %s%s%s [OPTIONS]\n\n", command->name,
+            *command->arguments == '\0' ? "" : " ", command->arguments);
+    put_words(command->help, 0, out);
+    fputc('\n', out);
     for (const struct command_option_row *row = command_option_table; row->name != NULL;
          row++) {
         if (command_takes(command, row)) {

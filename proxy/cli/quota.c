@@ -126,17 +126,39 @@ static const char *team_of(const struct command_line *line,
     return teams.team;
 }
 
+/* The provider that is named, else the first default; NULL (and told) if there is none of
+ * that name. */
 static const char *provider_of(const struct command_line *line,
                                const struct config *config)
 {
-    const char *provider = command_option(line, "provider");
+    const char *wanted = command_option(line, "provider");
 
-    for (size_t i = 0; provider == NULL && i < config->provider_count; i++) {
-        if (config->providers[i].is_default) {
-            provider = config->providers[i].name;
+    for (size_t i = 0; i < config->provider_count; i++) {
+        const struct config_provider *provider = &config->providers[i];
+
+        if (wanted == NULL ? provider->is_default
+                           : strcmp(provider->name, wanted) == 0) {
+            return provider->name;
         }
     }
-    return provider;
+    if (wanted != NULL) {
+        command_misused(line, "--provider: no provider is called '%s'", wanted);
+        return NULL;
+    }
+    return "";
+}
+
+/* NULL (and told): no mode that there is. */
+static const char *mode_of(const struct command_line *line)
+{
+    const char *mode = command_option(line, "mode");
+
+    if (mode == NULL || strcmp(mode, "interactive") == 0 ||
+        strcmp(mode, "headless") == 0) {
+        return mode == NULL ? "" : mode;
+    }
+    command_misused(line, "--mode: '%s' is neither interactive nor headless", mode);
+    return NULL;
 }
 
 #define STORE(array, value) text_store(array, sizeof(array), span_text(value))
@@ -164,20 +186,21 @@ static bool read_call(const struct command_line *line, const struct config *conf
                       struct entry *call)
 {
     const char *caller = command_option(line, "caller");
+    const char *provider = provider_of(line, config), *mode = mode_of(line);
 
     if (caller == NULL) {
         command_misused(line, "whose call? --caller CALLER");
         return false;
     }
     *call = (struct entry){ .started_ns = clock_unix_ns() };
-    if (!read_team(line, config, caller, call)) {
+    if (provider == NULL || mode == NULL || !read_team(line, config, caller, call)) {
         return false;
     }
     STORE(call->caller, caller);
     STORE(call->request_model, command_option(line, "model"));
-    STORE(call->provider, provider_of(line, config));
+    STORE(call->provider, provider);
     STORE(call->tool, command_option(line, "tool"));
-    STORE(call->mode, command_option(line, "mode"));
+    STORE(call->mode, mode);
     return true;
 }
 

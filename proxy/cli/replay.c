@@ -106,6 +106,9 @@ static bool map_file(const char *path, struct span *bytes)
     }
     if (fstat(fd, &info) != 0) {
         map = MAP_FAILED;
+    } else if (S_ISDIR(info.st_mode)) {
+        map = MAP_FAILED;
+        errno = EISDIR;
     } else if (info.st_size > 0) {
         map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     }

@@ -347,14 +347,20 @@ int command_report(const struct command_line *line)
 {
     const struct format *format = format_of(line);
     struct report report = { .adjusted = command_option(line, "adjusted") != NULL };
+    bool audit = command_option(line, "audit") != NULL;
+    bool quota = command_option(line, "quota") != NULL;
 
     if (format == NULL) {
         return COMMAND_MISUSED;
     }
-    if (command_option(line, "audit") != NULL) {
+    if (report.adjusted + audit + quota > 1) {
+        return command_misused(line, "--adjusted, --audit and --quota are reports of "
+                                     "their own: one at a time");
+    }
+    if (audit) {
         return report_audit(line);
     }
-    if (command_option(line, "quota") != NULL) {
+    if (quota) {
         return quota_view_report(line);
     }
     if (line->argument_count > 0) {

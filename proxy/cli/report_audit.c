@@ -53,8 +53,13 @@ static uint64_t apart_of(const struct ledger_audit *row)
 
 static void print_table(const struct audits *audits)
 {
-    struct grid *grid = grid_new();
+    struct grid *grid;
 
+    if (audits->count == 0) {
+        puts("No call has been compared yet.");
+        return;
+    }
+    grid = grid_new();
     grid_column(grid, "PROVIDER", GRID_LEFT);
     grid_column(grid, "MODEL", GRID_LEFT);
     grid_column(grid, "CALLS", GRID_RIGHT);
@@ -76,12 +81,10 @@ static void print_table(const struct audits *audits)
     }
     grid_print(grid, stdout);
     grid_free(grid);
-    puts(
-        audits->count == 0
-            ? "No call has been compared yet."
-            : "Visible output tokens, as reported and as counted from the same text. "
-              "Where a\nmodel's tokenizer is public a drift of more than a few percent "
-              "is the provider's;\nelsewhere up to a tenth may be the estimate's.");
+    puts("Visible output tokens, as reported and as counted from the same text. Where "
+         "a\n"
+         "model's tokenizer is public a drift of more than a few percent is the "
+         "provider's;\nelsewhere up to a tenth may be the estimate's.");
 }
 
 static void print_json(const struct audits *audits)

@@ -273,8 +273,8 @@ static void tell_ready(const struct run *run)
     if (config->admin_on) {
         log_line(LOG_INFO, "listening", "%s (admin)", config->admin.text);
     }
-    log_line(LOG_INFO, "ready", "assay %s, %zu providers", ASSAY_VERSION,
-             config->provider_count);
+    log_line(LOG_INFO, "ready", "assay %s, %zu provider%s", ASSAY_VERSION,
+             config->provider_count, config->provider_count == 1 ? "" : "s");
     notify("READY=1");
 }
 

@@ -149,7 +149,7 @@ static bool tags_store(const struct import *import, const struct csv_row *row,
     for (size_t i = 0; i < row->count; i++) {
         struct span value = row->cells[i];
 
-        if (i >= import->heads.count || !is_tag(import, i) || value.len == 0) {
+        if (!is_tag(import, i) || value.len == 0) {
             continue;
         }
         if (memchr(value.at, ',', value.len) != NULL ||
@@ -179,6 +179,11 @@ static bool row_import(struct import *import, const struct csv_row *row)
     struct error error;
     bool inserted;
 
+    if (row->count > import->heads.count) {
+        error_add(import->error, place_of(import, row, import->heads.count),
+                  "%zu cells, in %zu columns", row->count, import->heads.count);
+        return false;
+    }
     if (!name_store(import, row, import->team, member.team, sizeof member.team) ||
         !name_store(import, row, import->caller, member.caller, sizeof member.caller) ||
         !service_store(import, row, &member.service) ||

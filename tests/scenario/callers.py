@@ -354,9 +354,10 @@ def imported(results, folder):
         results.ok(wait_for(lambda: status(assay, **bearer(key)) == 200),
                    'an imported member can hold a key')
         broken = subprocess.run(
-            [*COMMAND, 'teams', 'import', write('team,caller,x\nred,a b\nred,c,"d\n'),
+            [*COMMAND, 'teams', 'import', write('team,caller,x\nred,a b\nred,e,f,g\nred,c,"d\n'),
              '--config', assay.file], capture_output=True, text=True, check=False)
         results.ok(broken.returncode == 1 and 'members.csv:2:2:' in broken.stderr and
+                   'members.csv:3:4: 4 cells, in 3 columns' in broken.stderr and
                    status(assay, x_user='00u17') == 200,
                    'of a file with mistakes nothing is taken', broken.stderr)
         listed = json.loads(assay.run('teams', 'list', '--format', 'json'))

@@ -320,6 +320,14 @@ def reload_under_way(results):
                'and each counts once, as the ledger has it', counters, again, ledger)
 
 
+def refused(house, *options):
+    """What 'quota explain' says of options that it does not take."""
+    try:
+        return house.assay.run('quota', 'explain', '--caller', 'tester', *options)
+    except RuntimeError as error:
+        return str(error)
+
+
 def commands(results):
     """What the commands tell is what the counters say."""
     quotas = [policy('day', '1M tokens', each='caller', timezone='Europe/Berlin'),
@@ -331,6 +339,7 @@ def commands(results):
         explained = house.assay.run('quota', 'explain', '--caller', 'tester', '--model', 'demo')
         both = house.assay.run('quota', 'explain', '--caller', 'tester', '--model',
                                'claude-opus-4')
+        wrong = [refused(house, '--provider', 'nobody'), refused(house, '--mode', 'odd')]
         report = house.assay.run('report', '--quota')
         checked = house.assay.run('check')
     results.ok(re.search(r'day +tester +%d tokens +1M tokens / day +%d tokens +\S+T00:00:00\+0'
@@ -338,6 +347,8 @@ def commands(results):
                'quota explain tells what is left', explained)
     results.ok('opus' in both and "The tightest is 'day'" in both,
                'and which quotas count a call', both)
+    results.ok("no provider is called 'nobody'" in wrong[0] and "'odd' is neither" in wrong[1],
+               'and asks back where a call is none', *wrong)
     results.ok(re.search(r'day +tester +%d tokens' % used, report), 'report --quota', report)
     results.ok('day: 1M tokens per day for each caller of every call; counted together with opus'
                in checked, 'check explains quotas and what they share', checked)

@@ -118,6 +118,9 @@ static void test_options(void **state)
     assert_run("assay check -h", COMMAND_OK, "--no-secrets");
     assert_run("assay check a --docs man b", COMMAND_OK, ".Dt ASSAY.YAML 5");
     assert_run("assay check -- --docs", COMMAND_MISUSED, "--docs: cannot be read");
+    assert_run("assay report --audit --adjusted", COMMAND_MISUSED, "one at a time");
+    assert_run("assay report --quota --audit", COMMAND_MISUSED, "one at a time");
+    assert_run("assay replay /", COMMAND_FAILED, "/: Is a directory");
 }
 
 /* --config, then $ASSAY_CONFIG, then the installed file; an argument before all. */
@@ -197,6 +200,43 @@ static void test_rows(void **state)
     }
 }
 
+/* Nothing of the help is wider than a terminal. */
+static void assert_narrow(void (*help)(const struct command *command, FILE *out),
+                          const struct command *command)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    struct span rest, line;
+
+    assert_non_null(out);
+    help(command, out);
+    fclose(out);
+    rest = span_of(text, len);
+    while (span_next(&rest, '\n', &line)) {
+        if (line.len > 80) {
+            fail_msg("%.*s", (int)line.len, line.at);
+        }
+    }
+    free(text);
+}
+
+static void help_of_all(const struct command *command, FILE *out)
+{
+    (void)command;
+    help_program(out);
+}
+
+static void test_help_fits_a_terminal(void **state)
+{
+    (void)state;
+    assert_narrow(help_of_all, NULL);
+    for (const struct command *command = command_table; command->name != NULL;
+         command++) {
+        assert_narrow(help_command, command);
+    }
+}
+
 static void test_man_page_is_current(void **state)
 {
     FILE *file = fopen("config/assay.8", "r");
@@ -223,10 +263,15 @@ static void test_man_page_is_current(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_program),  cmocka_unit_test(test_version),
-        cmocka_unit_test(test_options),  cmocka_unit_test(test_which_config),
-        cmocka_unit_test(test_settings), cmocka_unit_test(test_families),
-        cmocka_unit_test(test_rows),     cmocka_unit_test(test_man_page_is_current),
+        cmocka_unit_test(test_program),
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_which_config),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_families),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_man_page_is_current),
+        cmocka_unit_test(test_help_fits_a_terminal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
