@@ -454,14 +454,14 @@ static void who_reads_nothing_is_cut(void **state)
 /* While the client is slow, the silence of the provider is assay's own doing. */
 static void a_paused_provider_is_not_silent(void **state)
 {
-    struct house *house = house_open("    timeouts: {idle: 100ms}\n", "");
+    struct house *house = house_open("    timeouts: {idle: 500ms}\n", "");
     int client = client_connect(house), upstream = begin_call(house, client);
     struct reading answer = { upstream, LARGE };
     pthread_t thread;
 
     (void)state;
     assert_int_equal(pthread_create(&thread, NULL, answer_runs, &answer), 0);
-    usleep(500000);
+    usleep(1200000);
     assert_status(client, "200");
     get_bytes(client, LARGE, 65536, 0);
     pthread_join(thread, NULL);
@@ -515,7 +515,7 @@ static void a_paused_client_is_not_silent(void **state)
 {
     static const char front[] = "{\"model\":\"m\",\"stream\":false,"
                                 "\"stream_options\":null}";
-    struct house *house = house_open("", "body_timeout: 100ms");
+    struct house *house = house_open("", "body_timeout: 500ms");
     int client = client_connect(house), upstream;
     struct upload upload = { client, 20000000 - (sizeof front - 1) };
     pthread_t thread;
@@ -527,7 +527,7 @@ static void a_paused_client_is_not_silent(void **state)
     put(client, front);
     assert_int_equal(pthread_create(&thread, NULL, upload_runs, &upload), 0);
     upstream = provider_accept(house);
-    usleep(500000);
+    usleep(1200000);
     get_head(upstream, head, sizeof head);
     get_bytes(upstream, 20000000, 1024 * 1024, 0);
     pthread_join(thread, NULL);

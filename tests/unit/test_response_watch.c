@@ -1,6 +1,6 @@
-#include "filters/count/bpe.h"
 #include "filters/watch.h"
 #include "tests/support/vectors.h"
+#include "tests/unit/tables.h"
 #include "tests/unit/watching.h"
 
 #include <stdio.h>
@@ -14,12 +14,10 @@ static const char chat[] = "/v1/chat/completions";
 static const char messages[] = "/v1/messages";
 static const char responses[] = "/v1/responses";
 
-/* The tables of tokens are loaded by a thread; before that, estimates are others. */
+/* Estimates are by the tables: what they are without is test_tokens.c's. */
 static int pool_open(void **state)
 {
-    while (!bpe_ready(ENCODING_O200K_BASE)) {
-        usleep(1000);
-    }
+    wait_for_tables();
     *state = watch_pool_new(watch_limits);
     return *state == NULL ? -1 : 0;
 }

@@ -1,10 +1,10 @@
 #include "filters/count/tokens.h"
+#include "tests/unit/tables.h"
 
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -33,15 +33,6 @@ static void look_and_free(void *memory)
 
 static const char prose[] = "Nothing is kept of what was said; only how much it was. ";
 enum { PROSE = sizeof prose - 1 };
-
-static void wait_for_tables(void)
-{
-    const struct timespec moment = { .tv_nsec = 5000000 };
-
-    while (!bpe_ready(ENCODING_O200K_BASE) || !bpe_ready(ENCODING_CL100K_BASE)) {
-        nanosleep(&moment, NULL);
-    }
-}
 
 static void put_prose(struct sample *sample, size_t times, size_t piece)
 {
