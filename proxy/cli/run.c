@@ -194,16 +194,22 @@ static void serve(struct run *run)
 /* ---- the command ------------------------------------------------------------------- */
 
 /* On the ledger's thread, for every entry that is safe. */
-static void entry_written(void *self, const struct entry *entry)
+static void log_exchange(const struct entry *entry)
 {
-    struct run *run = self;
     char memory[ENTRY_JSON_MAX];
     struct text line = text_over(memory, sizeof memory);
 
+    entry_json(entry, &line);
+    log_entry(text_span(&line));
+}
+
+static void entry_written(void *self, const struct entry *entry)
+{
+    struct run *run = self;
+
     admin_entry(run->admin, entry);
     if (__atomic_load_n(&run->log_exchanges, __ATOMIC_RELAXED)) {
-        entry_json(entry, &line);
-        log_entry(text_span(&line));
+        log_exchange(entry);
     }
 }
 

@@ -87,6 +87,25 @@ struct label_known {
     int64_t id; /* 0: an empty place */
 };
 
+/* What an exchange's column was bound to last. SQLite keeps it from row to row, and most
+ * columns of most rows are those of the row before. */
+struct bound {
+    int64_t value;
+    bool known; /* false: NULL, as in a statement that is new */
+};
+
+enum {
+#define NUMBER(name, field)            BOUND_##name,
+#define KNOWN(name, value, known, bit) BOUND_##name,
+#include "proxy/meter/ledger_column.def"
+#undef NUMBER
+#undef KNOWN
+    COLUMNS_BETWEEN
+};
+
+/* Besides these: id, label, lead_us, cost_nanousd, reported_nanousd. */
+enum { EXCHANGE_COLUMNS = COLUMNS_BETWEEN + 5 };
+
 /* A write-ahead log of this many pages is moved into the database. */
 enum { LOG_PAGES = 1000 };
 
@@ -96,6 +115,7 @@ struct ledger_db {
     uint64_t seed; /* a client that cannot know it cannot make labels collide */
     int log_pages; /* of the write-ahead log after the last commit */
     uint8_t turn;  /* which place of a full set is given up next */
+    struct bound bound[EXCHANGE_COLUMNS]; /* of add_exchange */
     struct label_known known[LABEL_SETS][LABEL_WAYS];
 };
 
@@ -127,10 +147,14 @@ static void bind_text(sqlite3_stmt *statement, int *at, const char *text)
 }
 
 /* Counts beyond what SQLite can hold are not counts; the greatest number stands for them. */
+static int64_t storable(uint64_t value)
+{
+    return value > INT64_MAX ? INT64_MAX : (int64_t)value;
+}
+
 static void bind_number(sqlite3_stmt *statement, int *at, uint64_t value)
 {
-    sqlite3_bind_int64(statement, (*at)++,
-                       value > INT64_MAX ? INT64_MAX : (int64_t)value);
+    sqlite3_bind_int64(statement, (*at)++, storable(value));
 }
 
 static void bind_known(sqlite3_stmt *statement, int *at, uint64_t value, bool known)
@@ -298,26 +322,43 @@ static bool add_line(struct ledger_db *db, const struct entry *entry, uint8_t nu
     return run(statement);
 }
 
+/* The exchange's next column, counted by *at from 0. */
+static void bind_column(struct ledger_db *db, int *at, int64_t value, bool known)
+{
+    struct bound *bound = &db->bound[*at];
+
+    (*at)++;
+    if (bound->known == known && (!known || bound->value == value)) {
+        return;
+    }
+    *bound = (struct bound){ value, known };
+    if (known) {
+        sqlite3_bind_int64(db->add_exchange, *at, value);
+    } else {
+        sqlite3_bind_null(db->add_exchange, *at);
+    }
+}
+
 static bool add_exchange(struct ledger_db *db, const struct entry *entry, int64_t label)
 {
-    sqlite3_stmt *statement = db->add_exchange;
-    int at = 1;
+    int at = 0;
 
-    sqlite3_bind_int64(statement, at++, (int64_t)entry->id);
-    sqlite3_bind_int64(statement, at++, label);
-    sqlite3_bind_int64(statement, at++,
-                       (int64_t)(entry_id_time(entry->id) / NS_PER_US) -
-                           (int64_t)(entry->started_ns / NS_PER_US));
-#define NUMBER(name, field) bind_number(statement, &at, entry->field);
+    bind_column(db, &at, (int64_t)entry->id, true);
+    bind_column(db, &at, label, true);
+    bind_column(db, &at,
+                (int64_t)(entry_id_time(entry->id) / NS_PER_US) -
+                    (int64_t)(entry->started_ns / NS_PER_US),
+                true);
+#define NUMBER(name, field) bind_column(db, &at, storable(entry->field), true);
 #define KNOWN(name, value, known, bit)                                                 \
-    bind_known(statement, &at, entry->value, (entry->known >> (bit)&1) != 0);
+    bind_column(db, &at, storable(entry->value), (entry->known >> (bit)&1) != 0);
 #include "proxy/meter/ledger_column.def"
 #undef NUMBER
 #undef KNOWN
-    bind_money(statement, at++, entry->cost_nanousd, entry->priced);
-    bind_money(statement, at, entry->usage.reported_nanousd,
-               entry->usage.reported_nanousd >= 0);
-    return run(statement);
+    bind_column(db, &at, entry->cost_nanousd, entry->priced);
+    bind_column(db, &at, entry->usage.reported_nanousd,
+                entry->usage.reported_nanousd >= 0);
+    return run(db->add_exchange);
 }
 
 bool ledger_db_add(struct ledger_db *db, const struct entry *entry)
