@@ -226,6 +226,9 @@ struct config_provider {
     uint32_t drain_limit; /* drains at once, all workers */
 };
 
+/* Room for a call's tags as text, with its end: "cost_centre=4711,project=atlas". */
+enum { CONFIG_TAGS_SIZE = 128 };
+
 struct config_team {
     const char *name;
     struct error_place place;

@@ -223,6 +223,24 @@ static void check_tags(const struct identity_checker *checker,
     }
 }
 
+/* What is written for tags together, and a comma each: at most what a record has room for. */
+static void check_room(const struct identity_checker *checker,
+                       const struct config_pair *tags, size_t count, bool values)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size += strlen(tags[i].name) + (values ? strlen(tags[i].value) : 0) + 2;
+        if (size > CONFIG_TAGS_SIZE) {
+            error_add(checker->error, tags[i].place,
+                      "the tags take more than the %d characters that a record has for "
+                      "them%s",
+                      CONFIG_TAGS_SIZE - 1, values ? "" : ", without a value yet");
+            return;
+        }
+    }
+}
+
 static void check_tag_values(const struct identity_checker *checker,
                              const struct config_team *team)
 {
@@ -341,12 +359,15 @@ void identity_rules_validate(const struct config *config,
     for (size_t i = 0; i < config->issuer_count; i++) {
         check_issuer(&checker, &config->issuers[i]);
         check_tags(&checker, config->issuers[i].tags, config->issuers[i].tag_count);
+        check_room(&checker, config->issuers[i].tags, config->issuers[i].tag_count,
+                   false);
     }
     for (size_t i = 0; i < config->team_count; i++) {
         const struct config_team *team = &config->teams[i];
 
         check_tags(&checker, team->tags, team->tag_count);
         check_tag_values(&checker, team);
+        check_room(&checker, team->tags, team->tag_count, true);
         check_aliases(&checker, team);
         check_services(&checker, team);
     }

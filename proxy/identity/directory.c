@@ -3,7 +3,9 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/text.h"
 #include "proxy/identity/key_store.h"
+#include "proxy/meter/entry.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -28,6 +30,12 @@ struct directory {
     size_t mask;
 };
 
+enum { LEFT_OUT_SIZE = sizeof ",tags_left_out=99" };
+
+static_assert((int)MEMBER_TAGS_SIZE == (int)CONFIG_TAGS_SIZE &&
+                  MEMBER_TAGS_SIZE == sizeof(((struct entry *)NULL)->tags),
+              "a record has room for the tags that the configuration lets pass");
+
 static const struct error_place nowhere = { 0 };
 
 /* ---- tags --------------------------------------------------------------------------- */
@@ -50,25 +58,47 @@ static bool tags_name(struct span tags, struct span name)
     return false;
 }
 
-bool directory_join_tags(struct span first, struct span second,
-                         char joined[MEMBER_TAGS_SIZE])
+/* Puts the tags behind what is there, those that `other` names not; returns how many there
+ * was no room for in `size` bytes. */
+static unsigned put_tags(struct text *text, struct span tags, struct span other,
+                         size_t size)
 {
-    struct text text = text_over(joined, MEMBER_TAGS_SIZE - 1);
-    struct span rest = first, tag;
+    unsigned left_out = 0;
+    struct span tag;
 
-    while (rest.len > 0 && span_next(&rest, ',', &tag)) {
-        if (!tags_name(second, tag_name(tag))) {
-            text_put(&text, text.len == 0 ? SPAN("") : SPAN(","));
-            text_put(&text, tag);
+    while (tags.len > 0 && span_next(&tags, ',', &tag)) {
+        if (tags_name(other, tag_name(tag))) {
+            continue;
         }
+        if (text->len + (text->len > 0) + tag.len >= size) {
+            left_out++;
+            continue;
+        }
+        text_put(text, text->len == 0 ? SPAN("") : SPAN(","));
+        text_put(text, tag);
     }
-    text_put(&text, text.len == 0 || second.len == 0 ? SPAN("") : SPAN(","));
-    text_put(&text, second);
-    joined[text.len] = '\0';
-    return !text.full;
+    return left_out;
 }
 
-static bool tags_of(const struct config_pair *pairs, size_t count,
+void directory_join_tags(struct span first, struct span second,
+                         char joined[MEMBER_TAGS_SIZE])
+{
+    const size_t sizes[] = { MEMBER_TAGS_SIZE, MEMBER_TAGS_SIZE - LEFT_OUT_SIZE };
+    struct text text;
+    unsigned left_out = 1;
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && left_out > 0; i++) {
+        text = text_over(joined, MEMBER_TAGS_SIZE - 1);
+        left_out = put_tags(&text, first, second, sizes[i]);
+        left_out += put_tags(&text, second, SPAN(""), sizes[i]);
+    }
+    if (left_out > 0) {
+        text_printf(&text, "%stags_left_out=%u", text.len == 0 ? "" : ",", left_out);
+    }
+    joined[text.len] = '\0';
+}
+
+static void tags_of(const struct config_pair *pairs, size_t count,
                     char tags[MEMBER_TAGS_SIZE])
 {
     struct text text = text_over(tags, MEMBER_TAGS_SIZE - 1);
@@ -79,8 +109,8 @@ static bool tags_of(const struct config_pair *pairs, size_t count,
         text_put(&text, SPAN("="));
         text_put(&text, span_text(pairs[i].value));
     }
+    CHECK(!text.full); /* identity_rules_validate() has seen to that */
     tags[text.len] = '\0';
-    return !text.full;
 }
 
 /* ---- filling ------------------------------------------------------------------------ */
@@ -163,16 +193,11 @@ static bool callers_add(struct directory *directory, const struct config_team *t
     return true;
 }
 
-static bool config_team_add(struct directory *directory, const struct config_team *team,
-                            struct error *error)
+static bool config_team_add(struct directory *directory, const struct config_team *team)
 {
     char tags[MEMBER_TAGS_SIZE];
 
-    if (!tags_of(team->tags, team->tag_count, tags)) {
-        error_add(error, team->place, "the tags of team '%s' are longer than %d",
-                  team->name, MEMBER_TAGS_SIZE - 1);
-        return false;
-    }
+    tags_of(team->tags, team->tag_count, tags);
     return team_add(directory, team->name, tags) &&
            callers_add(directory, team, team->callers, tags, false) &&
            callers_add(directory, team, team->services, tags, true);
@@ -275,12 +300,9 @@ static bool row_add(void *self, const struct member_row *row)
         !aliases_grow(import, index)) {
         return false;
     }
-    /* What does not fit beside the team's tags goes without them. */
-    member.tags = row->tags;
-    if (team != NULL &&
-        directory_join_tags(span_text(team->tags), span_text(row->tags), tags)) {
-        member.tags = tags;
-    }
+    directory_join_tags(team == NULL ? SPAN("") : span_text(team->tags),
+                        span_text(row->tags), tags);
+    member.tags = tags;
     memcpy(import->aliases[index], row->alias, sizeof row->alias);
     return member_add(directory, &member);
 }
@@ -347,7 +369,7 @@ static bool directory_fill(struct directory *directory, const struct config *con
 
     for (size_t i = 0; filled && i < config->team_count; i++) {
         aliases += config->teams[i].alias_count;
-        filled = config_team_add(directory, &config->teams[i], error);
+        filled = config_team_add(directory, &config->teams[i]);
     }
     import.first = directory->count;
     filled =

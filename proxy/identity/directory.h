@@ -39,9 +39,9 @@ const struct member *directory_find(const struct directory *directory,
 void directory_each(const struct directory *directory,
                     bool (*each)(void *self, const struct member *), void *self);
 
-/* Joins two lists of tags; where both have one, the second's value holds. False if the
- * result does not fit. */
-bool directory_join_tags(struct span first, struct span second,
+/* Joins two lists of tags; where both have one, the second's value holds. Those that there
+ * is no room for are left out whole, and a last one says how many: "tags_left_out=2". */
+void directory_join_tags(struct span first, struct span second,
                          char joined[MEMBER_TAGS_SIZE]);
 
 #endif

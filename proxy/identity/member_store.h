@@ -7,7 +7,7 @@
 
 #include <sqlite3.h>
 
-enum { MEMBER_TAGS_SIZE = 48, MEMBER_ALIAS_SIZE = 256 };
+enum { MEMBER_TAGS_SIZE = 128, MEMBER_ALIAS_SIZE = 256 };
 
 struct member_row {
     char team[32];

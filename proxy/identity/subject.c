@@ -88,8 +88,6 @@ enum fault subject_resolve(const struct subject *subject,
         return FAULT_BAD_CREDENTIAL;
     }
     caller->service = place->service;
-    if (!directory_join_tags(span_text(place->tags), subject->tags, caller->tags)) {
-        text_store(caller->tags, sizeof caller->tags, span_text(place->tags));
-    }
+    directory_join_tags(span_text(place->tags), subject->tags, caller->tags);
     return FAULT_NONE;
 }

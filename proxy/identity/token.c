@@ -3,6 +3,9 @@
 #include "proxy/base/text.h"
 #include "proxy/identity/jwt.h"
 
+/* More than TAGS_MAX claims can come to. */
+enum { CLAIMED_TAGS_SIZE = 18 * MEMBER_TAGS_SIZE };
+
 static bool issuer_find(const struct trust *trust, struct span name, size_t *index)
 {
     for (size_t i = 0; i < trust->issuer_count; i++) {
@@ -83,7 +86,8 @@ static bool is_tag_value(struct span value)
     return value.len > 0;
 }
 
-/* Claims that are no texts or numbers, or do not fit, make no tag. */
+/* Claims that are no texts or numbers make no tag. Of a value that is longer than all tags may
+ * be, so much is taken that it is seen to be left out. */
 static void claimed_tags(const struct json_node *claims,
                          const struct config_issuer *issuer, struct text *tags)
 {
@@ -94,12 +98,13 @@ static void claimed_tags(const struct json_node *claims,
                                 ? claim->text
                                 : json_string(claim);
 
-        if (is_tag_value(value) &&
-            tags->cap - tags->len > strlen(tag->name) + value.len + 2) {
+        if (is_tag_value(value)) {
             text_put(tags, tags->len == 0 ? SPAN("") : SPAN(","));
             text_put(tags, span_text(tag->name));
             text_put(tags, SPAN("="));
-            text_put(tags, value);
+            text_put(tags, span_of(value.at, value.len < MEMBER_TAGS_SIZE
+                                                 ? value.len
+                                                 : MEMBER_TAGS_SIZE));
         }
     }
 }
@@ -109,8 +114,8 @@ static enum fault claims_resolve(const struct json_node *claims,
                                  const struct directory *directory,
                                  struct known_caller *caller)
 {
-    char memory[MEMBER_TAGS_SIZE];
-    struct text tags = text_over(memory, sizeof memory - 1);
+    SCRATCH char memory[CLAIMED_TAGS_SIZE];
+    struct text tags = text_over(memory, sizeof memory);
     struct subject subject = {
         .method = "jwt",
         .issuer = issuer->name,

@@ -89,7 +89,7 @@ struct entry {
     char request_model[64];
     char response_model[64];
     char service_tier[16];
-    char tags[48];                /* of the caller, comma-separated */
+    char tags[128];               /* of the caller, comma-separated */
     struct line lines[LINES_MAX]; /* beyond line_count they mean nothing */
 };
 

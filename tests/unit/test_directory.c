@@ -177,12 +177,39 @@ static void tags_are_joined(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_true(directory_join_tags(span_text(cases[i].first),
-                                        span_text(cases[i].second), joined));
+        directory_join_tags(span_text(cases[i].first), span_text(cases[i].second),
+                            joined);
         assert_string_equal(joined, cases[i].joined);
     }
-    assert_false(directory_join_tags(SPAN("a=012345678901234567890123456789"),
-                                     SPAN("b=012345678901234567890123456789"), joined));
+}
+
+/* Whatever the lengths: whole tags, and how many are missing is said. */
+static void tags_without_room_are_counted(void **state)
+{
+    (void)state;
+    for (int size = 1; size < 200; size++) {
+        char first[256], second[256], whole[520], joined[MEMBER_TAGS_SIZE];
+        struct span rest = span_of(joined, 0), tag;
+        unsigned long count = 0;
+
+        snprintf(first, sizeof first, "a=%0*d,c=1", size, 7);
+        snprintf(second, sizeof second, "b=%060d", 7);
+        snprintf(whole, sizeof whole, "%s,%s", first, second);
+        directory_join_tags(span_text(first), span_text(second), joined);
+        rest.len = strlen(joined);
+        if (strlen(whole) < MEMBER_TAGS_SIZE) {
+            assert_string_equal(joined, whole);
+            continue;
+        }
+        while (span_next(&rest, ',', &tag) && !span_starts(tag, SPAN("tags_"))) {
+            assert_non_null(memmem(whole, strlen(whole), tag.at, tag.len));
+            assert_true(tag.len == 3 || tag.len == 62 || tag.len == (size_t)size + 2);
+            count++;
+        }
+        assert_true(span_starts(tag, SPAN("tags_left_out=")));
+        assert_int_equal(count + strtoul(tag.at + 14, NULL, 10), 3);
+        assert_in_range(count, 1, 2);
+    }
 }
 
 /* What an assay without members has left. */
@@ -225,6 +252,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_import_adds_and_changes, set_up, tear_down),
         cmocka_unit_test(tags_are_joined),
+        cmocka_unit_test(tags_without_room_are_counted),
         cmocka_unit_test_setup_teardown(a_store_without_members_is_taken_over, set_up,
                                         tear_down),
     };

@@ -52,6 +52,11 @@ static const struct broken {
       "3:49: the value of 'x' has '=' or ',' in it\n"
       "3:70: 'z' is neither a caller nor a service of team 't'\n" },
     { "listen: [{address: 127.0.0.1:1}]\n" PROVIDED
+      "teams: {t: {tags: {cost_centre: DE-4711-EMEA, environment: production, \n"
+      "  project: platform-migration-of-the-year, owner: "
+      "a.person.with.a.very.very.long.name}}}\n",
+      "4:44: the tags take more than the 127 characters that a record has for them\n" },
+    { "listen: [{address: 127.0.0.1:1}]\n" PROVIDED
       "admin: {users: {u: {role: lead, token: env:X}}}\n",
       "3:17: a lead needs the 'team' that he leads\n" },
     { "listen: [{address: 127.0.0.1:1}]\n" PROVIDED
