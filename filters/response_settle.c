@@ -143,6 +143,7 @@ static void settle_usage(struct response_watch *watch, bool whole,
         watch->dialect->balance(tally, usage);
     }
     usage->flags |= watch->flags;
+    usage->flags |= watch->error ? USAGE_ERROR : 0;
     if (tally->bad != 0 || tally->anomalous) {
         usage->flags |= USAGE_ANOMALY;
     }

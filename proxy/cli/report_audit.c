@@ -1,5 +1,6 @@
 #include "proxy/cli/report_audit.h"
 
+#include "filters/count/bpe.h"
 #include "proxy/base/text.h"
 #include "proxy/cli/csv.h"
 #include "proxy/cli/grid.h"
@@ -49,6 +50,20 @@ static uint64_t apart_of(const struct ledger_audit *row)
     return (row->apart * 1000 + row->counted / 2) / row->counted;
 }
 
+/* Where the tokenizer is not public, estimates are multiplied by the drift. */
+static bool is_calibrated(const struct ledger_audit *row)
+{
+    return bpe_encoding_for_model(span_text(row->model)) == ENCODING_UNKNOWN;
+}
+
+/* How far an estimate of such a call is off on average, per mille. */
+static uint64_t error_of(const struct ledger_audit *row)
+{
+    uint64_t off = is_calibrated(row) ? row->off : row->apart;
+
+    return (off * 1000 + row->reported / 2) / row->reported;
+}
+
 /* ---- formats -------------------------------------------------------------------------- */
 
 static void print_table(const struct audits *audits)
@@ -67,6 +82,7 @@ static void print_table(const struct audits *audits)
     grid_column(grid, "COUNTED", GRID_RIGHT);
     grid_column(grid, "DRIFT", GRID_RIGHT);
     grid_column(grid, "CALLS APART", GRID_RIGHT);
+    grid_column(grid, "ESTIMATES", GRID_RIGHT);
     for (size_t i = 0; i < audits->count; i++) {
         const struct ledger_audit *row = &audits->rows[i];
         int64_t drift = (int64_t)drift_of(row) - 1000;
@@ -78,13 +94,17 @@ static void print_table(const struct audits *audits)
         grid_put_count(grid, row->counted);
         grid_printf(grid, "%+.1f%%", (double)drift / 10);
         grid_printf(grid, "%.1f%%", (double)apart_of(row) / 10);
+        grid_printf(grid, "+-%.1f%%%s", (double)error_of(row) / 10,
+                    is_calibrated(row) ? " calibrated" : "");
     }
     grid_print(grid, stdout);
     grid_free(grid);
     puts("Visible output tokens, as reported and as counted from the same text. Where "
          "a\n"
          "model's tokenizer is public a drift of more than a few percent is the "
-         "provider's;\nelsewhere up to a tenth may be the estimate's.");
+         "provider's;\nelsewhere up to a tenth may be the estimate's, which is "
+         "calibrated. ESTIMATES is\nhow far the estimate of a cut call is off on "
+         "average.");
 }
 
 static void print_json(const struct audits *audits)
@@ -102,17 +122,21 @@ static void print_json(const struct audits *audits)
         text_put_json(&text, span_text(row->model));
         fwrite(text.at, 1, text.len, stdout);
         printf(",\"calls\":%" PRIu64 ",\"reported\":%" PRIu64 ",\"counted\":%" PRIu64
-               ",\"drift_ratio\":%.3f,\"apart_ratio\":%.3f}",
+               ",\"drift_ratio\":%.3f,\"apart_ratio\":%.3f,\"estimate_error_ratio\":%."
+               "3f,"
+               "\"calibrated\":%s}",
                row->calls, row->reported, row->counted, (double)drift_of(row) / 1000,
-               (double)apart_of(row) / 1000);
+               (double)apart_of(row) / 1000, (double)error_of(row) / 1000,
+               is_calibrated(row) ? "true" : "false");
     }
     fputs("]}\n", stdout);
 }
 
 static void print_csv(const struct audits *audits)
 {
-    static const char *const heads[] = { "provider", "model",   "calls",
-                                         "reported", "counted", "apart" };
+    static const char *const heads[] = { "provider",        "model",   "calls",
+                                         "reported",        "counted", "apart",
+                                         "calibrated_apart" };
     struct csv csv = { .out = stdout };
 
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
@@ -129,6 +153,7 @@ static void print_csv(const struct audits *audits)
         csv_put_u64(&csv, row->reported);
         csv_put_u64(&csv, row->counted);
         csv_put_u64(&csv, row->apart);
+        csv_put_u64(&csv, row->off);
         csv_end(&csv);
     }
 }

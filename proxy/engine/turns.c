@@ -61,7 +61,8 @@ void turns_settle(struct exchange *x, const struct entry *entry)
         turn->input_tokens = usage_input(&entry->usage);
         turn->output_tokens = usage_output(&entry->usage);
         call->ttfb_ms = (uint32_t)(entry->ttfb_us / 1000);
-        call->failed = entry->outcome != OUTCOME_COMPLETE || entry->status >= 400;
+        call->failed = entry->outcome != OUTCOME_COMPLETE || entry->status >= 400 ||
+                       (entry->usage.flags & USAGE_ERROR) != 0;
         analyst_hand_over(analyst, call, entry);
     }
     watch_pool_call_back(x->worker->watches, call);

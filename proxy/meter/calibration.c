@@ -115,7 +115,7 @@ static void load_model(void *self, const struct ledger_audit *audit)
         uint64_t hash = XXH3_64bits(audit->model, strlen(audit->model));
 
         set(&calibration->places[hash % MODELS].error,
-            (uint32_t)(audit->apart / (audit->counted / 1000 + 1)));
+            (uint32_t)(audit->off / (audit->counted / 1000 + 1)));
     }
 }
 

@@ -94,6 +94,7 @@ struct ledger_audit {
     uint64_t reported;
     uint64_t counted;
     uint64_t apart; /* sum of how far single calls differ */
+    uint64_t off;   /* ... from what is counted times the drift of all these calls */
 };
 
 /* Calls back per provider and model, most reported first. At most the last `calls` (0: all)

@@ -395,14 +395,22 @@ bool ledger_sums(const char *directory, const struct ledger_query *query, unsign
 /* --- audits --------------------------------------------------------------------------- */
 
 static const char select_audits[] =
-    "SELECT l.provider, ifnull(l.response_model, l.request_model) AS model, count(*),"
-    " sum(e.output) AS reported, sum(e.local_output),"
-    " sum(abs(e.output - e.local_output))"
+    "WITH call AS ("
+    " SELECT l.provider, ifnull(l.response_model, l.request_model) AS model,"
+    "  e.output, e.local_output AS counted"
     " FROM (SELECT label, output, local_output FROM exchange"
     "  WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) e"
     " JOIN label l ON l.id = e.label"
-    " WHERE e.local_output > 0 AND e.output > 0"
-    " GROUP BY 1, 2 ORDER BY reported DESC, 1, 2";
+    " WHERE e.local_output > 0 AND e.output > 0), "
+    "whole AS ("
+    " SELECT provider, model, count(*) AS calls, sum(output) AS output,"
+    "  sum(counted) AS counted FROM call GROUP BY 1, 2) "
+    "SELECT w.provider, w.model, w.calls, w.output, w.counted,"
+    " sum(abs(c.output - c.counted)),"
+    " sum(abs(c.output - CAST(round(1.0 * c.counted * w.output / w.counted)"
+    "  AS INTEGER)))"
+    " FROM call c JOIN whole w ON w.provider IS c.provider AND w.model IS c.model"
+    " GROUP BY 1, 2 ORDER BY w.output DESC, 1, 2";
 
 bool ledger_audits(const char *directory, const struct ledger_query *query,
                    uint64_t calls,
@@ -428,6 +436,7 @@ bool ledger_audits(const char *directory, const struct ledger_query *query,
                 .reported = column_number(row, 3),
                 .counted = column_number(row, 4),
                 .apart = column_number(row, 5),
+                .off = column_number(row, 6),
             };
 
             each(self, &audit);

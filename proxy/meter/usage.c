@@ -43,7 +43,7 @@ static const char *const outcome_names[OUTCOMES] = {
 };
 
 static const char *const flag_names[USAGE_FLAGS] = {
-    "anomaly", "inferred", "overlap_assumed", "framing_error", "truncated",
+    "anomaly", "inferred", "overlap_assumed", "framing_error", "truncated", "error",
 };
 
 void usage_set(struct usage *usage, enum token_class class, uint64_t count)

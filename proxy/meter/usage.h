@@ -64,9 +64,10 @@ enum usage_flag {
     USAGE_INFERRED = 1 << 1,        /* a class was computed from the others */
     USAGE_OVERLAP_ASSUMED = 1 << 2, /* cached and non-text input may overlap */
     USAGE_FRAMING_ERROR = 1 << 3,   /* the body broke its own format */
-    USAGE_TRUNCATED = 1 << 4        /* a meter limit cut the copy that was read */
+    USAGE_TRUNCATED = 1 << 4,       /* a meter limit cut the copy that was read */
+    USAGE_ERROR = 1 << 5            /* a good status, and then an error in the answer */
 };
-enum { USAGE_FLAGS = 5 };
+enum { USAGE_FLAGS = 6 };
 
 struct usage {
     uint64_t tokens[TOKEN_CLASSES];

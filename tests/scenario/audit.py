@@ -85,6 +85,10 @@ def overbilling(results):
                        audit[model], metrics.get(name))
         told = house.assay.run('report', '--audit')
         results.ok('+50.0%' in told and '-50.0%' in told, 'and to people', told)
+        results.ok(not audit['gpt-4o']['calibrated'] and
+                   audit['gpt-4o']['estimate_error_ratio'] < 0.002 and
+                   abs(audit['gpt-4.1']['estimate_error_ratio'] - 1) < 0.01,
+                   'what a public tokenizer counts is not calibrated away', audit['gpt-4.1'])
 
 
 def calibration(results):
@@ -106,6 +110,10 @@ def calibration(results):
         for _ in range(CALLS):
             ask()
         after = ask(cut=True)
+        audit = rows(house)['claude-x']
+        results.ok(audit['calibrated'] and audit['drift_ratio'] > 1.2 and
+                   audit['apart_ratio'] > 0.2 and audit['estimate_error_ratio'] < 0.05,
+                   'the report says how far calibrated estimates are off', audit)
         house.assay.stop()
         house.assay.start()
         load_tables()

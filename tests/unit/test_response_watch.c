@@ -403,6 +403,35 @@ static void errors_in_place_of_an_answer_cost_nothing(void **state)
     assert_int_equal(entry.usage.source, USAGE_ESTIMATED);
 }
 
+/* What was generated before is known or estimated; the bytes came whole. */
+static void errors_in_mid_answer_are_flagged(void **state)
+{
+    static const struct {
+        const char *path, *body;
+    } rows[] = {
+        { chat, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"
+                "data: {\"error\":{\"message\":\"no\",\"code\":500}}\n\n" },
+        { messages, "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":"
+                    "\"overloaded_error\",\"message\":\"no\"}}\n\n" },
+        { responses, "data: {\"type\":\"response.failed\",\"response\":{\"error\":{"
+                     "\"code\":\"server_error\"},\"usage\":null}}\n\n" },
+        { "/v1beta/models/g:streamGenerateContent",
+          "data: {\"error\":{\"code\":503,\"status\":\"UNAVAILABLE\"}}\n\n" },
+    };
+    struct entry entry;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        entry = answered(state, (struct reading){ .path = rows[i].path, .type = sse },
+                         rows[i].body);
+        assert_int_equal(entry.usage.flags, USAGE_ERROR);
+    }
+    entry =
+        answered(state, (struct reading){ .path = responses, .type = sse },
+                 "data: {\"type\":\"response.completed\",\"response\":{\"error\":null,"
+                 "\"usage\":{\"input_tokens\":4,\"output_tokens\":2}}}\n\n");
+    assert_int_equal(entry.usage.flags, 0);
+}
+
 static void embeddings_are_input_only(void **state)
 {
     struct reading answer = { .path = "/v1/embeddings", .type = json };
@@ -620,7 +649,7 @@ static const struct reply {
     { "cached>prompt", 10, 1, USAGE_REPORTED, ODD },
     { "reasoning", 1, 50, USAGE_REPORTED, 0 },
     { "trailing", 5, 6, USAGE_REPORTED, BROKEN },
-    { "error-200", 0, 0, USAGE_NONE, 0 },
+    { "error-200", 0, 0, USAGE_NONE, USAGE_ERROR },
     { "surrogate", 5, 6, USAGE_REPORTED, 0 },
 };
 
@@ -828,6 +857,7 @@ int main(void)
         cmocka_unit_test(whole_messages_are_counted),
         cmocka_unit_test(errors_and_free_calls_have_no_usage),
         cmocka_unit_test(errors_in_place_of_an_answer_cost_nothing),
+        cmocka_unit_test(errors_in_mid_answer_are_flagged),
         cmocka_unit_test(embeddings_are_input_only),
         cmocka_unit_test(the_framing_is_sniffed),
         cmocka_unit_test(texts_in_a_row_count_one_by_one),

@@ -58,7 +58,7 @@ static void test_names(void **state)
     for (unsigned bit = 0; bit < USAGE_FLAGS; bit++) {
         assert_non_null(usage_flag_name(bit));
     }
-    assert_int_equal(1U << (USAGE_FLAGS - 1), USAGE_TRUNCATED);
+    assert_int_equal(1U << (USAGE_FLAGS - 1), USAGE_ERROR);
 }
 
 int main(void)
