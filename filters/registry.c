@@ -88,16 +88,6 @@ const struct dialect *registry_family_dialect(const char *family)
     return NULL;
 }
 
-bool registry_family(struct span family)
-{
-    for (const char *const *each = registry_families(); *each != NULL; each++) {
-        if (span_equal(span_text(*each), family)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void list_family(const char *family)
 {
     size_t count = 0;

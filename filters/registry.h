@@ -13,9 +13,6 @@ const struct dialect *registry_claim(const char *const *wanted, enum method meth
 /* The words that a provider's `dialects` may hold, NULL at the end. */
 const char *const *registry_families(void);
 
-/* Is this one of them? For the configuration's check. */
-bool registry_family(struct span family);
-
 /* The first dialect of a family: its error shape and credential field serve for paths that
  * no dialect of the family claims. NULL for an unknown family. */
 const struct dialect *registry_family_dialect(const char *family);

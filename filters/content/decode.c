@@ -92,16 +92,6 @@ bool decode_needed(struct span content_encoding)
     return !list_codings(content_encoding, list, &count) || count > 0;
 }
 
-bool decode_sniff(struct span first_bytes)
-{
-    struct span magic = SPAN("\x1f\x8b");
-
-    if (first_bytes.len < magic.len) {
-        magic.len = first_bytes.len;
-    }
-    return magic.len > 0 && span_starts(first_bytes, magic);
-}
-
 struct decode *decode_new(struct span content_encoding, struct decode_limits limits)
 {
     const struct coding *list[CODINGS_MAX];

@@ -25,10 +25,6 @@ bool decode_known(struct span content_encoding);
 /* Is there anything to undo? */
 bool decode_needed(struct span content_encoding);
 
-/* Do these first bytes of a body begin like gzip? For bodies that come encoded without
- * saying so; no text begins with these bytes, so that one byte is enough to ask. */
-bool decode_sniff(struct span first_bytes);
-
 struct decode;
 
 /* NULL without memory. `content_encoding` must be known. */

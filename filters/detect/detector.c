@@ -80,11 +80,6 @@ size_t detector_identities(const struct detector *detector)
     return state_table_count(detector->states);
 }
 
-uint64_t detector_memory(const struct detector *detector)
-{
-    return state_table_memory(detector->states);
-}
-
 /* ---- findings ----------------------------------------------------------------------- */
 
 struct teller {

@@ -75,8 +75,7 @@ struct company_table *detector_company(struct detector *detector);
 const struct identity_state *detector_state(struct detector *detector,
                                             uint64_t identity);
 
-/* How many identities are in memory, and how many bytes their states take up. */
+/* How many identities are in memory. */
 size_t detector_identities(const struct detector *detector);
-uint64_t detector_memory(const struct detector *detector);
 
 #endif

@@ -7,6 +7,7 @@
 #include "proxy/admin/quotas.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
+#include "proxy/http/head.h"
 #include "proxy/identity/virtual_key.h"
 
 #include <event2/buffer.h>
@@ -143,7 +144,7 @@ static void body_put(void *self, struct span piece)
     evbuffer_add(self, piece.at, piece.len);
 }
 
-static void put_gauge(struct evbuffer *body, const char *name, const char *help,
+static void put_value(struct evbuffer *body, const char *name, const char *help,
                       uint64_t value, const char *type)
 {
     evbuffer_add_printf(body, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name,
@@ -184,18 +185,21 @@ static void on_metrics(struct evhttp_request *request, void *self)
                   body);
     quotas_put_metrics(sources->quota, body);
     put_webhooks(sources->webhook, body);
-    put_gauge(body, "assay_ready",
+    put_value(body, "assay_ready",
               "1 while it takes traffic and its ledger can be written, as /readyz.",
               sources->ready(sources->self) ? 1 : 0, "gauge");
     if (expiry != 0) {
-        put_gauge(body, "assay_certificate_expiry_seconds",
+        put_value(body, "assay_certificate_expiry_seconds",
                   "Unix time at which the first listener certificate expires.",
                   (uint64_t)expiry, "gauge");
     }
-    put_gauge(body, "assay_credentials_failing",
+    put_value(body, "assay_credentials_failing",
               "Keys and tokens for providers that could not be had or renewed.",
               sources->credentials_failing(sources->self), "gauge");
-    put_gauge(body, "assay_log_lines_dropped_total",
+    put_value(body, "assay_parser_disagreements_total",
+              "Heads refused because the two parsers read them differently.",
+              head_disagreements(), "counter");
+    put_value(body, "assay_log_lines_dropped_total",
               "Log lines dropped because the log could not be written in time.",
               log_dropped(), "counter");
     evbuffer_add_printf(body,

@@ -1,4 +1,4 @@
-/* A broken promise of the code itself: say where, show what was in flight, abort.
+/* A broken promise of the code itself: say where, abort.
  * Always on. For what a peer or an operator can cause, use enum fault or struct error. */
 #ifndef ASSAY_BASE_CHECK_H
 #define ASSAY_BASE_CHECK_H
@@ -19,11 +19,7 @@
     #define SCRATCH
 #endif
 
-/* Prints the broken promise to stderr, runs the dump hook if one is set, aborts. */
+/* Prints the broken promise to stderr and aborts. */
 _Noreturn void check_failed(const char *condition, const char *file, int line);
-
-/* Called once by check_failed() before the abort, to print what was in flight.
- * The hook must not allocate and must not print bodies, keys or query strings. */
-void check_on_failure(void (*dump)(void));
 
 #endif

@@ -38,16 +38,6 @@ const struct field *head_field(const struct head *head, enum field_name id)
     return NULL;
 }
 
-const struct field *head_field_named(const struct head *head, struct span name)
-{
-    for (size_t i = 0; i < head->field_count; i++) {
-        if (span_equal_nocase(head->fields[i].name, name)) {
-            return &head->fields[i];
-        }
-    }
-    return NULL;
-}
-
 struct span method_text(enum method method)
 {
     static const struct span texts[] = {

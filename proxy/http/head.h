@@ -90,9 +90,6 @@ enum fault head_parse_response(struct span raw, enum method method,
 /* The first field of that name; NULL if there is none. */
 const struct field *head_field(const struct head *head, enum field_name id);
 
-/* The first field whose name equals `name` (lower case); NULL if there is none. */
-const struct field *head_field_named(const struct head *head, struct span name);
-
 /* The id of a field name in any case; FIELD_OTHER if nobody reads it. `name` may hold
  * any bytes but control characters other than HTAB. */
 enum field_name field_name_of(struct span name);

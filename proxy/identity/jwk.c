@@ -66,16 +66,6 @@ static bool is(struct span text, const char *word)
     return word != NULL && span_equal(text, span_text(word));
 }
 
-bool jwk_is_rsa_algorithm(const char *name)
-{
-    for (size_t i = 0; i < ALGORITHMS; i++) {
-        if (strcmp(algorithms[i].name, name) == 0) {
-            return strcmp(algorithms[i].type, "RSA") == 0;
-        }
-    }
-    return false;
-}
-
 /* ---- what a key is for -------------------------------------------------------------- */
 
 static bool serves_signatures(const struct json_node *object)

@@ -16,9 +16,6 @@ struct jwk;
 struct jwk *jwk_read(const struct json_node *object, const char *rsa_algorithm);
 struct jwk *jwk_free(struct jwk *jwk);
 
-/* Is this a name that `rsa_algorithm` may be? */
-bool jwk_is_rsa_algorithm(const char *name);
-
 struct span jwk_id(const struct jwk *jwk); /* "kid"; empty: it has none */
 struct span jwk_algorithm(const struct jwk *jwk);
 bool jwk_is_secret(const struct jwk *jwk); /* a shared secret: HS256 and the like */

@@ -61,8 +61,6 @@ enum statement {
     NAME,
     FIND_AGAIN,
     FIND_NEW,
-    NUMBER,
-    SET_NUMBER,
     VERSION,
     EXPIRE_REMARKS,
     EXPIRE_FINDINGS,
@@ -96,9 +94,6 @@ static const char *const statements[STATEMENTS] = {
         "INSERT INTO finding (identity, team, caller, shadow, first_ms, last_ms,"
         " expires_ms, score, threshold, evidence, clears)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10)",
-    [NUMBER] = "SELECT value FROM number WHERE name = ?1",
-    [SET_NUMBER] = "INSERT INTO number VALUES (?1, ?2) ON CONFLICT DO UPDATE"
-                   " SET value = ?2",
     [VERSION] = "PRAGMA data_version",
     [EXPIRE_REMARKS] = "DELETE FROM remark WHERE finding IN (SELECT id FROM finding"
                        " WHERE expires_ms <= ?1 OR last_ms < ?2)",
@@ -447,32 +442,6 @@ bool finding_store_found(struct finding_store *store, const struct finding_row *
     sqlite3_bind_text(statement, 9, row->evidence, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 10, row->clears, -1, SQLITE_STATIC);
     return step(store, statement);
-}
-
-/* ---- numbers --------------------------------------------------------------------------- */
-
-uint64_t finding_store_number(struct finding_store *store, const char *name)
-{
-    sqlite3_stmt *statement = store->statements[NUMBER];
-    uint64_t value = 0;
-
-    bind_text(statement, 1, name);
-    if (sqlite3_step(statement) == SQLITE_ROW) {
-        value = (uint64_t)sqlite3_column_int64(statement, 0);
-    }
-    sqlite3_reset(statement);
-    return value;
-}
-
-void finding_store_set_number(struct finding_store *store, const char *name,
-                              uint64_t value)
-{
-    sqlite3_stmt *statement = store->statements[SET_NUMBER];
-
-    begin(store);
-    bind_text(statement, 1, name);
-    sqlite3_bind_int64(statement, 2, (int64_t)value);
-    (void)step(store, statement);
 }
 
 bool finding_store_changed(struct finding_store *store)

@@ -89,11 +89,6 @@ bool finding_store_name(struct finding_store *store, uint64_t identity, char tea
  * returns true then. One that was dismissed takes it in silently until it expires. */
 bool finding_store_found(struct finding_store *store, const struct finding_row *row);
 
-/* A number by name; 0 if it was never set. */
-uint64_t finding_store_number(struct finding_store *store, const char *name);
-void finding_store_set_number(struct finding_store *store, const char *name,
-                              uint64_t value);
-
 /* Did another process write since the last call? */
 bool finding_store_changed(struct finding_store *store);
 

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import threading
+import urllib.request
 
 import hostile
 from proxy import Assay
@@ -724,6 +725,21 @@ def known(results, gate):
                *complaints[:SHOWN])
 
 
+def disagreements(gate):
+    with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % gate.assay.admin_port,
+                                timeout=10) as page:
+        found = re.search(rb'^assay_parser_disagreements_total (\d+)$', page.read(), re.M)
+    return int(found.group(1))
+
+
+def counted(results, gate):
+    """Where only one of the two parsers refuses, the metrics tell."""
+    before = disagreements(gate)
+    statuses, _ = gate.send(post(CL + b' \t', body=CONTENT))
+    results.ok(statuses == [400] and disagreements(gate) == before + 1 and
+               gate.seen() == ([], []), 'parsers that disagree are counted', statuses)
+
+
 # Bytes that some parser somewhere takes for an end, a separator or nothing.
 ODD = (b'\r', b'\n', b'\0', b'\x0b', b'\x7f', b'\xa0', b' ', b'\r\n')
 ODDER = (b'\x0c', b'\x1f', b'\x80', b'\xff', b'\t', b'\n\n', b'\r\n ', b':', b',', b';', b'"')
@@ -756,6 +772,6 @@ def swept(results, gate):
 
 def run(results):
     with Gate() as gate:
-        for part in (taken, pipelined, known, refused, swept):
+        for part in (taken, pipelined, known, counted, refused, swept):
             part(results, gate)
         results.ok(gate.assay.running(), 'and the proxy lives on', gate.assay.log_tail())

@@ -485,11 +485,6 @@ static void codings_are_known_by_name(void **state)
     assert_false(decode_needed(SPAN("identity, identity")));
     assert_true(decode_needed(SPAN("br")));
     assert_true(decode_needed(SPAN("aws-chunked")));
-    assert_true(decode_sniff(SPAN("\x1f\x8b\x08")));
-    assert_true(decode_sniff(SPAN("\x1f")));
-    assert_false(decode_sniff(SPAN("\x1f\x8c")));
-    assert_false(decode_sniff(SPAN("{\"error\"")));
-    assert_false(decode_sniff(SPAN("")));
 }
 
 static void expect_accept(const char *value, const char *reduced)
