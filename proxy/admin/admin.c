@@ -8,7 +8,6 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/http/head.h"
-#include "proxy/identity/virtual_key.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
@@ -38,7 +37,8 @@ enum {
 /* Who may ask, and how the port is spoken to. */
 struct access {
     struct guard *guard;
-    struct tls_server *tls; /* NULL: plain HTTP */
+    struct tls_server *tls;    /* NULL: plain HTTP */
+    struct config_words names; /* of client certificates */
 };
 
 struct admin {
@@ -75,6 +75,7 @@ static struct access *access_new(const struct config *config, struct error *erro
 
     CHECK(access != NULL);
     access->guard = guard_new(config);
+    access->names = config->admin_tls.names;
     if (config->admin_tls.certificate_count > 0) {
         access->tls = tls_server_configured(&config->admin_tls, error);
         if (access->tls == NULL) {
@@ -367,43 +368,27 @@ static void on_teams(struct evhttp_request *request, void *self)
     }
 }
 
-/* The virtual key of "Authorization: Bearer KEY" or "x-api-key: KEY". */
-static struct span credential_of(struct evhttp_request *request)
-{
-    struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
-    const char *bearer = evhttp_find_header(headers, "Authorization");
-    const char *key = evhttp_find_header(headers, "x-api-key");
-    struct span value = span_text(bearer != NULL ? bearer : key);
-
-    return bearer != NULL && span_starts_nocase(value, SPAN("Bearer "))
-               ? span_after(value, sizeof "Bearer " - 1)
-               : value;
-}
-
-/* Everybody may see what is said of him. Keys change, so they are read each time. */
+/* Everybody may see what is said of him. */
 static void on_me(struct evhttp_request *request, void *self)
 {
-    const struct admin *admin = self;
+    struct admin *admin = self;
+    const struct admin_sources *sources = &admin->sources;
+    struct known_caller caller;
     struct error error;
-    struct key_table *keys;
-    const struct key_record *record;
+    enum fault fault = me_verify(request, &access_now(admin)->names, sources->verify,
+                                 sources->self, &caller);
 
-    error_init(&error);
-    keys = key_table_load(admin->state, &error);
-    record = keys == NULL
-                 ? NULL
-                 : key_table_find(keys, credential_of(request), unix_ms() / 1000);
-    if (record == NULL) {
-        answer_text(request, 401, "Unauthorized",
-                    "send your own virtual key: Authorization: Bearer assay_...");
-        error_done(&error);
+    if (fault != FAULT_NONE) {
+        answer_text(request, fault_row(fault)->status, "Refused",
+                    fault_row(fault)->words);
     } else {
-        const struct finding_query query = { .caller = record->caller,
+        const struct finding_query query = { .team = caller.team,
+                                             .caller = caller.name,
                                              .now_ms = unix_ms() };
 
+        error_init(&error);
         answer_json(request, findings_json(admin->state, &query, &error), &error);
     }
-    key_table_free(keys);
 }
 
 static void answer_callers(struct admin *admin, struct evhttp_request *request,

@@ -8,7 +8,7 @@
  *   GET /v1/exchanges    the newest settled exchanges as JSON, newest first; ?limit=N
  *   GET /v1/findings     whose traffic looks automated, with evidence; ?team= ?caller=
  *   GET /v1/findings/teams  how many callers of each team have which grade; none of small ones
- *   GET /v1/me           the same of the caller whose virtual key is the credential
+ *   GET /v1/me           the same of the caller whose key, token or certificate is shown
  *   GET /v1/callers      who used how much, dearest first; ?days=N
  *   GET /v1/callers/NAME what one of them used, by day and model, and his quotas; ?days=N
  *   GET /v1/quotas       what is used of each quota as JSON, with who used most */
@@ -16,6 +16,7 @@
 #define ASSAY_ADMIN_ADMIN_H
 
 #include "config/config.h"
+#include "proxy/admin/me.h"
 #include "proxy/alert/webhook.h"
 #include "proxy/meter/metrics.h"
 #include "proxy/meter/quota.h"
@@ -32,6 +33,7 @@ struct admin_sources {
     bool (*ready)(void *self);
     int64_t (*certificate_expiry)(void *self); /* Unix seconds; 0: no certificate */
     unsigned (*credentials_failing)(void *self);
+    me_verifier *verify;
     void *self;
 };
 

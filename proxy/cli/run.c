@@ -228,6 +228,12 @@ static unsigned credentials_failing(void *self)
     return service_credentials_failing(self);
 }
 
+static enum fault verify(void *self, struct evidence *evidence,
+                         struct known_caller *caller)
+{
+    return service_verify(self, evidence, caller);
+}
+
 static struct admin *start_admin(struct run *run, struct error *error)
 {
     struct admin_sources sources = {
@@ -239,6 +245,7 @@ static struct admin *start_admin(struct run *run, struct error *error)
         .ready = is_ready,
         .certificate_expiry = certificate_expiry,
         .credentials_failing = credentials_failing,
+        .verify = verify,
         .self = run->service,
     };
 

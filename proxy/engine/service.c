@@ -1,5 +1,6 @@
 #include "proxy/engine/service.h"
 
+#include "config/identity_rule.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/credential/keeper.h"
@@ -8,6 +9,7 @@
 #include "proxy/sharing/quota_redis.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -19,6 +21,8 @@ struct service {
     struct snapshot *snapshot; /* in force; the newest */
     struct jwks_keeper *issuers;
     struct trust *trust;
+    pthread_mutex_t force_lock; /* of snapshot and trust, for threads but main */
+    struct verifier *verifier;  /* under the same lock */
     struct key_watch *keys;
     struct keeper *keeper; /* of assay's own credentials */
     struct ledger *ledger;
@@ -234,6 +238,9 @@ struct service *service_new(struct config *config, struct error *error)
     struct service *service = calloc(1, sizeof *service);
 
     CHECK(service != NULL);
+    pthread_mutex_init(&service->force_lock, NULL);
+    service->verifier = verifier_new();
+    CHECK(service->verifier != NULL);
     return service_make(service, config, error) ? service : service_free(service);
 }
 
@@ -280,8 +287,10 @@ static void put_in_force(struct service *service, struct trust *trust)
     for (unsigned i = 0; i < service->count; i++) {
         worker_rekey(service->workers[i], trust_ref(trust));
     }
+    pthread_mutex_lock(&service->force_lock);
     trust_unref(service->trust);
     service->trust = trust;
+    pthread_mutex_unlock(&service->force_lock);
 }
 
 /* Callers are verified by the new configuration: its issuers, teams and members. */
@@ -401,8 +410,10 @@ bool service_reload(struct service *service, struct config *config, struct error
     for (unsigned i = 0; i < service->count; i++) {
         worker_reload(service->workers[i], snapshot_ref(snapshot));
     }
+    pthread_mutex_lock(&service->force_lock);
     snapshot_unref(service->snapshot);
     service->snapshot = snapshot;
+    pthread_mutex_unlock(&service->force_lock);
     note_expiry(service);
     if (quota_has_fresh(snapshot->quotas)) {
         count_late(service, snapshot, error);
@@ -475,11 +486,66 @@ struct service *service_free(struct service *service)
     quota_redis_stop(service->sharing);
     quota_free(service->quota);
     trust_unref(service->trust);
+    verifier_free(service->verifier);
+    pthread_mutex_destroy(&service->force_lock);
     jwks_keeper_unref(service->issuers);
     key_watch_close(service->keys);
     snapshot_unref(service->snapshot);
     free(service);
     return NULL;
+}
+
+/* ---- who asks ----------------------------------------------------------------------- */
+
+/* A listener that takes what any of them does, but no headers. */
+static struct config_listener any_listener(const struct config *config)
+{
+    struct config_listener any = { 0 };
+
+    for (uint8_t kind = IDENTIFY_KEY; kind <= IDENTIFY_CERTIFICATE; kind++) {
+        bool takes = false;
+
+        for (size_t i = 0; i < config->listener_count; i++) {
+            const struct config_listener *listener = &config->listeners[i];
+
+            takes |= identity_rule_takes(listener, kind);
+            if (kind == IDENTIFY_CERTIFICATE && takes && any.default_team == NULL) {
+                any.default_team = listener->default_team;
+            }
+        }
+        if (takes) {
+            any.identify.at[any.identify.count++] = kind;
+        }
+    }
+    return any;
+}
+
+static void keep_caller(const struct caller *caller, struct known_caller *kept)
+{
+    *kept = (struct known_caller){ .service = caller->service };
+    (void)text_store(kept->team, sizeof kept->team, span_text(caller->team));
+    (void)text_store(kept->name, sizeof kept->name, span_text(caller->name));
+    (void)text_store(kept->key_id, sizeof kept->key_id, span_text(caller->key_id));
+    (void)text_store(kept->tags, sizeof kept->tags, span_text(caller->tags));
+}
+
+enum fault service_verify(struct service *service, struct evidence *evidence,
+                          struct known_caller *kept)
+{
+    struct config_listener listener;
+    struct caller caller;
+    enum fault fault;
+
+    pthread_mutex_lock(&service->force_lock);
+    listener = any_listener(service->snapshot->config);
+    evidence->listener = &listener;
+    fault = identity_verify(service->verifier, service->trust, evidence, &caller);
+    if (fault == FAULT_NONE) {
+        keep_caller(&caller, kept);
+    }
+    pthread_mutex_unlock(&service->force_lock);
+    evidence->listener = NULL;
+    return fault;
 }
 
 /* ---- looking ----------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "proxy/alert/webhook.h"
+#include "proxy/identity/identity.h"
 #include "proxy/meter/ledger.h"
 #include "proxy/meter/metrics.h"
 #include "proxy/meter/quota.h"
@@ -55,6 +56,12 @@ size_t service_shards(const struct service *service,
 struct quota *service_quota(const struct service *service);
 bool service_ready(const struct service *service);
 int64_t service_certificate_expiry(const struct service *service);
+
+/* Any thread, once the service runs: whose credential is it, by what is in force? Taken are
+ * those that a listener takes, but for headers: of these only its proxies are believed. Sets
+ * the evidence's listener. */
+enum fault service_verify(struct service *service, struct evidence *evidence,
+                          struct known_caller *caller) MUST_CHECK;
 
 /* Keys and tokens for providers that could not be had or renewed; from any thread, once the
  * service runs. */

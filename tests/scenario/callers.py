@@ -462,6 +462,55 @@ def looks(results, assay, folder):
                'a reload changes who may look')
 
 
+def myself(results, folder):
+    """What is said of oneself: for whoever proves who he is, as on the data path."""
+    def file(name):
+        return os.path.join(folder, name)
+
+    def context(name=None):
+        made = ssl.create_default_context(cafile=file('ca.pem'))
+        if name is not None:
+            made.load_cert_chain(file(name + '.pem'), file(name + '.key'))
+        return made
+
+    for arguments in (['--name', '127.0.0.1'], ['--client', '--name', 'tester', '--file', 'me'],
+                      ['--client', '--name', 'nobody', '--file', 'stranger']):
+        subprocess.run([*COMMAND, 'certs', '--out', folder, *arguments], check=True,
+                       capture_output=True)
+    key = Key(folder, 'k1')
+    with open(file('jwks.json'), 'w', encoding='ascii') as out:
+        json.dump({'keys': [key.jwk()]}, out)
+    tls = {'certificates': [{'chain': file('server.pem'), 'key': file('server.key')}],
+           'clients': {'ca': file('ca.pem'), 'required': False, 'names': ['dns', 'cn']}}
+    issuer = {'issuer': ISSUER, 'audience': ['assay'], 'jwks': 'file:' + file('jwks.json')}
+    with Provider() as upstream:
+        assay = house(upstream, {'identify': ['key', 'jwt', 'certificate'], 'tls': tls},
+                      issuers={'corp': issuer})
+        assay.config['admin'].update(tls=tls, users={'ops': {'role': 'operator',
+                                                             'token': 'env:OPS'}})
+        assay.variables['OPS'] = 'ops-secret'
+        assay.write_config()
+        with assay:
+            def me(token=None, name=None):
+                return admin_get(assay, '/v1/me', token, context(name))
+
+            token = key.token(sub='tester')
+            good = [me(assay.key), me(token), me(name='me')]
+            bad = [me(), me('ops-secret'), me(key.token(sub='tester', exp=1)),
+                   me(assay.key, 'me'), me(name='stranger')]
+            assay.config['listen'][0]['identify'] = ['key', 'certificate']
+            assay.config.pop('issuers')
+            assay.write_config()
+            assay.send_signal(signal.SIGHUP)
+            results.ok(wait_for(lambda: me(token)[0] == 401) and me(name='me')[0] == 200,
+                       'a reload that takes no tokens any more holds here, too', me(token))
+    results.ok([reply[0] for reply in good] == [200] * 3 and
+               all('callers' in json.loads(reply[1]) for reply in good),
+               'what is said of me is for my key, my token and my certificate', good)
+    results.ok([reply[0] for reply in bad] == [401, 401, 401, 401, 403],
+               'and for nobody else', bad)
+
+
 def own_logins(results, folder):
     """People keep their own login with the provider; the caller comes in x-assay-key."""
     key = Key(folder, 'k1')
@@ -594,6 +643,7 @@ def tell(results, assay, upstream):
 
 
 def run(results):
-    for case in (tokens, certificates, trusted_headers, imported, lookers, own_logins, told):
+    for case in (tokens, certificates, trusted_headers, imported, lookers, myself, own_logins,
+                 told):
         with tempfile.TemporaryDirectory() as folder:
             case(results, folder)
