@@ -1,25 +1,27 @@
 #include "proxy/alert/outbox.h"
 
 #include "proxy/base/text.h"
+#include "proxy/meter/database.h"
 
-#include <sqlite3.h>
-
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { WAITING_MAX = 1000, BUSY_MS = 1000 };
 
-static const char schema[] =
-    "PRAGMA journal_mode = WAL;"
-    "PRAGMA synchronous = NORMAL;"
+static const char *const schema[] = {
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
     /* next_ms is NULL once nothing is to be sent any more. */
     "CREATE TABLE IF NOT EXISTS message ("
     " receiver TEXT NOT NULL, id TEXT NOT NULL, body TEXT, tries INTEGER NOT NULL,"
     " made_ms INTEGER NOT NULL, next_ms INTEGER, keep_ms INTEGER NOT NULL,"
-    " PRIMARY KEY (receiver, id)) WITHOUT ROWID;"
+    " PRIMARY KEY (receiver, id)) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS due ON message (receiver, next_ms)"
-    " WHERE next_ms IS NOT NULL;";
+    " WHERE next_ms IS NOT NULL",
+    NULL,
+};
 
 enum statement { PUT, COUNT, NEXT, LATER, DONE, SWEEP, STATEMENTS };
 
@@ -43,13 +45,12 @@ struct outbox {
 static bool prepare(struct outbox *outbox, const char *path)
 {
     if (sqlite3_open_v2(path, &outbox->sqlite,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                            SQLITE_OPEN_NOMUTEX,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK) {
         return false;
     }
     sqlite3_busy_timeout(outbox->sqlite, BUSY_MS);
-    if (sqlite3_exec(outbox->sqlite, schema, NULL, NULL, NULL) != SQLITE_OK) {
+    if (!database_run_all(outbox->sqlite, schema)) {
         return false;
     }
     for (unsigned i = 0; i < STATEMENTS; i++) {
@@ -69,6 +70,11 @@ struct outbox *outbox_open(const char *directory, struct error *error)
 
     CHECK(outbox != NULL);
     snprintf(path, sizeof path, "%s/outbox.db", directory);
+    if (!database_make(path, directory)) {
+        error_add(error, (struct error_place){ 0 }, "%s cannot be used: %s", path,
+                  strerror(errno));
+        return outbox_close(outbox);
+    }
     if (!prepare(outbox, path)) {
         error_add(error, (struct error_place){ 0 }, "%s cannot be used: %s", path,
                   outbox->sqlite == NULL ? "out of memory"

@@ -1,9 +1,9 @@
 #include "proxy/identity/key_store.h"
 
 #include "proxy/base/text.h"
+#include "proxy/meter/database.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,30 +18,6 @@ static bool store_failed(sqlite3 *db, const char *what, struct error *error)
     error_add(error, nowhere, "%s: cannot %s: %s", sqlite3_db_filename(db, "main"),
               what, sqlite3_errmsg(db));
     return false;
-}
-
-/* The folder's owner owns the file as well, or the service could not read what an
- * administrator's command made. */
-static bool file_make(const char *path, const char *state)
-{
-    struct stat folder;
-    int fd;
-    bool made;
-
-    if (stat(path, &folder) == 0) {
-        return true;
-    }
-    if (stat(state, &folder) != 0) {
-        return false;
-    }
-    /* Only a file that did not exist is opened and closed here: closing one that SQLite
-     * has open elsewhere in this process would drop SQLite's locks on it. */
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return errno == EEXIST;
-    }
-    made = geteuid() != 0 || fchown(fd, folder.st_uid, folder.st_gid) == 0;
-    return close(fd) == 0 && made;
 }
 
 /* A file that came from elsewhere (a backup, a copy) loses its looser mode. */
@@ -60,7 +36,7 @@ static bool store_make(const char *state, const char *path, struct error *error)
                   strerror(errno));
         return false;
     }
-    if (!file_make(path, state) || !file_restrict(path)) {
+    if (!database_make(path, state) || !file_restrict(path)) {
         error_add(error, nowhere, "%s: cannot make the store of keys: %s", path,
                   strerror(errno));
         return false;
@@ -68,71 +44,45 @@ static bool store_make(const char *state, const char *path, struct error *error)
     return true;
 }
 
-static bool store_run(sqlite3 *db, const char *sql)
-{
-    sqlite3_stmt *statement;
-    int result;
-
-    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) != SQLITE_OK) {
-        return false;
-    }
-    do {
-        result = sqlite3_step(statement);
-    } while (result == SQLITE_ROW);
-    return sqlite3_finalize(statement) == SQLITE_OK && result == SQLITE_DONE;
-}
-
-static bool store_version(sqlite3 *db, int *version)
-{
-    sqlite3_stmt *statement;
-    bool read;
-
-    if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL) !=
-        SQLITE_OK) {
-        return false;
-    }
-    read = sqlite3_step(statement) == SQLITE_ROW;
-    *version = sqlite3_column_int(statement, 0);
-    return sqlite3_finalize(statement) == SQLITE_OK && read;
-}
-
 /* Also makes a store of version 1, which had no members, one of this version. */
-static bool schema_make(sqlite3 *db)
-{
-    return store_run(db, "BEGIN IMMEDIATE") &&
-           store_run(db, "CREATE TABLE IF NOT EXISTS keys ("
-                         " digest BLOB PRIMARY KEY NOT NULL,"
-                         " id TEXT NOT NULL UNIQUE,"
-                         " team TEXT NOT NULL,"
-                         " caller TEXT NOT NULL,"
-                         " label TEXT NOT NULL,"
-                         " created INTEGER NOT NULL,"
-                         " expires INTEGER NOT NULL,"
-                         " revoked INTEGER NOT NULL"
-                         ") STRICT, WITHOUT ROWID") &&
-           store_run(db, "CREATE TABLE IF NOT EXISTS members ("
-                         " team TEXT NOT NULL,"
-                         " caller TEXT NOT NULL,"
-                         " service INTEGER NOT NULL,"
-                         " alias TEXT NOT NULL,"
-                         " tags TEXT NOT NULL,"
-                         " PRIMARY KEY (team, caller)"
-                         ") STRICT, WITHOUT ROWID") &&
-           store_run(db, "PRAGMA user_version = 2") && store_run(db, "COMMIT");
-}
+static const char *const schema[] = {
+    "BEGIN IMMEDIATE",
+    "CREATE TABLE IF NOT EXISTS keys ("
+    " digest BLOB PRIMARY KEY NOT NULL,"
+    " id TEXT NOT NULL UNIQUE,"
+    " team TEXT NOT NULL,"
+    " caller TEXT NOT NULL,"
+    " label TEXT NOT NULL,"
+    " created INTEGER NOT NULL,"
+    " expires INTEGER NOT NULL,"
+    " revoked INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS members ("
+    " team TEXT NOT NULL,"
+    " caller TEXT NOT NULL,"
+    " service INTEGER NOT NULL,"
+    " alias TEXT NOT NULL,"
+    " tags TEXT NOT NULL,"
+    " PRIMARY KEY (team, caller)"
+    ") STRICT, WITHOUT ROWID",
+    "PRAGMA user_version = 2",
+    "COMMIT",
+    NULL,
+};
 
 static bool store_prepare(sqlite3 *db, struct error *error)
 {
-    int version;
+    int64_t version = 0;
 
     sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
-    if (!store_run(db, "PRAGMA journal_mode = WAL") || !store_version(db, &version) ||
-        (version < SCHEMA_VERSION && !schema_make(db))) {
+    if (!database_run(db, "PRAGMA journal_mode = WAL", NULL) ||
+        !database_run(db, "PRAGMA user_version", &version) ||
+        (version < SCHEMA_VERSION && !database_run_all(db, schema))) {
         return store_failed(db, "open the store of keys", error);
     }
     if (version > SCHEMA_VERSION) {
-        error_add(error, nowhere, "%s: was written by a newer assay (version %d)",
-                  sqlite3_db_filename(db, "main"), version);
+        error_add(error, nowhere, "%s: was written by a newer assay (version %lld)",
+                  sqlite3_db_filename(db, "main"), (long long)version);
         return false;
     }
     return true;
@@ -167,12 +117,14 @@ sqlite3 *key_store_close(sqlite3 *db)
 
 bool key_store_begin(sqlite3 *db, struct error *error)
 {
-    return store_run(db, "BEGIN IMMEDIATE") || store_failed(db, "lock the keys", error);
+    return database_run(db, "BEGIN IMMEDIATE", NULL) ||
+           store_failed(db, "lock the keys", error);
 }
 
 bool key_store_commit(sqlite3 *db, struct error *error)
 {
-    return store_run(db, "COMMIT") || store_failed(db, "write the keys", error);
+    return database_run(db, "COMMIT", NULL) ||
+           store_failed(db, "write the keys", error);
 }
 
 static void bind_text(sqlite3_stmt *statement, int column, const char *text)

@@ -1,12 +1,10 @@
 #include "proxy/meter/finding_store.h"
 
-#include <sqlite3.h>
+#include "proxy/meter/database.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -127,39 +125,6 @@ static bool make_path(const char *state, char path[PATH_SIZE], struct error *err
            fail(error, state, "has too long a path");
 }
 
-/* Runs a statement once, reading the first number it returns, if any. */
-static bool run_once(sqlite3 *sqlite, const char *sql, int64_t *number)
-{
-    sqlite3_stmt *statement;
-    int result;
-
-    if (sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL) != SQLITE_OK) {
-        return false;
-    }
-    result = sqlite3_step(statement);
-    if (result == SQLITE_ROW) {
-        if (number != NULL) {
-            *number = sqlite3_column_int64(statement, 0);
-        }
-        result = SQLITE_DONE;
-    }
-    return sqlite3_finalize(statement) == SQLITE_OK && result == SQLITE_DONE;
-}
-
-/* SQLite would create a file that everybody may read. Only one that is not there is opened
- * here: closing one that SQLite has open elsewhere in this process drops its locks. */
-static bool create_private(const char *path)
-{
-    struct stat info;
-    int fd;
-
-    if (stat(path, &info) == 0) {
-        return true;
-    }
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return fd < 0 ? errno == EEXIST : close(fd) == 0;
-}
-
 static bool make_schema(sqlite3 *sqlite)
 {
     static const char *const settings[] = {
@@ -168,28 +133,17 @@ static bool make_schema(sqlite3 *sqlite)
     };
     int64_t version = 0;
 
-    for (const char *const *setting = settings; *setting != NULL; setting++) {
-        if (!run_once(sqlite, *setting, NULL)) {
-            return false;
-        }
-    }
-    if (!run_once(sqlite, "PRAGMA user_version", &version)) {
-        return false;
-    }
-    for (const char *const *sql = schema; version == 0 && *sql != NULL; sql++) {
-        if (!run_once(sqlite, *sql, NULL)) {
-            return false;
-        }
-    }
-    return true;
+    return database_run_all(sqlite, settings) &&
+           database_run(sqlite, "PRAGMA user_version", &version) &&
+           (version != 0 || database_run_all(sqlite, schema));
 }
 
 static bool is_ours(sqlite3 *sqlite, const char *path, struct error *error)
 {
     int64_t version = 0, application = 0;
 
-    if (!run_once(sqlite, "PRAGMA user_version", &version) ||
-        !run_once(sqlite, "PRAGMA application_id", &application)) {
+    if (!database_run(sqlite, "PRAGMA user_version", &version) ||
+        !database_run(sqlite, "PRAGMA application_id", &application)) {
         return fail(error, path, sqlite3_errmsg(sqlite));
     }
     if (version > FINDINGS_SCHEMA) {
@@ -223,7 +177,7 @@ struct finding_store *finding_store_open(const char *state, struct error *error)
     if (!make_path(state, path, error)) {
         return NULL;
     }
-    if (!create_private(path)) {
+    if (!database_make(path, state)) {
         fail(error, path, strerror(errno));
         return NULL;
     }
@@ -258,7 +212,8 @@ struct finding_store *finding_store_read(const char *state, struct error *error)
     }
     store = open_store(path, SQLITE_OPEN_READONLY, error);
     if (store != NULL &&
-        (!run_once(store->sqlite, "PRAGMA user_version", &version) || version == 0)) {
+        (!database_run(store->sqlite, "PRAGMA user_version", &version) ||
+         version == 0)) {
         return finding_store_close(store); /* being made */
     }
     return store;
@@ -751,7 +706,7 @@ bool finding_remark(const char *state, int64_t finding, const struct remark_row 
     if (store == NULL) {
         return false;
     }
-    if (!run_once(store->sqlite, "BEGIN IMMEDIATE", NULL)) {
+    if (!database_run(store->sqlite, "BEGIN IMMEDIATE", NULL)) {
         fail(error, path, sqlite3_errmsg(store->sqlite));
         finding_store_close(store);
         return false;
@@ -761,7 +716,7 @@ bool finding_remark(const char *state, int64_t finding, const struct remark_row 
         error_add(error, (struct error_place){ 0 }, "there is no finding %lld",
                   (long long)finding);
     } else if (!set_status(store->sqlite, finding, status) ||
-               !run_once(store->sqlite, "COMMIT", NULL)) {
+               !database_run(store->sqlite, "COMMIT", NULL)) {
         good = fail(error, path, sqlite3_errmsg(store->sqlite));
     }
     finding_store_close(store);

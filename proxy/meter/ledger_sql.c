@@ -1,7 +1,6 @@
 #include "proxy/meter/ledger_sql.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -10,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include "proxy/base/clock.h"
 #include "proxy/base/fault.h"
+#include "proxy/meter/database.h"
 #include "proxy/meter/ledger_schema.h"
 
 #include <xxhash.h>
@@ -395,50 +395,22 @@ static bool prepare(sqlite3 *sqlite, const char *sql, sqlite3_stmt **statement)
                               NULL) == SQLITE_OK;
 }
 
-/* Runs a statement once, reading the first number it returns, if any. */
-static bool run_once(sqlite3 *sqlite, const char *sql, int64_t *number)
-{
-    sqlite3_stmt *statement;
-    int result;
-
-    if (!prepare(sqlite, sql, &statement)) {
-        return false;
-    }
-    result = sqlite3_step(statement);
-    if (result == SQLITE_ROW) {
-        if (number != NULL) {
-            *number = sqlite3_column_int64(statement, 0);
-        }
-        result = SQLITE_DONE;
-    }
-    return sqlite3_finalize(statement) == SQLITE_OK && result == SQLITE_DONE;
-}
-
-static bool run_all(sqlite3 *sqlite, const char *const *statements)
-{
-    for (; *statements != NULL; statements++) {
-        if (!run_once(sqlite, *statements, NULL)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* In one transaction, which ends with the connection where it fails. */
 static bool update_schema(sqlite3 *sqlite, int64_t version)
 {
     if (version == LEDGER_SCHEMA) {
         return true;
     }
-    if (!run_once(sqlite, "BEGIN IMMEDIATE", NULL)) {
+    if (!database_run(sqlite, "BEGIN IMMEDIATE", NULL)) {
         return false;
     }
     for (int64_t at = version; at < (version == 0 ? 1 : LEDGER_SCHEMA); at++) {
-        if (!run_all(sqlite, ledger_schema_steps[at])) {
+        if (!database_run_all(sqlite, ledger_schema_steps[at])) {
             return false;
         }
     }
-    return run_all(sqlite, ledger_schema_latest) && run_once(sqlite, "COMMIT", NULL);
+    return database_run_all(sqlite, ledger_schema_latest) &&
+           database_run(sqlite, "COMMIT", NULL);
 }
 
 static const char *const writer_settings[] = {
@@ -457,9 +429,9 @@ static bool read_version(sqlite3 *sqlite, const char *path, int64_t *version,
 {
     int64_t application, tables;
 
-    if (!run_once(sqlite, "PRAGMA application_id", &application) ||
-        !run_once(sqlite, "PRAGMA user_version", version) ||
-        !run_once(sqlite, "SELECT count(*) FROM sqlite_schema", &tables)) {
+    if (!database_run(sqlite, "PRAGMA application_id", &application) ||
+        !database_run(sqlite, "PRAGMA user_version", version) ||
+        !database_run(sqlite, "SELECT count(*) FROM sqlite_schema", &tables)) {
         return fail(error, path, sqlite3_errmsg(sqlite));
     }
     if (application != LEDGER_APPLICATION_ID && tables > 0) {
@@ -490,7 +462,8 @@ static bool open_writer(struct ledger_db *db, const char *path, struct error *er
         return false;
     }
     sqlite3_wal_hook(db->sqlite, note_log_pages, db);
-    if (!run_all(db->sqlite, writer_settings) || !update_schema(db->sqlite, version) ||
+    if (!database_run_all(db->sqlite, writer_settings) ||
+        !update_schema(db->sqlite, version) ||
         !prepare(db->sqlite, "BEGIN IMMEDIATE", &db->begin) ||
         !prepare(db->sqlite, "COMMIT", &db->commit) ||
         !prepare(db->sqlite, "ROLLBACK", &db->rollback) ||
@@ -512,24 +485,16 @@ static bool make_path(const char *directory, char path[PATH_SIZE], struct error 
            fail(error, directory, "has too long a path");
 }
 
-/* SQLite would create a file that everybody may read. */
-static bool create_private(const char *path, struct error *error)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-    if (fd < 0) {
-        return fail(error, path, strerror(errno));
-    }
-    close(fd);
-    return true;
-}
-
 struct ledger_db *ledger_db_open(const char *directory, struct error *error)
 {
     struct ledger_db *db;
     char path[PATH_SIZE];
 
-    if (!make_path(directory, path, error) || !create_private(path, error)) {
+    if (!make_path(directory, path, error)) {
+        return NULL;
+    }
+    if (!database_make(path, directory)) {
+        fail(error, path, strerror(errno));
         return NULL;
     }
     /* Statistics that nobody reads cost a lock per allocation. Too late, and no harm, if

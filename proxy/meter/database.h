@@ -1,0 +1,24 @@
+/* What the SQLite databases of the state folder have in common. */
+#ifndef ASSAY_METER_DATABASE_H
+#define ASSAY_METER_DATABASE_H
+
+#include "proxy/base/check.h"
+
+#include <sqlite3.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Makes an empty file that its owner alone can read where there is none: SQLite's own would
+ * be everybody's to read. It belongs to whom the folder belongs, or the service could not
+ * use what an administrator's command made. false: errno says why. */
+bool database_make(const char *path, const char *folder) MUST_CHECK;
+
+/* Runs a statement to its end; *number (if not NULL) is the first number that it returns,
+ * and left alone if it returns nothing. */
+bool database_run(sqlite3 *sqlite, const char *sql, int64_t *number) MUST_CHECK;
+
+/* Runs one after the other, up to a NULL, as long as none fails. */
+bool database_run_all(sqlite3 *sqlite, const char *const *statements) MUST_CHECK;
+
+#endif
