@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 
@@ -109,6 +110,17 @@ def judge(runs, options, results):
         results.note(table.of_goals(found))
 
 
+def quotas(options, results):
+    """What quotas add to a call, as CPU time: a bound with room, so other load may run."""
+    for _ in range(3):
+        done = subprocess.run([os.path.join(options.tools, 'micro_quota')], text=True,
+                              capture_output=True, timeout=120, check=False)
+        if done.returncode == 0:
+            break
+    results.note(done.stdout)
+    results.ok(done.returncode == 0, 'a quota adds at most 1 us of CPU to a call', done.stderr)
+
+
 def main():
     options = arguments()
     results = tap.Tap()
@@ -127,6 +139,7 @@ def main():
                     runs += measure(bench, name, options, results)
         except (Failed, RuntimeError, OSError) as error:
             results.ok(False, 'the bench is set up', error)
+    quotas(options, results)
     if not options.smoke:
         judge(runs, options, results)
     return results.done()
