@@ -282,7 +282,8 @@ void line_reader_settle(const struct line_reader *reader, const char *model,
     if (reader->summed && reader->kept.count == 1) {
         return; /* all parts are of the call's own model */
     }
-    for (uint8_t i = 0; reader->any && i < reader->kept.count; i++) {
+    for (uint8_t i = 0; reader->any && entry->lines != NULL && i < reader->kept.count;
+         i++) {
         const struct line *line = &reader->kept.lines[i];
 
         if (line->kind != LINE_ATTEMPT || reader->kept.fell_back) {

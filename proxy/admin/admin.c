@@ -55,6 +55,7 @@ struct admin {
     pthread_mutex_t lock; /* recent and written: ledger's thread and this one */
     uint64_t written;     /* entries ever */
     struct entry recent[RECENT];
+    struct line lines[RECENT][LINES_MAX]; /* theirs */
 };
 
 /* ---- access ------------------------------------------------------------------------ */
@@ -577,9 +578,12 @@ bool admin_use(struct admin *admin, const struct config *config, struct error *e
 void admin_entry(struct admin *admin, const struct entry *entry)
 {
     if (admin != NULL) {
+        uint64_t at;
+
         pthread_mutex_lock(&admin->lock);
-        admin->recent[admin->written % RECENT] = *entry;
-        admin->written++;
+        at = admin->written++ % RECENT;
+        admin->recent[at].lines = admin->lines[at];
+        entry_copy(&admin->recent[at], entry);
         pthread_mutex_unlock(&admin->lock);
     }
 }

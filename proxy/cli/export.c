@@ -18,6 +18,7 @@ enum { PAGE_ENTRIES = 2048 };
 
 struct page {
     struct entry *entries;
+    struct line (*lines)[LINES_MAX]; /* theirs */
     size_t count;
 };
 
@@ -77,6 +78,7 @@ struct wanted {
     uint64_t id;
     bool found;
     struct entry entry;
+    struct line lines[LINES_MAX];
 };
 
 /* Only the first entry from the id on is looked at. */
@@ -86,7 +88,8 @@ static bool match(void *self, const struct entry *entry)
 
     if (entry->id == wanted->id) {
         wanted->found = true;
-        wanted->entry = *entry;
+        wanted->entry.lines = wanted->lines;
+        entry_copy(&wanted->entry, entry);
     }
     return false;
 }
@@ -121,17 +124,19 @@ static bool collect(void *self, const struct entry *entry)
 {
     struct page *page = self;
 
-    page->entries[page->count++] = *entry;
+    page->entries[page->count].lines = page->lines[page->count];
+    entry_copy(&page->entries[page->count++], entry);
     return page->count < PAGE_ENTRIES;
 }
 
 static bool export_all(const char *state, struct ledger_query query,
                        const struct format *format, struct error *error)
 {
-    struct page page = { .entries = calloc(PAGE_ENTRIES, sizeof *page.entries) };
+    struct page page = { .entries = calloc(PAGE_ENTRIES, sizeof *page.entries),
+                         .lines = calloc(PAGE_ENTRIES, sizeof *page.lines) };
     bool good = true;
 
-    CHECK(page.entries != NULL);
+    CHECK(page.entries != NULL && page.lines != NULL);
     if (format->head != NULL) {
         format->head(stdout);
     }
@@ -144,6 +149,7 @@ static bool export_all(const char *state, struct ledger_query query,
         }
     } while (good && page.count == PAGE_ENTRIES && !ferror(stdout));
     free(page.entries);
+    free(page.lines);
     return good;
 }
 

@@ -54,7 +54,7 @@ void settle_open_within(struct exchange *x, const struct entry *socket)
 {
     uint64_t id = x->entry->id;
 
-    *x->entry = *socket;
+    entry_copy(x->entry, socket);
     x->entry->id = id;
     x->entry->started_ns = clock_unix_ns();
     x->entry->ttfb_us = 0;

@@ -150,8 +150,22 @@ void entry_make_legal(struct entry *entry)
     if (entry->line_count > LINES_MAX) {
         entry->line_count = LINES_MAX;
     }
+    if (entry->lines == NULL) {
+        entry->line_count = 0;
+    }
     for (uint8_t i = 0; i < entry->line_count; i++) {
         make_line_legal(&entry->lines[i]);
+    }
+}
+
+void entry_copy(struct entry *copy, const struct entry *entry)
+{
+    struct line *lines = copy->lines;
+
+    *copy = *entry;
+    copy->lines = lines;
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        lines[i] = entry->lines[i];
     }
 }
 

@@ -1,5 +1,6 @@
 /* One exchange as plain data: what the journal keeps, the ledger stores, the log prints
- * and the metrics count. Fixed size, no pointers, C strings (cut where too long). */
+ * and the metrics count. Fixed size, C strings (cut where too long). Its lines lie in room of
+ * their own, because few calls have any. */
 #ifndef ASSAY_METER_ENTRY_H
 #define ASSAY_METER_ENTRY_H
 
@@ -89,9 +90,13 @@ struct entry {
     char request_model[64];
     char response_model[64];
     char service_tier[16];
-    char tags[128];               /* of the caller, comma-separated */
-    struct line lines[LINES_MAX]; /* beyond line_count they mean nothing */
+    char tags[128]; /* of the caller, comma-separated */
+    /* line_count of them, in room for LINES_MAX that is borrowed; NULL: there is none */
+    struct line *lines;
 };
+
+/* Copies an entry into one that has room for lines of its own. */
+void entry_copy(struct entry *copy, const struct entry *entry);
 
 /* The whole call: the main usage and the lines beside it, each token once; saturating. */
 uint64_t entry_input(const struct entry *entry);

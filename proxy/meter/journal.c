@@ -25,7 +25,9 @@ struct journal {
     struct journal_header *header;
     size_t map_size;
     int fd;
+    char *path;
     uint32_t slots;
+    uint32_t wanted;    /* slots, as soon as nothing is left of an earlier process */
     uint32_t leftovers; /* slots of an earlier process, until journal_recovered() */
 
     /* the worker's */
@@ -67,9 +69,13 @@ static void number_put(struct ring *ring, uint32_t number)
 
 static struct journal_slot *slot_at(const struct journal *journal, uint32_t number)
 {
-    return (struct journal_slot *)(void *)((char *)journal->header +
-                                           JOURNAL_HEADER_SIZE) +
-           number;
+    return (void *)((char *)journal->header + journal_slot_offset(number));
+}
+
+static struct line *lines_at(const struct journal *journal, uint32_t number)
+{
+    return (void *)((char *)journal->header +
+                    journal_lines_offset(journal->slots, number));
 }
 
 static struct journal_slot *slot_of(const struct journal *journal, struct entry *entry,
@@ -88,13 +94,13 @@ static enum slot_state slot_state(const struct journal_slot *slot)
     return atomic_load_explicit(&slot->state, memory_order_relaxed) & SLOT_STATE_MASK;
 }
 
-/* Few calls have lines: their room is neither cleared nor read without need. */
-static uint64_t entry_checksum(const struct entry *entry)
+/* Of all but where the lines lie, which only their own process knows. */
+static uint64_t entry_checksum(const struct entry *entry, const struct line *lines)
 {
-    size_t lines = entry->line_count < LINES_MAX ? entry->line_count : LINES_MAX;
+    size_t count = entry->line_count < LINES_MAX ? entry->line_count : LINES_MAX;
+    uint64_t sum = XXH3_64bits(entry, offsetof(struct entry, lines));
 
-    return XXH3_64bits(entry,
-                       offsetof(struct entry, lines) + lines * sizeof entry->lines[0]);
+    return count == 0 ? sum : XXH3_64bits_withSeed(lines, count * sizeof lines[0], sum);
 }
 
 /* --- opening ------------------------------------------------------------------------ */
@@ -110,7 +116,8 @@ static bool fail(struct error *error, const char *path, const char *what, int nu
     return false;
 }
 
-static size_t file_size(uint32_t slots, size_t slot_size)
+/* Where the slots of any version end. */
+static size_t slots_end(uint32_t slots, size_t slot_size)
 {
     return JOURNAL_HEADER_SIZE + (size_t)slots * slot_size;
 }
@@ -120,9 +127,22 @@ struct found {
     size_t size;
     uint32_t version, slot_size, slots;
     uint64_t last_id;
-    uint32_t taken;     /* slots that are not free */
-    uint32_t taken_end; /* behind the last of them */
+    uint32_t taken; /* slots that are not free */
 };
+
+static bool is_ours(const struct found *found)
+{
+    return found->version == JOURNAL_VERSION &&
+           found->slot_size == sizeof(struct journal_slot);
+}
+
+static bool is_damaged(const struct found *found)
+{
+    return found->slots > JOURNAL_SLOTS_MAX || found->slot_size < sizeof(uint64_t) ||
+           found->slot_size > JOURNAL_SLOT_MAX || found->last_id > id_sane ||
+           found->size < slots_end(found->slots, found->slot_size) ||
+           (is_ours(found) && found->size < journal_file_size(found->slots));
+}
 
 static bool read_header(int fd, const char *path, struct found *found,
                         struct error *error)
@@ -139,7 +159,7 @@ static bool read_header(int fd, const char *path, struct found *found,
     if (got < 0) {
         return fail(error, path, "cannot be read", errno);
     }
-    /* The magic number is written last: without it nothing was ever recorded. */
+    /* Without the magic number nothing was ever recorded. */
     if (got < (ssize_t)sizeof header || header.magic == 0) {
         return true;
     }
@@ -150,12 +170,7 @@ static bool read_header(int fd, const char *path, struct found *found,
     found->slot_size = header.slot_size;
     found->slots = header.slots;
     found->last_id = atomic_load_explicit(&header.last_id, memory_order_relaxed);
-    if (header.slots > JOURNAL_SLOTS_MAX || header.slot_size < sizeof(uint64_t) ||
-        header.slot_size > JOURNAL_SLOT_MAX || found->last_id > id_sane ||
-        found->size < file_size(header.slots, header.slot_size)) {
-        return fail(error, path, "is damaged", 0);
-    }
-    return true;
+    return !is_damaged(found) || fail(error, path, "is damaged", 0);
 }
 
 /* A slot begins with its state in every version, so that any journal can be told whether
@@ -165,14 +180,13 @@ static bool count_taken(int fd, const char *path, struct found *found,
 {
     for (uint32_t i = 0; i < found->slots; i++) {
         uint64_t state;
-        off_t at = (off_t)file_size(i, found->slot_size);
+        off_t at = (off_t)slots_end(i, found->slot_size);
 
         if (pread(fd, &state, sizeof state, at) != sizeof state) {
             return fail(error, path, "cannot be read", errno);
         }
         if ((state & SLOT_STATE_MASK) != SLOT_FREE) {
             found->taken++;
-            found->taken_end = i + 1;
         }
     }
     return true;
@@ -186,9 +200,12 @@ static bool reserve(int fd, const char *path, size_t size, struct error *error)
     return number == 0 || fail(error, path, "cannot be allocated", number);
 }
 
-static bool map_file(struct journal *journal, const char *path, struct error *error)
+static bool map_file(struct journal *journal, uint32_t slots, struct error *error)
 {
-    journal->map_size = file_size(journal->slots, sizeof(struct journal_slot));
+    const char *path = journal->path;
+
+    journal->slots = slots;
+    journal->map_size = journal_file_size(slots);
     if (!reserve(journal->fd, path, journal->map_size, error)) {
         return false;
     }
@@ -201,53 +218,56 @@ static bool map_file(struct journal *journal, const char *path, struct error *er
     return true;
 }
 
-static void write_header(struct journal *journal, const struct found *found)
+/* Nothing in the file is needed any more but its last id: it gets as many slots as are
+ * wanted. A crash on the way leaves a journal of no slots. */
+static bool make_file(struct journal *journal, struct error *error)
 {
-    struct journal_header *header = journal->header;
+    const struct journal_header header = { .magic = JOURNAL_MAGIC,
+                                           .version = JOURNAL_VERSION,
+                                           .slot_size = sizeof(struct journal_slot),
+                                           .last_id = journal->last_id };
 
-    journal->last_id = found->last_id;
-    header->version = JOURNAL_VERSION;
-    header->slot_size = sizeof(struct journal_slot);
-    header->slots = journal->slots;
-    atomic_store_explicit(&header->last_id, found->last_id, memory_order_relaxed);
+    if (pwrite(journal->fd, &header, sizeof header, 0) != sizeof header ||
+        ftruncate(journal->fd, JOURNAL_HEADER_SIZE) != 0) {
+        return fail(error, journal->path, "cannot be emptied", errno);
+    }
+    if (!map_file(journal, journal->wanted, error)) {
+        return false;
+    }
     atomic_signal_fence(memory_order_seq_cst);
-    header->magic = JOURNAL_MAGIC;
+    journal->header->slots = journal->slots;
+    return true;
 }
 
 /* Brings the file to this version and the wanted number of slots, keeping what is in it. */
-static bool open_file(struct journal *journal, const char *path, uint32_t slots,
-                      struct error *error)
+static bool open_file(struct journal *journal, struct error *error)
 {
+    const char *path = journal->path;
     struct found found = { 0 };
-    bool ours;
 
     if (!read_header(journal->fd, path, &found, error) ||
         !count_taken(journal->fd, path, &found, error)) {
         return false;
     }
-    ours = found.version == JOURNAL_VERSION &&
-           found.slot_size == sizeof(struct journal_slot);
-    if (!ours && found.taken > 0) {
+    if (!is_ours(&found) && found.taken > 0) {
         return fail(error, path,
                     "holds exchanges of another version of assay; run that one to "
                     "settle them",
                     0);
     }
-    if (!ours && ftruncate(journal->fd, 0) != 0) {
-        return fail(error, path, "cannot be emptied", errno);
-    }
-    journal->slots = slots > found.taken_end ? slots : found.taken_end;
+    journal->last_id = found.last_id;
     journal->leftovers = found.taken;
     atomic_init(&journal->taken, found.taken);
-    if (!map_file(journal, path, error)) {
-        return false;
+    if (found.taken == 0 && (!is_ours(&found) || found.slots != journal->wanted)) {
+        return make_file(journal, error);
     }
-    write_header(journal, &found);
-    return true;
+    return map_file(journal, found.slots, error);
 }
 
-static bool lock_file(struct journal *journal, const char *path, struct error *error)
+static bool lock_file(struct journal *journal, struct error *error)
 {
+    const char *path = journal->path;
+
     journal->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (journal->fd < 0) {
         return fail(error, path, "cannot be opened", errno);
@@ -263,31 +283,23 @@ static bool lock_file(struct journal *journal, const char *path, struct error *e
 
 static bool make_lists(struct journal *journal)
 {
-    journal->idle = calloc(journal->slots, sizeof *journal->idle);
-    journal->peeked = calloc(journal->slots, sizeof *journal->peeked);
+    journal->idle = calloc(journal->wanted, sizeof *journal->idle);
+    journal->peeked = calloc(journal->wanted, sizeof *journal->peeked);
     return journal->idle != NULL && journal->peeked != NULL &&
-           number_ring_init(&journal->settled, journal->slots) &&
-           number_ring_init(&journal->freed, journal->slots);
+           number_ring_init(&journal->settled, journal->wanted) &&
+           number_ring_init(&journal->freed, journal->wanted);
 }
 
 struct journal *journal_open(const char *directory, unsigned worker, uint32_t slots,
                              struct error *error)
 {
-    struct journal *journal;
-    char path[4096];
-    int length;
+    struct journal *journal = aligned_alloc(CACHE_LINE, sizeof *journal);
 
     CHECK(worker < WORKERS_MAX && slots > 0 && slots <= JOURNAL_SLOTS_MAX);
-    length = snprintf(path, sizeof path, "%s/journal-%02u", directory, worker);
-    if (length < 0 || (size_t)length >= sizeof path) {
-        fail(error, directory, "has too long a path", 0);
-        return NULL;
-    }
-    journal = aligned_alloc(CACHE_LINE, sizeof *journal);
     CHECK(journal != NULL);
-    *journal = (struct journal){ .fd = -1 };
-    journal->worker = worker;
-    if (!lock_file(journal, path, error) || !open_file(journal, path, slots, error)) {
+    *journal = (struct journal){ .fd = -1, .worker = worker, .wanted = slots };
+    CHECK(asprintf(&journal->path, "%s/journal-%02u", directory, worker) > 0);
+    if (!lock_file(journal, error) || !open_file(journal, error)) {
         return journal_close(journal);
     }
     CHECK(make_lists(journal));
@@ -305,6 +317,7 @@ struct journal *journal_close(struct journal *journal)
     if (journal->fd >= 0) {
         close(journal->fd); /* gives the lock back */
     }
+    free(journal->path);
     free(journal->idle);
     free(journal->peeked);
     ring_done(&journal->settled);
@@ -337,8 +350,11 @@ static int by_sequence(const void *a, const void *b)
 static void recover_one(struct journal *journal, const struct leftover *leftover,
                         void (*each)(void *self, struct entry *), void *self)
 {
+    struct line lines[LINES_MAX];
     struct entry entry = slot_at(journal, leftover->number)->entry;
 
+    memcpy(lines, lines_at(journal, leftover->number), sizeof lines);
+    entry.lines = lines;
     if (entry.id == 0) {
         return; /* killed before the slot got its id, so before anything was sent */
     }
@@ -367,7 +383,8 @@ static struct leftover *list_leftovers(struct journal *journal)
             list[count].number = i;
             list[count].sequence = slot->state >> SLOT_STATE_BITS;
             list[count].open =
-                state != SLOT_SETTLED || slot->checksum != entry_checksum(&slot->entry);
+                state != SLOT_SETTLED ||
+                slot->checksum != entry_checksum(&slot->entry, lines_at(journal, i));
             count++;
         }
     }
@@ -391,11 +408,11 @@ void journal_recover(struct journal *journal, void (*each)(void *self, struct en
     free(list);
 }
 
-void journal_recovered(struct journal *journal)
+bool journal_recovered(struct journal *journal, struct error *error)
 {
     CHECK(journal->fresh == 0);
     if (journal->leftovers == 0) {
-        return;
+        return true;
     }
     for (uint32_t i = 0; i < journal->slots; i++) {
         struct journal_slot *slot = slot_at(journal, i);
@@ -406,8 +423,11 @@ void journal_recovered(struct journal *journal)
     }
     atomic_store_explicit(&journal->released, journal->leftovers, memory_order_relaxed);
     journal->leftovers = 0;
-    /* Looking at every slot mapped them all; the page cache keeps what they hold. */
-    madvise(journal->header, journal->map_size, MADV_DONTNEED);
+    /* Mapped anew, because looking at every slot has made them all resident. */
+    munmap(journal->header, journal->map_size);
+    journal->header = NULL;
+    return journal->slots == journal->wanted ? map_file(journal, journal->wanted, error)
+                                             : make_file(journal, error);
 }
 
 /* --- the worker --------------------------------------------------------------------- */
@@ -457,8 +477,8 @@ struct entry *journal_take(struct journal *journal, uint64_t now_unix_ns)
         return NULL;
     }
     slot = slot_at(journal, number);
-    memset(&slot->entry, 0, offsetof(struct entry, lines));
-    slot->entry.id = next_id(journal, now_unix_ns);
+    slot->entry = (struct entry){ .id = next_id(journal, now_unix_ns),
+                                  .lines = lines_at(journal, number) };
     slot->entry.usage.reported_nanousd = -1;
     atomic_store_explicit(&slot->state, SLOT_OPEN, memory_order_release);
     change_taken(journal, 1);
@@ -471,7 +491,7 @@ void journal_settle(struct journal *journal, struct entry *entry)
     struct journal_slot *slot = slot_of(journal, entry, &number);
 
     CHECK(slot_state(slot) == SLOT_OPEN);
-    slot->checksum = entry_checksum(entry);
+    slot->checksum = entry_checksum(entry, entry->lines);
     atomic_store_explicit(&slot->state,
                           ++journal->settled_count << SLOT_STATE_BITS | SLOT_SETTLED,
                           memory_order_release);

@@ -28,15 +28,16 @@ struct journal *journal_close(struct journal *journal);
 /* What the process before this one left: calls back once per slot that is settled, in the
  * order of settling, and once per slot that was open, whose entry then has
  * OUTCOME_UNKNOWN. The slots stay until journal_recovered() is called, so that a second
- * crash loses nothing. Call both before the first journal_take().
+ * crash loses nothing. Call both before the first journal_take(). journal_recovered() makes
+ * as many slots as were asked for: false and an entry in *error without disk space.
  *
  * After a power failure slots may be torn: one whose checksum is wrong counts as open,
  * and every value is brought into its range, so that any file is safe to recover. */
 void journal_recover(struct journal *journal, void (*each)(void *self, struct entry *),
                      void *self);
-void journal_recovered(struct journal *journal);
+bool journal_recovered(struct journal *journal, struct error *error) MUST_CHECK;
 
-/* Worker: an open slot's entry, zeroed but for its lines' room, its id and
+/* Worker: an open slot's entry, zeroed but for its id, the room for lines and
  * usage.reported_nanousd (none);
  * NULL when all slots are taken.
  * `now_unix_ns` makes the id, which is greater than every id given before, also when the
@@ -65,7 +66,7 @@ uint32_t journal_taken(const struct journal *journal);
 /* Any thread: how many slots were given back by the ledger, ever: their entries are in it. */
 uint32_t journal_released(const struct journal *journal);
 
-/* Any thread: how many slots there are; at least as many as were asked for. */
+/* Any thread: how many slots there are: as many as were asked for, once it is recovered. */
 uint32_t journal_slots(const struct journal *journal);
 
 #endif

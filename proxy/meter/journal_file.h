@@ -1,5 +1,6 @@
-/* How a journal lies in its file: a header page, then slots. For journal.c and the tests
- * that damage journals on purpose.
+/* How a journal lies in its file: a header page, the slots, and from the next page on the
+ * room for the lines of each slot, apart because few calls have any: pages that nobody
+ * writes take no memory. For journal.c and the tests that damage journals on purpose.
  *
  * What every version keeps, so that any can tell whether a file is empty: the header's
  * first fields, and a slot's first 8 bytes being its state. Whoever changes struct entry,
@@ -12,12 +13,14 @@
 #include <assert.h>
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 #define JOURNAL_MAGIC UINT64_C(0x6c6e726a79617361) /* "asayjrnl" */
 
 enum {
-    JOURNAL_VERSION = 3,
-    JOURNAL_HEADER_SIZE = 4096,
+    JOURNAL_VERSION = 4,
+    JOURNAL_PAGE = 4096,
+    JOURNAL_HEADER_SIZE = JOURNAL_PAGE,
     JOURNAL_SLOTS_MAX = 1 << 20,
     JOURNAL_SLOT_MAX = 1 << 16
 };
@@ -37,9 +40,29 @@ struct journal_header {
 
 struct journal_slot {
     alignas(64) _Atomic uint64_t state;
-    uint64_t checksum; /* of a settled entry */
+    uint64_t checksum; /* of a settled entry and its lines */
     struct entry entry;
 };
+
+/* Where the slot of this number begins. */
+static inline size_t journal_slot_offset(uint32_t number)
+{
+    return JOURNAL_HEADER_SIZE + (size_t)number * sizeof(struct journal_slot);
+}
+
+/* Where the lines of the slot of this number begin, in a file of so many slots. */
+static inline size_t journal_lines_offset(uint32_t slots, uint32_t number)
+{
+    size_t first =
+        (journal_slot_offset(slots) + JOURNAL_PAGE - 1) / JOURNAL_PAGE * JOURNAL_PAGE;
+
+    return first + (size_t)number * LINES_MAX * sizeof(struct line);
+}
+
+static inline size_t journal_file_size(uint32_t slots)
+{
+    return journal_lines_offset(slots, slots);
+}
 
 static_assert(sizeof(struct journal_header) <= JOURNAL_HEADER_SIZE, "one page");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would not be in the file");

@@ -109,8 +109,7 @@ bool ledger_recover(struct ledger *ledger, struct journal *journal, struct error
         ledger_db_rollback(ledger->db);
         return false;
     }
-    journal_recovered(journal);
-    return true;
+    return journal_recovered(journal, error);
 }
 
 /* --- the writer's thread ------------------------------------------------------------ */

@@ -152,7 +152,7 @@ static void read_entry(sqlite3_stmt *row, struct entry *entry)
     int64_t lead_us = sqlite3_column_int64(row, 1);
     int at = 4;
 
-    *entry = (struct entry){ .id = column_number(row, 0) };
+    *entry = (struct entry){ .id = column_number(row, 0), .lines = entry->lines };
     entry->started_ns =
         (entry_id_time(entry->id) / NS_PER_US - (uint64_t)lead_us) * NS_PER_US;
     entry->priced = column_known(row, 2);
@@ -181,7 +181,8 @@ static void read_entry(sqlite3_stmt *row, struct entry *entry)
 static int each_entry(sqlite3_stmt *entries, struct lines *lines,
                       bool (*each)(void *self, const struct entry *entry), void *self)
 {
-    struct entry entry;
+    struct line room[LINES_MAX];
+    struct entry entry = { .lines = room };
     int result;
 
     if (!next_line(lines)) {

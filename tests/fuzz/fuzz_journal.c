@@ -37,7 +37,7 @@ static void write_file(const char *path, const uint8_t *data, size_t size)
                                      .slot_size = sizeof(struct journal_slot),
                                      .slots = SLOTS };
     size_t kept = size == 0 ? 0 : data[0] % (sizeof header + 1);
-    const size_t whole = JOURNAL_HEADER_SIZE + SLOTS * sizeof(struct journal_slot);
+    const size_t whole = journal_file_size(SLOTS);
     size_t front;
     uint8_t *file = calloc(1, whole);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         journal_recover(journal, print_entry, &count);
         require(count <= journal_in_use(journal));
-        journal_recovered(journal);
+        require(journal_recovered(journal, &error));
         require(journal_in_use(journal) == 0);
         entry = journal_take(journal, 0);
         require(entry != NULL);

@@ -1,6 +1,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/fault.h"
 #include "proxy/meter/entry.h"
+#include "tests/support/line_room.h"
 
 #include <cjson/cJSON.h>
 
@@ -140,7 +141,9 @@ static void test_json(void **state)
 
 static void test_lines(void **state)
 {
-    struct entry entry = { .priced = 1, .cost_nanousd = 40, .line_count = 2 };
+    struct entry entry = {
+        .priced = 1, .cost_nanousd = 40, .line_count = 2, .lines = line_room()
+    };
     struct usage own;
 
     (void)state;
@@ -190,6 +193,7 @@ static void test_json_unpriced(void **state)
 /* Any bytes at all, made legal, are one line of JSON that fits. */
 static void test_json_of_anything(void **state)
 {
+    struct line lines[LINES_MAX];
     struct entry entry;
 
     (void)state;
@@ -197,6 +201,8 @@ static void test_json_of_anything(void **state)
         cJSON *json;
 
         memset(&entry, byte, sizeof entry);
+        entry.lines = lines;
+        memset(lines, byte, sizeof lines);
         entry_make_legal(&entry);
         json = cJSON_Parse(json_of(&entry));
         assert_non_null(json);

@@ -31,7 +31,7 @@ struct house {
     int provider; /* listens */
     pthread_mutex_t lock;
     size_t entry_count;
-    struct entry entries[ENTRIES]; /* in the ledger */
+    struct entry entries[ENTRIES]; /* in the ledger; without their lines */
 };
 
 /* ---- the house --------------------------------------------------------------------- */
@@ -42,7 +42,8 @@ static void written(void *self, const struct entry *entry)
 
     pthread_mutex_lock(&house->lock);
     if (house->entry_count < ENTRIES) {
-        house->entries[house->entry_count++] = *entry;
+        house->entries[house->entry_count] = *entry;
+        house->entries[house->entry_count++].lines = NULL;
     }
     pthread_mutex_unlock(&house->lock);
 }

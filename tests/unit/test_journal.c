@@ -66,6 +66,7 @@ static void must_not_open(uint32_t slots, const char *words)
 struct recovered {
     size_t count;
     struct entry entries[64];
+    struct line lines[64][LINES_MAX];
 };
 
 static void remember(void *self, struct entry *entry)
@@ -73,7 +74,17 @@ static void remember(void *self, struct entry *entry)
     struct recovered *recovered = self;
 
     assert_in_range(recovered->count, 0, 63);
-    recovered->entries[recovered->count++] = *entry;
+    recovered->entries[recovered->count].lines = recovered->lines[recovered->count];
+    entry_copy(&recovered->entries[recovered->count++], entry);
+}
+
+static void must_end_recovery(struct journal *journal)
+{
+    struct error error;
+
+    error_init(&error);
+    assert_true(journal_recovered(journal, &error));
+    assert_false(error_any(&error));
 }
 
 static void test_life_of_a_slot(void **state)
@@ -178,8 +189,18 @@ static void test_one_process(void **state)
     journal_close(must_open(2));
 }
 
+/* Every third exchange has lines. */
+static uint8_t lines_of(uint64_t id)
+{
+    return id % 3 == 0 ? LINES_MAX : id % 3 == 1 ? 1 : 0;
+}
+
 static void fill(struct entry *entry)
 {
+    entry->line_count = lines_of(entry->id);
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        entry->lines[i] = (struct line){ .cost_nanousd = (int64_t)entry->id + i };
+    }
     entry->started_ns = entry->id;
     entry->response_bytes = entry->id * 3;
     entry->status = 200;
@@ -204,16 +225,28 @@ static void leave_three(uint64_t ids[3])
     journal_close(journal);
 }
 
+static void assert_filled(const struct entry *entry)
+{
+    assert_int_equal(entry->outcome, OUTCOME_COMPLETE);
+    assert_int_equal(entry->response_bytes, entry->id * 3);
+    assert_int_equal(entry->usage.tokens[TOKENS_INPUT], entry->id / 2);
+    assert_int_equal(entry->line_count, lines_of(entry->id));
+    for (uint8_t i = 0; i < entry->line_count; i++) {
+        assert_int_equal(entry->lines[i].cost_nanousd, entry->id + i);
+    }
+}
+
 static void assert_three(const struct recovered *left, const uint64_t ids[3])
 {
     assert_int_equal(left->count, 3);
     assert_int_equal(left->entries[0].id, ids[2]);
     assert_int_equal(left->entries[1].id, ids[1]);
-    assert_int_equal(left->entries[1].outcome, OUTCOME_COMPLETE);
-    assert_int_equal(left->entries[1].usage.tokens[TOKENS_INPUT], ids[1] / 2);
+    assert_filled(&left->entries[0]);
+    assert_filled(&left->entries[1]);
     assert_int_equal(left->entries[2].id, ids[0]);
     assert_int_equal(left->entries[2].outcome, OUTCOME_UNKNOWN);
     assert_int_equal(left->entries[2].usage.known_tokens, 0);
+    assert_int_equal(left->entries[2].line_count, 0);
     assert_string_equal(left->entries[2].team, "platform");
 }
 
@@ -234,7 +267,7 @@ static void test_recovery(void **state)
     journal = must_open(1); /* fewer slots than are taken */
     journal_recover(journal, remember, &again);
     assert_three(&again, ids);
-    journal_recovered(journal);
+    must_end_recovery(journal);
     assert_int_equal(journal_in_use(journal), 0);
     assert_true(take_id(journal, some_time) > ids[2]);
     journal_close(journal);
@@ -243,11 +276,40 @@ static void test_recovery(void **state)
     journal = must_open(100);
     journal_recover(journal, remember, &again);
     assert_int_equal(again.count, 0);
-    journal_recovered(journal);
+    must_end_recovery(journal);
     for (int i = 0; i < 100; i++) {
         assert_non_null(journal_take(journal, some_time));
     }
     assert_null(journal_take(journal, some_time));
+    journal_close(journal);
+}
+
+/* What is left stays readable while more slots than the file has are wanted. */
+static void test_growth(void **state)
+{
+    struct recovered left = { 0 };
+    struct journal *journal;
+    uint64_t ids[3];
+
+    (void)state;
+    leave_three(ids);
+    journal = must_open(1000);
+    journal_recover(journal, remember, &left);
+    assert_three(&left, ids);
+    must_end_recovery(journal);
+    assert_int_equal(journal_slots(journal), 1000);
+    for (int i = 0; i < 1000; i++) {
+        struct entry *entry = journal_take(journal, some_time);
+
+        assert_non_null(entry);
+        assert_true(entry->id > ids[2]);
+        fill(entry);
+        journal_settle(journal, entry);
+    }
+    journal_close(journal);
+    journal = must_open(1000);
+    left.count = 0;
+    assert_int_equal(journal_in_use(journal), 1000);
     journal_close(journal);
 }
 
@@ -280,6 +342,28 @@ static void test_torn_slot(void **state)
         assert_int_equal(left.entries[i].outcome, OUTCOME_UNKNOWN);
         assert_int_equal(left.entries[i].usage.source, USAGE_NONE);
     }
+    journal_close(journal);
+}
+
+static void test_torn_line(void **state)
+{
+    const char wrong[] = "none";
+    struct recovered left = { 0 };
+    struct journal *journal = must_open(8);
+    struct entry *entry = journal_take(journal, some_time);
+
+    (void)state;
+    entry->line_count = 1;
+    entry->lines[0] = (struct line){ .priced = 1 };
+    journal_settle(journal, entry);
+    journal_close(journal);
+    overwrite((off_t)(journal_lines_offset(8, 0) + offsetof(struct line, model)), wrong,
+              sizeof wrong);
+    journal = must_open(8);
+    journal_recover(journal, remember, &left);
+    assert_int_equal(left.count, 1);
+    assert_int_equal(left.entries[0].outcome, OUTCOME_UNKNOWN);
+    assert_int_equal(left.entries[0].line_count, 0);
     journal_close(journal);
 }
 
@@ -381,8 +465,7 @@ static void kill_once(struct progress *progress, unsigned delay_us, uint64_t *la
         assert_true(entry->id > *last_id);
         settled += entry->outcome == OUTCOME_COMPLETE;
         if (entry->outcome == OUTCOME_COMPLETE) {
-            assert_int_equal(entry->response_bytes, entry->id * 3);
-            assert_int_equal(entry->usage.tokens[TOKENS_INPUT], entry->id / 2);
+            assert_filled(entry);
         }
     }
     assert_true(settled >= progress->settled - progress->released);
@@ -393,7 +476,7 @@ static void kill_once(struct progress *progress, unsigned delay_us, uint64_t *la
 
         assert_int_equal(left.entries[at - one_more].id, progress->settled_ids[i]);
     }
-    journal_recovered(journal);
+    must_end_recovery(journal);
     *last_id = progress->taken_ids[progress->taken - 1];
     assert_true(take_id(journal, some_time) > *last_id);
     journal_close(journal);
@@ -469,7 +552,8 @@ int main(void)
         IN_FOLDER(test_life_of_a_slot),   IN_FOLDER(test_all_taken),
         IN_FOLDER(test_warm_slots_first), IN_FOLDER(test_ids_increase),
         IN_FOLDER(test_one_process),      IN_FOLDER(test_recovery),
-        IN_FOLDER(test_torn_slot),        IN_FOLDER(test_other_version),
+        IN_FOLDER(test_growth),           IN_FOLDER(test_torn_slot),
+        IN_FOLDER(test_torn_line),        IN_FOLDER(test_other_version),
         IN_FOLDER(test_foreign_file),     IN_FOLDER(test_kill),
         IN_FOLDER(test_threads),
     };

@@ -1,6 +1,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/fault.h"
 #include "proxy/meter/ledger.h"
+#include "tests/support/line_room.h"
 
 #include <sqlite3.h>
 
@@ -197,12 +198,14 @@ struct read_back {
 static bool check_entry(void *self, const struct entry *entry)
 {
     struct read_back *read = self;
-    struct entry wanted = { .id = entry->id, .usage.reported_nanousd = -1 };
+    struct entry wanted = { .id = entry->id,
+                            .usage.reported_nanousd = -1,
+                            .lines = line_room() };
     uint64_t n = (entry_id_time(entry->id) - some_time) / NS_PER_S;
 
     fill(&wanted, n);
     wanted.response_bytes = INT64_MAX;
-    assert_memory_equal(&wanted, entry, sizeof wanted);
+    assert_true(same_entry(&wanted, entry));
     assert_true(n > read->last);
     read->first = read->count == 0 ? n : read->first;
     read->last = n;

@@ -1,5 +1,6 @@
 #include "proxy/base/fault.h"
 #include "proxy/meter/metrics.h"
+#include "tests/support/line_room.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -290,6 +291,7 @@ static void test_lines(void **state)
 
     (void)state;
     entry.line_count = 2;
+    entry.lines = line_room();
     entry.lines[0] = (struct line){ .within = 1, .priced = 1, .cost_nanousd = 5 };
     usage_set(&entry.lines[0].usage, TOKENS_OUTPUT, 3);
     STORE(entry.lines[0], model, SPAN("llama"));

@@ -2,6 +2,7 @@
 #include "proxy/base/text.h"
 #include "proxy/meter/ledger.h"
 #include "proxy/meter/quota.h"
+#include "tests/support/line_room.h"
 #include "tests/unit/config_text.h"
 
 #include <pthread.h>
@@ -492,6 +493,7 @@ static void lines_are_charged_once(void **state)
     call.priced = 1;
     call.cost_nanousd = 300;
     call.line_count = 2;
+    call.lines = line_room();
     call.lines[0] = (struct line){ .within = 1, .priced = 1, .cost_nanousd = 40 };
     usage_set(&call.lines[0].usage, TOKENS_OUTPUT, 15);
     call.lines[1] = (struct line){ .priced = 1, .cost_nanousd = 5 };

@@ -1,4 +1,5 @@
 #include "filters/watch.h"
+#include "tests/support/line_room.h"
 #include "tests/unit/watching.h"
 
 #include <stdlib.h>
@@ -170,7 +171,7 @@ static void hear(struct heard *heard, struct watch_pool *pool, const char *text,
 static struct entry settle_heard(struct heard *heard, bool whole)
 {
     const struct facts facts = { .model = "gpt-5" };
-    struct entry entry = { .id = 1 };
+    struct entry entry = { .id = 1, .lines = line_room() };
 
     response_watch_settle(heard->response, whole, &facts, 40, &entry);
     response_watch_close(heard->response);

@@ -4,6 +4,7 @@
 
 #include "filters/registry.h"
 #include "filters/watch.h"
+#include "tests/support/line_room.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,6 +119,7 @@ static inline struct entry answer_entry(struct watch_pool *pool,
     struct response_watch *watch;
 
     memset(&entry, 0, sizeof(entry));
+    entry.lines = line_room();
     if (answer->type != NULL) {
         head_add(&head, "content-type", answer->type);
     }
