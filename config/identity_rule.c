@@ -223,7 +223,8 @@ static void check_tags(const struct identity_checker *checker,
     }
 }
 
-/* What is written for tags together, and a comma each: at most what a record has room for. */
+/* What is written for tags together, and a comma each: at most what a record has room
+ * for. */
 static void check_room(const struct identity_checker *checker,
                        const struct config_pair *tags, size_t count, bool values)
 {

@@ -11,11 +11,11 @@
 #include "proxy/http/head.h"
 #include "proxy/meter/usage.h"
 
-/* A request that a dialect claims. `path` is a pattern (filters/pattern.h) for the canonical
- * path without the provider's prefix: "*" stands for a segment or its front, a leading "**"
- * for any prefix of segments ("" and "/v1" alike). What stands in braces is the model, which
- * then decides instead of the body's: "/models/{*}:generateContent"; with ROUTE_ONCE it is an
- * object's id. */
+/* A request that a dialect claims. `path` is a pattern (filters/pattern.h) for the
+ * canonical path without the provider's prefix: "*" stands for a segment or its front,
+ * a leading "**" for any prefix of segments ("" and "/v1" alike). What stands in braces
+ * is the model, which then decides instead of the body's:
+ * "/models/{*}:generateContent"; with ROUTE_ONCE it is an object's id. */
 struct dialect_route {
     enum method method;
     const char *path;

@@ -31,8 +31,8 @@ struct answer *watch_pool_answer(struct watch_pool *pool);
 void watch_pool_answer_back(struct watch_pool *pool, struct answer *answer);
 struct call *watch_pool_call(struct watch_pool *pool);
 
-/* What reads a response's JSON text. NULL without memory. Given back, it keeps nothing of the
- * text. */
+/* What reads a response's JSON text. NULL without memory. Given back, it keeps nothing
+ * of the text. */
 struct text_reader *watch_pool_reader(struct watch_pool *pool);
 void watch_pool_reader_back(struct watch_pool *pool, struct text_reader *reader);
 

@@ -5,8 +5,8 @@
 
 #include "filters/count/ranks.h"
 
-/* How many tokens are left of some pieces (valid UTF-8, not empty). For a piece of n bytes at
- * most O(n log n) time and 28 n bytes of memory; n is below 2^31. */
+/* How many tokens are left of some pieces (valid UTF-8, not empty). For a piece of n
+ * bytes at most O(n log n) time and 28 n bytes of memory; n is below 2^31. */
 size_t merge_count(const struct ranks *ranks, const struct span *pieces, size_t len);
 
 #endif

@@ -13,8 +13,8 @@
 
 enum { COLUMNS = 6, HUGE_PAGE = 2 << 20, REGION_SIZE = 16 << 20 };
 
-/* How large the tables of an encoding are: three quarters full, pairs 38 %, so that asking for
- * one that does not exist, the usual case, ends soon. */
+/* How large the tables of an encoding are: three quarters full, pairs 38 %, so that
+ * asking for one that does not exist, the usual case, ends soon. */
 struct plan {
     const char *data;
     const char *data_end;

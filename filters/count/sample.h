@@ -1,6 +1,7 @@
-/* A text that passes in pieces, kept only as far as it takes to say how many tokens it is:
- * whole while it is short, then every second, fourth ... chunk of it, as many as fit. It lives
- * as long as its call and is wiped after it; nothing is counted before somebody asks. */
+/* A text that passes in pieces, kept only as far as it takes to say how many tokens it
+ * is: whole while it is short, then every second, fourth ... chunk of it, as many as
+ * fit. It lives as long as its call and is wiped after it; nothing is counted before
+ * somebody asks. */
 #ifndef ASSAY_FILTERS_COUNT_SAMPLE_H
 #define ASSAY_FILTERS_COUNT_SAMPLE_H
 

@@ -17,8 +17,8 @@
     { at ".billed_units.output_tokens", COUNT_BACKUP_OUTPUT, SCAN_WHOLE }
 /* clang-format on */
 
-/* As OpenAI's: what is cached is within the input. What is charged, which may be less, stands
- * beside it; where nothing else does, it is the count. */
+/* As OpenAI's: what is cached is within the input. What is charged, which may be less,
+ * stands beside it; where nothing else does, it is the count. */
 void cohere_balance(const struct tally *tally, struct usage *usage);
 
 /* Its SDKs try 429 again, however long the wait: a quota is 402, as for a used up budget

@@ -1,5 +1,5 @@
-/* POST /v1/conversations: turns that Mistral keeps. What connectors put in front of the model
- * is counted beside the prompt. */
+/* POST /v1/conversations: turns that Mistral keeps. What connectors put in front of the
+ * model is counted beside the prompt. */
 #include "filters/dialect/mistral_shape.h"
 #include "filters/dialect/openai_shape.h"
 

@@ -1,5 +1,6 @@
 /* What the OpenAI dialects, and the many vendors that speak them, have in common: where
- * counts stand in a usage object, the arithmetic that makes them disjoint, the error body. */
+ * counts stand in a usage object, the arithmetic that makes them disjoint, the error
+ * body. */
 #ifndef ASSAY_FILTERS_DIALECT_OPENAI_SHAPE_H
 #define ASSAY_FILTERS_DIALECT_OPENAI_SHAPE_H
 

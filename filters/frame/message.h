@@ -13,9 +13,9 @@ struct message;
 struct message *message_new(bool keeps_context, struct decode_limits limits);
 struct message *message_free(struct message *message);
 
-/* The next piece of a text or binary message; `out` gets its text in pieces of at
- * most 8 KiB. After a verdict other than DECODE_OK nothing more comes out, ever: what follows
- * cannot be understood. */
+/* The next piece of a text or binary message; `out` gets its text in pieces of at most
+ * 8 KiB. After a verdict other than DECODE_OK nothing more comes out, ever: what
+ * follows cannot be understood. */
 enum decode_verdict message_feed(struct message *message,
                                  const struct websocket_piece *piece,
                                  void (*out)(void *self, struct span text), void *self);

@@ -1,11 +1,12 @@
-/* Paths out of a JSON text as it streams past, in constant memory: no tree, no recursion,
- * any split of the bytes gives the same values.
+/* Paths out of a JSON text as it streams past, in constant memory: no tree, no
+ * recursion, any split of the bytes gives the same values.
  *
- * A plan is a set of paths, compiled once: "usage.prompt_tokens", "choices[].delta.content",
- * "[].usageMetadata.totalTokenCount" ("[]" is every element of an array). Keys compare
- * after decoding: "us\u0061ge" is "usage". Case matters. The path "" is the text's own
- * outermost value. A last step "**" is every value below, as deep as SCAN_MATCH_MAX steps go.
- * Lone surrogate escapes are legal and become U+FFFD. */
+ * A plan is a set of paths, compiled once: "usage.prompt_tokens",
+ * "choices[].delta.content", "[].usageMetadata.totalTokenCount" ("[]" is every element
+ * of an array). Keys compare after decoding: "us\u0061ge" is "usage". Case matters. The
+ * path "" is the text's own outermost value. A last step "**" is every value below, as
+ * deep as SCAN_MATCH_MAX steps go. Lone surrogate escapes are legal and become
+ * U+FFFD. */
 #ifndef ASSAY_FILTERS_JSON_SCAN_H
 #define ASSAY_FILTERS_JSON_SCAN_H
 

@@ -1,5 +1,6 @@
-/* One call as a worker saw it, handed to the analyst when it is settled: its record as far
- * as one call tells, and what the gate needs beside it. Plain data of fixed size, no text. */
+/* One call as a worker saw it, handed to the analyst when it is settled: its record as
+ * far as one call tells, and what the gate needs beside it. Plain data of fixed size,
+ * no text. */
 #ifndef ASSAY_FILTERS_TURN_CALL_H
 #define ASSAY_FILTERS_TURN_CALL_H
 

@@ -1,10 +1,11 @@
-/* The program's log: one line per event, one line per exchange. Lines go through a bounded
- * buffer to a thread that writes them, so a full disk or a stopped reader never holds up a
- * caller: what does not fit is dropped and counted, and the log says so when it can.
+/* The program's log: one line per event, one line per exchange. Lines go through a
+ * bounded buffer to a thread that writes them, so a full disk or a stopped reader never
+ * holds up a caller: what does not fit is dropped and counted, and the log says so when
+ * it can.
  *
- * For engine, admin, alert and cli only; library layers return what went wrong instead. Never
- * pass bodies, keys, tokens, cookies or query strings. Do not include <syslog.h> beside
- * this header: it defines macros of the same names. */
+ * For engine, admin, alert and cli only; library layers return what went wrong instead.
+ * Never pass bodies, keys, tokens, cookies or query strings. Do not include <syslog.h>
+ * beside this header: it defines macros of the same names. */
 #ifndef ASSAY_BASE_LOG_H
 #define ASSAY_BASE_LOG_H
 

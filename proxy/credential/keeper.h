@@ -23,8 +23,8 @@ struct keeper *keeper_new(const struct config *config,
                           const struct keeper_owner *owner);
 
 /* Those of another configuration from now on; returns when they were asked for once, or
- * KEEPER_FIRST_WAIT_MS later, also those that it had before. Those that only the old one names are in the wallet until the
- * next call, but not renewed. */
+ * KEEPER_FIRST_WAIT_MS later, also those that it had before. Those that only the old
+ * one names are in the wallet until the next call, but not renewed. */
 void keeper_adopt(struct keeper *keeper, const struct config *config);
 
 /* How many of them could not be had, or not be renewed, when last asked for. Any thread. */

@@ -11,8 +11,8 @@
 enum fault admit(struct exchange *exchange, const struct head *head,
                  const struct known_head *known, struct span raw) MUST_CHECK;
 
-/* More is asked for on a WebSocket: is the caller that opened it still who he was? A fault of
- * identity_verify(). */
+/* More is asked for on a WebSocket: is the caller that opened it still who he was? A
+ * fault of identity_verify(). */
 enum fault admit_again(struct exchange *socket) MUST_CHECK;
 
 /* May include_usage be spliced into this exchange's request? */

@@ -9,8 +9,9 @@
  * finds where a thousand tokens are counted here, for an estimate. */
 void audit_expect(struct exchange *exchange);
 
-/* After that: counts what was reported, if there is time for it, and learns from it. A worker
- * spends at most a hundredth of its time on this, so of much traffic only some is counted. */
+/* After that: counts what was reported, if there is time for it, and learns from it. A
+ * worker spends at most a hundredth of its time on this, so of much traffic only some
+ * is counted. */
 void audit_settle(struct exchange *exchange, struct entry *entry);
 
 #endif

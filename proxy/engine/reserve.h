@@ -5,13 +5,13 @@
 
 #include "proxy/engine/exchange.h"
 
-/* May a permit or a quota concern this exchange that has to know its whole body first? Asks its entry
- * whose it is. */
+/* May a permit or a quota concern this exchange that has to know its whole body first?
+ * Asks its entry whose it is. */
 bool reserve_waits(const struct exchange *exchange);
 
-/* Asks the permits, then reserves in every quota that counts the exchange, and notes in its
- * entry what it may come to. A fault of permit(); FAULT_QUOTA_EXCEEDED, with words and a time to tell; FAULT_OVERLOADED where there is
- * no room for a counter. */
+/* Asks the permits, then reserves in every quota that counts the exchange, and notes in
+ * its entry what it may come to. A fault of permit(); FAULT_QUOTA_EXCEEDED, with words
+ * and a time to tell; FAULT_OVERLOADED where there is no room for a counter. */
 enum fault reserve(struct exchange *exchange) MUST_CHECK;
 
 /* Another configuration came into force: its quotas take the exchange in, as far as it was
@@ -22,8 +22,8 @@ void reserve_join(struct exchange *exchange);
  * them where policies cut. false, with words to tell: one of them has no room. */
 bool reserve_more(struct exchange *exchange, uint64_t output) MUST_CHECK;
 
-/* Is there room in every quota for a call like this one? Nothing is reserved. For what cannot
- * be refused later. */
+/* Is there room in every quota for a call like this one? Nothing is reserved. For what
+ * cannot be refused later. */
 enum fault reserve_try(struct exchange *exchange) MUST_CHECK;
 
 /* Its entry is final: gives back what was reserved and counts what it came to. */

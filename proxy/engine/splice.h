@@ -1,6 +1,6 @@
-/* Changes to what is relayed. One that assay makes by itself: a chat stream that does not ask for its
- * usage gets "stream_options":{"include_usage":true} spliced into its request, and the
- * chunk that this provokes is taken out of the response. */
+/* Changes to what is relayed. One that assay makes by itself: a chat stream that does
+ * not ask for its usage gets "stream_options":{"include_usage":true} spliced into its
+ * request, and the chunk that this provokes is taken out of the response. */
 #ifndef ASSAY_ENGINE_SPLICE_H
 #define ASSAY_ENGINE_SPLICE_H
 

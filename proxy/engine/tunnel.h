@@ -109,8 +109,8 @@ void tunnel_response(struct tunnel *tunnel, struct span bytes);
 
 /* ---- the responses under way (lane.c) --------------------------------------------------- */
 
-/* Begins the exchange of a response: its slot is taken, and its caller is still who he was. A
- * fault leaves *begun NULL, or an exchange that is to be ended by it. */
+/* Begins the exchange of a response: its slot is taken, and its caller is still who he
+ * was. A fault leaves *begun NULL, or an exchange that is to be ended by it. */
 enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun) MUST_CHECK;
 
 /* The exchange is sent, or the provider began it by itself: it is one of the tunnel's. */

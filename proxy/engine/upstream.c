@@ -155,7 +155,8 @@ static void pending_keep(struct upstream *upstream, struct span bytes)
     upstream->pending_len = bytes.len;
 }
 
-/* The front that was kept, with what follows it; the caller frees it. NULL without memory. */
+/* The front that was kept, with what follows it; the caller frees it. NULL without
+ * memory. */
 static char *pending_join(struct upstream *upstream, struct span *bytes)
 {
     char *joined = realloc(upstream->pending, upstream->pending_len + bytes->len);

@@ -30,7 +30,8 @@ static const struct field *only_field(const struct head *head, enum field_name i
     return found;
 }
 
-/* Steps through the elements of all fields of a name: "a, b" in one is "a" and "b" in two. */
+/* Steps through the elements of all fields of a name: "a, b" in one is "a" and "b" in
+ * two. */
 struct elements {
     const struct head *head;
     enum field_name id;

@@ -9,10 +9,11 @@ enum { JWKS_BYTES_MAX = 256 * 1024, JWKS_KEYS_MAX = 256 };
 
 struct jwks;
 
-/* Reads {"keys": [...]}. Keys that signatures cannot be verified with are passed over, as
- * sets hold keys for other uses, too; so are keys that share id, type and algorithm. NULL, with words in *why, for a text that is no set,
- * a set without one usable key, one that mixes shared secrets with public keys (a public
- * key must never be taken for a secret), and secrets where `secrets` does not allow them. */
+/* Reads {"keys": [...]}. Keys that signatures cannot be verified with are passed over,
+ * as sets hold keys for other uses, too; so are keys that share id, type and algorithm.
+ * NULL, with words in *why, for a text that is no set, a set without one usable key,
+ * one that mixes shared secrets with public keys (a public key must never be taken for
+ * a secret), and secrets where `secrets` does not allow them. */
 struct jwks *jwks_read(struct span text, const char *rsa_algorithm, bool secrets,
                        const char **why);
 /* Counted: threads hand it on. The last one frees it; takes NULL; returns NULL. */

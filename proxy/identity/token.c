@@ -86,8 +86,8 @@ static bool is_tag_value(struct span value)
     return value.len > 0;
 }
 
-/* Claims that are no texts or numbers make no tag. Of a value that is longer than all tags may
- * be, so much is taken that it is seen to be left out. */
+/* Claims that are no texts or numbers make no tag. Of a value that is longer than all
+ * tags may be, so much is taken that it is seen to be left out. */
 static void claimed_tags(const struct json_node *claims,
                          const struct config_issuer *issuer, struct text *tags)
 {

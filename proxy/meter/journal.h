@@ -63,7 +63,8 @@ uint32_t journal_in_use(const struct journal *journal);
 uint64_t journal_last_id(const struct journal *journal);
 uint32_t journal_taken(const struct journal *journal);
 
-/* Any thread: how many slots were given back by the ledger, ever: their entries are in it. */
+/* Any thread: how many slots were given back by the ledger, ever: their entries are in
+ * it. */
 uint32_t journal_released(const struct journal *journal);
 
 /* Any thread: how many slots there are: as many as were asked for, once it is recovered. */

@@ -1,10 +1,11 @@
 /* Calls that are answered later, in an object that may be asked for again and again: a
- * background response, a batch, a run. Whoever had it made pays when its usage is first seen,
- * on whatever route, and never again.
+ * background response, a batch, a run. Whoever had it made pays when its usage is first
+ * seen, on whatever route, and never again.
  *
- * What is awaited is kept in memory of fixed size, found again after a restart because the
- * ledger notes an object with the call that made it, and with the one that showed its usage.
- * All functions may be called from any thread at the same time; nobody waits. */
+ * What is awaited is kept in memory of fixed size, found again after a restart because
+ * the ledger notes an object with the call that made it, and with the one that showed
+ * its usage. All functions may be called from any thread at the same time; nobody
+ * waits. */
 #ifndef ASSAY_METER_ONCE_H
 #define ASSAY_METER_ONCE_H
 

@@ -494,9 +494,9 @@ void quota_cell_expire(struct quota_cell *cell, int64_t now_s)
     }
 }
 
-/* The step of an epoch that has not left the period; false: it has. While another thread
- * takes an earlier epoch out of the step nobody waits: what is added then has no epoch of its
- * own, and counts until the step's next use leaves the period. */
+/* The step of an epoch that has not left the period; false: it has. While another
+ * thread takes an earlier epoch out of the step nobody waits: what is added then has no
+ * epoch of its own, and counts until the step's next use leaves the period. */
 static bool claim_step(struct quota_cell *cell, unsigned step, uint32_t epoch)
 {
     atomic_uint_least32_t *place = &cell->steps->epochs[step];

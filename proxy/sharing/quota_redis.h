@@ -1,13 +1,13 @@
-/* Replicas share their quotas by a Redis or Valkey server. A thread of its own registers
- * what this replica's counters hold and hears what the others' do (quota_share.h); calls
- * never wait for it.
+/* Replicas share their quotas by a Redis or Valkey server. A thread of its own
+ * registers what this replica's counters hold and hears what the others' do
+ * (quota_share.h); calls never wait for it.
  *
- * A shared counter is a hash PREFIX:quota:POLICY:WINDOW:SUBJECT, with a field per replica:
- * "held time-in-ms". Each replica writes its own field only, as a whole, never by adding:
- * so whatever the server forgot comes back when its replicas tell it again, which they do
- * after every reconnection, when the server lost its mark PREFIX:epoch, and every ten seconds.
- * One script reads the others' fields and writes the own, so that what all have registered
- * stays within the limit. */
+ * A shared counter is a hash PREFIX:quota:POLICY:WINDOW:SUBJECT, with a field per
+ * replica: "held time-in-ms". Each replica writes its own field only, as a whole, never
+ * by adding: so whatever the server forgot comes back when its replicas tell it again,
+ * which they do after every reconnection, when the server lost its mark PREFIX:epoch,
+ * and every ten seconds. One script reads the others' fields and writes the own, so
+ * that what all have registered stays within the limit. */
 #ifndef ASSAY_SHARING_QUOTA_REDIS_H
 #define ASSAY_SHARING_QUOTA_REDIS_H
 

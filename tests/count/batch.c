@@ -1,5 +1,5 @@
-/* count_batch ENCODING FILE: counts the strings of a file that oracle.mjs wrote, whole and as
- * a stream in small pieces, and tells which differ from the oracle. */
+/* count_batch ENCODING FILE: counts the strings of a file that oracle.mjs wrote, whole
+ * and as a stream in small pieces, and tells which differ from the oracle. */
 #include "filters/count/bpe.h"
 #include "proxy/base/check.h"
 

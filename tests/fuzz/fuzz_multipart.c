@@ -1,5 +1,5 @@
-/* Forms of arbitrary bytes: every split gives the same parts. The first byte says how much of
- * the input is the Content-Type. */
+/* Forms of arbitrary bytes: every split gives the same parts. The first byte says how
+ * much of the input is the Content-Type. */
 #include "filters/frame/multipart.h"
 #include "proxy/base/check.h"
 

@@ -1,7 +1,7 @@
 /* Recorded answers of real providers, read from ../shared/corpus: each goes through a
- * response watch whole, byte by byte and at random splits, and must give what the corpus
- * expects. Where our reading differs on purpose, tests/golden/KNOWN.md says why; that nothing
- * is listed there for no reason is the golden run's to check. */
+ * response watch whole, byte by byte and at random splits, and must give what the
+ * corpus expects. Where our reading differs on purpose, tests/golden/KNOWN.md says why;
+ * that nothing is listed there for no reason is the golden run's to check. */
 #include "filters/registry.h"
 #include "filters/watch.h"
 #include "proxy/http/target.h"

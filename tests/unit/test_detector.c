@@ -567,7 +567,8 @@ static struct turn random_turn(uint64_t n)
     return turn;
 }
 
-/* The state is one struct without pointers, so its size cannot grow; all of it stays sane. */
+/* The state is one struct without pointers, so its size cannot grow; all of it stays
+ * sane. */
 static void any_calls_leave_a_sane_state(void **unused)
 {
     uint64_t calls = is_long() ? 10000000 : 1000000;

@@ -1,6 +1,7 @@
-/* A model of a counter: every interleaving of the atomic steps that quota_cell.c takes to
- * reserve, settle and expire, on small bounds. A state is explored once; what must hold does
- * so in each. Mistakes that the code avoids are modelled, too: the search has to find them. */
+/* A model of a counter: every interleaving of the atomic steps that quota_cell.c takes
+ * to reserve, settle and expire, on small bounds. A state is explored once; what must
+ * hold does so in each. Mistakes that the code avoids are modelled, too: the search has
+ * to find them. */
 #include "proxy/base/check.h"
 
 #include <setjmp.h>

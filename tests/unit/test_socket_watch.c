@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-/* Watches over a WebSocket: a client's messages, a provider's events, each in every split. */
+/* Watches over a WebSocket: a client's messages, a provider's events, each in every
+ * split. */
 
 static int pool_open(void **state)
 {

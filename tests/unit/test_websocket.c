@@ -8,8 +8,8 @@
 
 enum { ROOM = 256 * 1024 };
 
-/* What a reader said of a stream: frames' kinds as letters, payloads unmasked, and every byte
- * that it lent. */
+/* What a reader said of a stream: frames' kinds as letters, payloads unmasked, and
+ * every byte that it lent. */
 struct heard {
     char *raw, *text;
     struct text raws, texts, marks;
