@@ -9,13 +9,15 @@
 
 enum {
     MS_PER_HOUR = 3600 * 1000,
-    CIRCLE_HOURS = 7 * 24,
+    WEEK_HOURS = 7 * 24,
+    CIRCLE_HOURS = WEEK_HOURS,
     ECHO_HOURS = 24,
     CIRCLE_CHARACTERS = 40, /* shorter prompts are shared by chance */
     CIRCLE_BOTTOM_MIN = 6,
     CIRCLE_JOIN = 2,         /* of a prompt's phrases that are the circle's */
     WAYS = 4,                /* of the two sets of entries */
     CIRCLE_DRAIN_HOURS = 48, /* that outweigh one turn */
+    TAKEN_IN = 8,            /* circles that took in one another */
     HAND_STEPS = 16          /* circles that are looked at for a place */
 };
 
@@ -85,6 +87,11 @@ static uint32_t hour_of(const struct turn *turn)
     return (uint32_t)(turn->begin_ms / MS_PER_HOUR);
 }
 
+uint16_t company_week(const struct turn *turn)
+{
+    return (uint16_t)(hour_of(turn) / WEEK_HOURS);
+}
+
 /* ---- circles ------------------------------------------------------------------------ */
 
 static uint64_t scattered(uint64_t value)
@@ -104,13 +111,24 @@ static struct phrase *phrase_set(struct company_table *table, uint64_t value)
     return &table->phrases[(scattered(value) >> 24 & table->phrase_mask) * WAYS];
 }
 
-static bool is_alive(const struct company_table *table, const struct phrase *phrase,
-                     uint32_t hour)
+/* The circle that a phrase belongs to now, be it through others that took its own in; NULL
+ * if it is gone. */
+static struct circle *owner_of(const struct company_table *table,
+                               const struct phrase *phrase, uint32_t hour)
 {
-    const struct circle *circle = &table->circles[phrase->circle];
+    struct circle *circle = &table->circles[phrase->circle];
+    uint32_t generation = phrase->generation;
 
-    return phrase->tag != 0 && circle->generation == phrase->generation &&
-           hour - circle->hour <= CIRCLE_HOURS;
+    for (unsigned i = 0; i < TAKEN_IN && circle->generation == generation &&
+                         circle->count == 0 && circle->into_generation != 0;
+         i++) {
+        generation = circle->into_generation;
+        circle = &table->circles[circle->into];
+    }
+    return phrase->tag != 0 && circle->generation == generation && circle->count > 0 &&
+                   hour - circle->hour <= CIRCLE_HOURS
+               ? circle
+               : NULL;
 }
 
 /* The entry of a phrase, or NULL. */
@@ -120,7 +138,7 @@ static struct phrase *find_phrase(struct company_table *table, uint64_t value,
     struct phrase *set = phrase_set(table, value);
 
     for (unsigned i = 0; i < WAYS; i++) {
-        if (set[i].tag == tag_of(value) && is_alive(table, &set[i], hour)) {
+        if (set[i].tag == tag_of(value) && owner_of(table, &set[i], hour) != NULL) {
             return &set[i];
         }
     }
@@ -133,15 +151,19 @@ static struct phrase *phrase_place(struct company_table *table, uint64_t value,
 {
     struct phrase *place = find_phrase(table, value, hour);
     struct phrase *set = phrase_set(table, value);
+    struct circle *owner;
 
     if (place != NULL) {
         return place;
     }
     place = set;
-    for (unsigned i = 0; i < WAYS && is_alive(table, place, hour); i++) {
-        if (!is_alive(table, &set[i], hour) ||
-            table->circles[set[i].circle].hour < table->circles[place->circle].hour) {
+    owner = owner_of(table, place, hour);
+    for (unsigned i = 1; i < WAYS && owner != NULL; i++) {
+        struct circle *other = owner_of(table, &set[i], hour);
+
+        if (other == NULL || other->hour < owner->hour) {
             place = &set[i];
+            owner = other;
         }
     }
     return place;
@@ -160,23 +182,20 @@ static void put_phrase(struct company_table *table, uint64_t value, size_t circl
 static struct circle *circle_of(struct company_table *table,
                                 const struct prompt_sketch *prompt, uint32_t hour)
 {
-    const struct phrase *found[SKETCH_BOTTOM];
-    unsigned count = 0, best = 0;
-    struct circle *circle = NULL;
+    struct circle *found[SKETCH_BOTTOM], *circle = NULL;
+    unsigned best = 0;
 
     for (unsigned i = 0; i < prompt->bottom_count; i++) {
-        found[count] = find_phrase(table, prompt->bottom[i], hour);
-        count += found[count] != NULL;
-    }
-    for (unsigned i = 0; i < count; i++) {
+        const struct phrase *phrase = find_phrase(table, prompt->bottom[i], hour);
         unsigned same = 0;
 
-        for (unsigned j = 0; j < count; j++) {
-            same += found[j]->circle == found[i]->circle;
+        found[i] = phrase == NULL ? NULL : owner_of(table, phrase, hour);
+        for (unsigned j = 0; j <= i && found[i] != NULL; j++) {
+            same += found[j] == found[i];
         }
         if (same > best) {
             best = same;
-            circle = &table->circles[found[i]->circle];
+            circle = found[i];
         }
     }
     return best >= CIRCLE_JOIN ? circle : NULL;
@@ -224,7 +243,8 @@ static unsigned member_of(struct circle *circle, uint64_t identity)
     }
     if (i == circle->count && i < CIRCLE_MEMBERS) {
         circle->members[i] = identity;
-        circle->turns[i] = 0;
+        circle->turns[i] = (struct lately){ 0 };
+        circle->hours[i] = 0;
         circle->count++;
     }
     return i;
@@ -248,8 +268,7 @@ static void join(struct circle *circle, uint64_t identity, uint32_t hour)
     member = member_of(circle, identity);
     if (member < CIRCLE_MEMBERS) {
         circle->hours[member] = (uint16_t)hour;
-        circle->turns[member] =
-            (uint8_t)(circle->turns[member] + (circle->turns[member] < UINT8_MAX));
+        lately_count(&circle->turns[member], (uint16_t)(hour / WEEK_HOURS));
     }
     circle->current = (uint8_t)member;
     weigh(circle, hour);
@@ -270,26 +289,42 @@ static unsigned phrases_of(struct company_table *table, const struct circle *cir
     for (unsigned i = 0; i < prompt->bottom_count; i++) {
         const struct phrase *phrase = find_phrase(table, prompt->bottom[i], hour);
 
-        count += phrase != NULL && &table->circles[phrase->circle] == circle;
+        count += phrase != NULL && owner_of(table, phrase, hour) == circle;
     }
     return count;
 }
 
-/* What one identity sent before, and nobody else, resembles the circle through this prompt:
- * it was of the circle all along. */
-static void absorb(struct circle *circle, struct circle *lone, uint32_t hour)
+/* 0 is none. */
+static uint16_t later_hour(uint16_t a, uint16_t b)
 {
-    unsigned member = member_of(circle, lone->members[0]);
-    unsigned turns;
+    return a == 0 || (int16_t)(b - a) > 0 ? b : a;
+}
 
-    if (member == CIRCLE_MEMBERS) {
+/* What others sent before resembles the circle through this prompt: they were of it all
+ * along. */
+static void absorb(struct company_table *table, struct circle *circle,
+                   struct circle *other, uint32_t hour)
+{
+    uint16_t week = (uint16_t)(hour / WEEK_HOURS);
+
+    if (circle->count + other->count > CIRCLE_MEMBERS) {
         return;
     }
-    turns = circle->turns[member] + lone->turns[0];
-    circle->turns[member] = (uint8_t)(turns < UINT8_MAX ? turns : UINT8_MAX);
-    circle->hours[member] = lone->hours[0];
+    for (unsigned i = 0; i < other->count; i++) {
+        unsigned member = member_of(circle, other->members[i]);
+        struct lately *turns = &circle->turns[member];
+        unsigned count = lately_in(*turns, week) + lately_in(other->turns[i], week);
+
+        *turns = (struct lately){ (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX),
+                                  week };
+        circle->hours[member] = later_hour(circle->hours[member], other->hours[i]);
+    }
+    circle->nats += other->nats;
     weigh(circle, hour);
-    *lone = (struct circle){ .generation = lone->generation + 1, .hour = lone->hour };
+    *other = (struct circle){ .generation = other->generation,
+                              .hour = other->hour,
+                              .into = (uint32_t)(circle - table->circles),
+                              .into_generation = circle->generation };
 }
 
 /* The circle takes the prompt's phrases that are nobody's, or a lone identity's. */
@@ -298,18 +333,30 @@ static void take_phrases(struct company_table *table, struct circle *circle,
 {
     for (unsigned i = 0; i < prompt->bottom_count; i++) {
         const struct phrase *phrase = find_phrase(table, prompt->bottom[i], hour);
-        struct circle *owner = phrase == NULL ? NULL : &table->circles[phrase->circle];
+        struct circle *owner = phrase == NULL ? NULL : owner_of(table, phrase, hour);
 
-        if (owner != NULL && owner != circle && is_lone(owner) && !is_lone(circle) &&
+        if (owner != NULL && owner != circle && !is_lone(circle) &&
             phrases_of(table, owner, prompt, hour) >= CIRCLE_JOIN) {
-            absorb(circle, owner, hour);
+            absorb(table, circle, owner, hour);
         }
-        if (owner == NULL || (is_lone(owner) && !is_lone(circle)) ||
-            owner->count == 0) {
+        if (owner == NULL || owner->count == 0 ||
+            (is_lone(owner) && !is_lone(circle))) {
             put_phrase(table, prompt->bottom[i], (size_t)(circle - table->circles),
                        hour);
         }
     }
+}
+
+/* Did the circle have a prompt of this template lately? From now on it did. */
+static bool knows_shape(struct circle *circle, uint32_t shape)
+{
+    for (unsigned i = 0; i < CIRCLE_SHAPES; i++) {
+        if (circle->shapes[i] == shape) {
+            return true;
+        }
+    }
+    circle->shapes[circle->shape_head++ % CIRCLE_SHAPES] = shape;
+    return false;
 }
 
 static void find_circle(struct company_table *table, const struct turn *turn,
@@ -330,6 +377,7 @@ static void find_circle(struct company_table *table, const struct turn *turn,
     circle->last_whole = prompt->whole;
     take_phrases(table, circle, prompt, hour);
     company->circle = circle;
+    company->copied = knows_shape(circle, (uint32_t)prompt->shape);
 }
 
 /* ---- echoes ------------------------------------------------------------------------- */
@@ -492,7 +540,8 @@ static bool is_legal(const struct company_table *table)
 {
     for (size_t i = 0; i <= table->circle_mask; i++) {
         if (table->circles[i].count > CIRCLE_MEMBERS ||
-            table->circles[i].current > CIRCLE_MEMBERS) {
+            table->circles[i].current > CIRCLE_MEMBERS ||
+            table->circles[i].into > table->circle_mask) {
             return false;
         }
     }

@@ -10,19 +10,48 @@
 
 #include <stddef.h>
 
-enum { CIRCLE_MEMBERS = 24 };
+enum { CIRCLE_MEMBERS = 24, CIRCLE_SHAPES = 15 };
+
+/* A count of what happened lately: halved at the turn of every week of Unix time. */
+struct lately {
+    uint16_t count;
+    uint16_t week;
+};
+
+/* What is left of it in a week. */
+static inline uint16_t lately_in(struct lately lately, uint16_t week)
+{
+    unsigned weeks = (uint16_t)(week - lately.week);
+
+    return weeks < 16 ? (uint16_t)(lately.count >> weeks) : 0;
+}
+
+/* One more. */
+static inline void lately_count(struct lately *lately, uint16_t week)
+{
+    unsigned count = lately_in(*lately, week) + 1U;
+
+    *lately =
+        (struct lately){ (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX), week };
+}
+
+uint16_t company_week(const struct turn *turn);
 
 /* Identities that lately sent prompts which resemble each other. Hours are those of Unix
  * time, the members' without the upper bits. */
 struct circle {
     uint64_t members[CIRCLE_MEMBERS];
     uint16_t hours[CIRCLE_MEMBERS]; /* of the member's last turn */
-    uint8_t turns[CIRCLE_MEMBERS];  /* of each; stops at 255 */
-    uint8_t count;                  /* of members */
+    struct lately turns[CIRCLE_MEMBERS];
+    uint8_t count;       /* of members */
     uint8_t current;     /* the member whose turn it is; CIRCLE_MEMBERS: none */
     float nats;          /* against "they share it by chance" */
     uint32_t hour;       /* of the last turn */
     uint32_t generation; /* of the slot; index entries of an earlier one are void */
+    uint32_t into;       /* the slot of the circle that took it in; with no members */
+    uint32_t into_generation;
+    uint32_t shapes[CIRCLE_SHAPES]; /* lately; a ring */
+    uint32_t shape_head;
     uint64_t
         last_whole; /* of the last turn, with its time: a call recorded twice is one */
     int64_t last_ms;
@@ -31,19 +60,20 @@ struct circle {
 /* What others have to do with a turn. */
 struct company {
     const struct circle *circle; /* the turn's, itself included; NULL: none */
+    bool copied;                 /* its template is one that the circle had lately */
     bool compared;               /* its samples were looked for */
     bool echoed; /* half of them come from responses to others; if compared */
 };
 
 struct company_table;
 
-/* Room for 2^prompts_log2 circles (of 320 bytes, with 8 index entries of 12) and
+/* Room for 2^prompts_log2 circles (of 368 bytes, with 8 index entries of 12) and
  * 2^samples_log2 samples (of 12 bytes). NULL without memory. */
 struct company_table *company_table_new(unsigned prompts_log2, unsigned samples_log2);
 struct company_table *company_table_free(struct company_table *table);
 
 /* Another layout of what company_save() writes has another number. */
-enum { COMPANY_LAYOUT = 1 };
+enum { COMPANY_LAYOUT = 2 };
 
 /* Writes what the table holds, in pieces; restores it into an empty table of the same size.
  * false if the bytes are not what was written; then the table is empty. */

@@ -88,17 +88,19 @@ struct teller {
 };
 
 /* Does the circle implicate this member? It must have sent such prompts more than once, and
- * not many others: whoever copies a person's prompts does not implicate him. */
+ * not many others lately: neither whoever copies a person's prompts implicates him, nor a
+ * team its members by a prompt that all of them use. */
 static bool implicates(struct detector *detector, const struct circle *circle,
                        unsigned member)
 {
-    const struct identity_state *state =
-        member < circle->count && circle->turns[member] > 1
-            ? detector_state(detector, circle->members[member])
-            : NULL;
+    const struct lately *turns = &circle->turns[member];
+    const struct identity_state *state = NULL;
 
-    return state != NULL && (state->bets[BET_shared].nats >= RING_OWN ||
-                             RING_SHARE * circle->turns[member] >= state->turns);
+    if (member < circle->count && turns->count > 1) {
+        state = detector_state(detector, circle->members[member]);
+    }
+    return state != NULL && state->bets[BET_shared].nats >= RING_OWN &&
+           RING_SHARE * lately_in(*turns, state->prompts.week) >= state->prompts.count;
 }
 
 /* What a circle's identities have together, if enough of them are implicated: weak signs on

@@ -1,8 +1,10 @@
 #include "filters/detect/identity_state.h"
 
+#include "filters/detect/habit.h"
 #include "filters/detect/prompts.h"
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
+#include "filters/detect/topic.h"
 
 #include <string.h>
 
@@ -71,7 +73,7 @@ static void bury(struct identity_state *state, uint32_t root)
 }
 
 /* Makes the session the most recently used; a new one takes the place of the least. */
-static void touch_session(struct identity_state *state, uint32_t root, uint32_t end)
+static struct session_state *touch_session(struct identity_state *state, uint32_t root)
 {
     struct session_state *live = live_session(state, root);
     struct session_state session = { .root = root };
@@ -84,10 +86,10 @@ static void touch_session(struct identity_state *state, uint32_t root, uint32_t 
             bury(state, live->root);
         }
     }
-    session.end = end;
     memmove(&state->sessions[1], &state->sessions[0],
             (size_t)(live - state->sessions) * sizeof(session));
     state->sessions[0] = session;
+    return &state->sessions[0];
 }
 
 /* ---- calls -------------------------------------------------------------------------- */
@@ -128,11 +130,16 @@ static void observe_turn(struct identity_state *state, const struct turn *turn,
     };
 
     state->turns++;
+    lately_count(&state->prompts, company_week(turn));
     occasion.content = occasion.fresh && (occasion.opener || occasion.long_enough);
     if (occasion.content) {
         occasion.likeness = prompts_take(state, &turn->prompt, occasion.now);
+        topic_take(state, occasion.opener ? STRATUM_OPEN : STRATUM_MID, &turn->prompt,
+                   &occasion.likeness);
     }
     occasion.answered = answered_at(state, root, occasion.opener);
+    occasion.session = touch_session(state, root);
+    occasion.excused = occasion.content && habit_excuses(&occasion);
     for (unsigned i = 0; signals[i] != NULL; i++) {
         if (signals[i]->observe != NULL && (without >> i & 1) == 0) {
             signals[i]->observe(state, &occasion);
@@ -158,7 +165,7 @@ void identity_observe(struct identity_state *state, const struct turn *turn,
     }
     /* Hundreds of subagents would push the person's sessions out. */
     if (turn->kind != TURN_SUBAGENT || live_session(state, root) != NULL) {
-        touch_session(state, root, state_time(turn->end_ms));
+        touch_session(state, root)->end = state_time(turn->end_ms);
     }
     keep_response(state, turn);
 }

@@ -46,10 +46,10 @@ enum yes_no {
 
 struct session_state {
     uint32_t root; /* 0: the slot is free */
-    uint32_t last_text;
-    uint32_t end; /* of the last response */
-    uint16_t messages;
-    uint16_t turns;
+    uint32_t end;  /* of the last response */
+    uint32_t opened;
+    uint16_t won;    /* by the prompt that opened it: bit n is bet n; habit.c */
+    uint8_t excuses; /* for prompts that came before */
 };
 
 /* A template and how often it came; for the evidence. Lengths in characters stop at
@@ -107,6 +107,7 @@ struct identity_state {
     uint32_t last_session;
     uint32_t told; /* when others' turns last implicated it */
     uint32_t tombstone_head;
+    struct lately prompts; /* turns lately, as circles count them */
     struct session_state sessions[STATE_SESSIONS]; /* the latest used first */
     uint32_t tombstones[STATE_TOMBSTONES]; /* roots of sessions that lost their place */
     uint16_t shapes_fresh[STATE_SHAPES_FRESH]; /* recall.h */

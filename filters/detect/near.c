@@ -4,7 +4,7 @@
 
 static void near_observe(struct identity_state *state, const struct occasion *occasion)
 {
-    if (occasion->content) {
+    if (occasion->content && !occasion->excused) {
         reference_bet(state, occasion->opener ? BET_near_open : BET_near_mid,
                       is_near(&occasion->likeness), occasion->now);
     }

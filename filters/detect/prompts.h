@@ -9,6 +9,8 @@
 struct likeness {
     enum recalled shape; /* has its template come before? */
     float recycled;      /* the share of its sampled phrases that came before */
+    bool compared;       /* its words, with those of its stratum */
+    bool topical;        /* they are the same over and over; if compared */
 };
 
 /* Is half of it made of what came before? */

@@ -18,6 +18,9 @@ enum {
 /* The share of a prompt's sampled phrases that came before which makes it a near-repeat. */
 #define NEAR_RECYCLED .5F
 
+/* ... which is little enough for the prompt to be a new one. */
+#define NEW_RECYCLED .25F
+
 /* The cosine of a bag of words with the mean of those before. */
 #define TOPIC_COSINE .75
 

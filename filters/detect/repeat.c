@@ -5,7 +5,7 @@
 static void repeat_observe(struct identity_state *state,
                            const struct occasion *occasion)
 {
-    if (occasion->content) {
+    if (occasion->content && !occasion->excused) {
         reference_bet(state, occasion->opener ? BET_repeat_open : BET_repeat_mid,
                       occasion->likeness.shape != RECALLED_NEVER, occasion->now);
     }

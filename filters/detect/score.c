@@ -4,8 +4,6 @@
 #define ONESHOT_CAP 3.0F
 #define LENGTH_CAP  4.0F
 #define GAP_CAP     4.0F
-/* Variety sees the same prompts again, but asks for something else. */
-#define VARIETY_ADDS .75F
 /* ln 4: the best of four bets is worth less than one. */
 #define PHASE_LOOKS 1.386F
 
@@ -31,14 +29,12 @@ static float greatest(const struct identity_state *state, enum yes_no a, enum ye
 }
 
 /* The bets on one stratum's texts look at the same thing in three ways; those on the two
- * strata do not. Variety looks across both, so most of the lesser adds up. */
+ * strata do not. Variety sees the same prompts, but asks for something else. */
 static float prompts(const struct identity_state *state)
 {
-    float strata = greatest(state, BET_repeat_open, BET_near_open, BET_topic_open) +
-                   greatest(state, BET_repeat_mid, BET_near_mid, BET_topic_mid);
-    float variety = bet(state, BET_variety);
-
-    return greater(strata, variety) + VARIETY_ADDS * lesser(strata, variety);
+    return greatest(state, BET_repeat_open, BET_near_open, BET_topic_open) +
+           greatest(state, BET_repeat_mid, BET_near_mid, BET_topic_mid) +
+           bet(state, BET_variety);
 }
 
 static float content(const struct identity_state *state)

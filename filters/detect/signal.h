@@ -13,15 +13,17 @@
 /* A turn in the light of what the state held before it. */
 struct occasion {
     const struct turn *turn;
-    uint32_t now;             /* the turn's beginning, in the state's time */
-    uint32_t tag;             /* of the session: 6 bits */
-    bool first;               /* of this identity */
-    bool opener;              /* it opens a conversation */
-    bool fresh;               /* no retry */
-    bool long_enough;         /* to bet on inside a conversation */
-    bool content;             /* its text is bet on */
-    struct likeness likeness; /* to earlier prompts; only if `content` */
-    struct company company;   /* what others have to do with it */
+    uint32_t now;                  /* the turn's beginning, in the state's time */
+    uint32_t tag;                  /* of the session: 6 bits */
+    bool first;                    /* of this identity */
+    bool opener;                   /* it opens a conversation */
+    bool fresh;                    /* no retry */
+    bool long_enough;              /* to bet on inside a conversation */
+    bool content;                  /* its text is bet on */
+    bool excused;                  /* ... but not that it came before: a habit, maybe */
+    struct likeness likeness;      /* to earlier prompts; only if `content` */
+    struct session_state *session; /* the turn's */
+    struct company company;        /* what others have to do with it */
     uint32_t answered; /* end of the response that the prompt answers; 0: not known */
 };
 

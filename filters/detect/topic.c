@@ -1,5 +1,7 @@
 /* Prompts that consist of the same words over and over: one template, whatever fills its
  * slots. People of one project share words too, but not nearly as many. */
+#include "filters/detect/topic.h"
+
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 
@@ -40,22 +42,26 @@ static void take(struct topic_state *topic, const int8_t *words, double length)
     }
 }
 
-static void topic_observe(struct identity_state *state, const struct occasion *occasion)
+void topic_take(struct identity_state *state, enum stratum stratum,
+                const struct prompt_sketch *prompt, struct likeness *likeness)
 {
-    const struct prompt_sketch *prompt = &occasion->turn->prompt;
-    struct topic_state *topic =
-        &state->topics[occasion->opener ? STRATUM_OPEN : STRATUM_MID];
+    struct topic_state *topic = &state->topics[stratum];
     double length = prompt->has_words ? length_of(prompt->words) : 0;
 
-    if (!occasion->content || !(length > 0)) {
-        return;
+    if (length > 0) {
+        likeness->compared = topic->count >= TOPIC_MIN;
+        likeness->topical =
+            likeness->compared && cosine(topic, prompt->words, length) >= TOPIC_COSINE;
+        take(topic, prompt->words, length);
     }
-    if (topic->count >= TOPIC_MIN) {
+}
+
+static void topic_observe(struct identity_state *state, const struct occasion *occasion)
+{
+    if (occasion->content && !occasion->excused && occasion->likeness.compared) {
         reference_bet(state, occasion->opener ? BET_topic_open : BET_topic_mid,
-                      cosine(topic, prompt->words, length) >= TOPIC_COSINE,
-                      occasion->now);
+                      occasion->likeness.topical, occasion->now);
     }
-    take(topic, prompt->words, length);
 }
 
 static void topic_explain(const struct identity_state *state, struct evidence *evidence)

@@ -142,6 +142,80 @@ static void strata_do_not_dilute_each_other(void **unused)
     assert_nats(state, BET_repeat_mid, 0);
 }
 
+/* The n-th of moments without rhythm: soon, later, and on the next day. */
+static int64_t some_time(uint64_t n)
+{
+    static const int64_t within_day[] = { 0, 90 * SECOND, 900 * SECOND, 3 * HOUR };
+
+    return (int64_t)(n / 4) * 24 * HOUR + within_day[n % 4] +
+           (int64_t)(hash_of(n) % (n % 4 == 1 ? 60 * SECOND : HOUR / 6));
+}
+
+/* A person's prompt, of any length. */
+static struct turn some_turn(uint64_t n, uint64_t session, uint64_t text)
+{
+    struct turn turn = turn_at(some_time(n), session, text);
+
+    turn.prompt.characters = 30U << hash_of(n + 1) % 6;
+    return turn;
+}
+
+/* One and the same opener, but every conversation goes on with something new. */
+static void a_conversation_that_goes_on_takes_back_what_its_opener_won(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 40; i++) {
+        struct turn opener = some_turn(2 * i, 100 + i, 1);
+        struct turn next = some_turn(2 * i + 1, 100 + i, 1000 + i);
+
+        observe(state, &opener);
+        observe(state, &next);
+    }
+    assert_nats(state, BET_repeat_open, 0);
+    assert_nats(state, BET_near_open, 0);
+    assert_nats(state, BET_topic_open, 0);
+    assert_true(nats(state, BET_variety) <= 2 * gain(BET_variety));
+}
+
+/* ... but not if it goes on with what came before. */
+static void a_conversation_that_goes_on_as_ever_takes_nothing_back(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 12; i++) {
+        struct turn opener = turn_at(i * HOUR, 100 + i, 1);
+        struct turn next = turn_at(i * HOUR + HOUR / 2, 100 + i, 2);
+
+        observe(state, &opener);
+        observe(state, &next);
+    }
+    assert_true(score_of(state) >= SCORE_FLAG);
+}
+
+/* Two of three prompts inside the conversations are "run the tests and fix what fails". */
+static void what_is_new_excuses_habits(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 120; i++) {
+        struct turn turn = some_turn(i, i / 12, i % 3 == 0 ? 100 + i : 7);
+
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_repeat_mid, 0);
+    assert_nats(state, BET_near_mid, 0);
+    for (unsigned i = 120; i < 150; i++) {
+        struct turn turn = some_turn(i, 11, 7);
+
+        observe(state, &turn);
+    }
+    assert_true(score_of(state) >= SCORE_FLAG);
+}
+
 static void recombined_phrases_are_near(void **unused)
 {
     struct identity_state *state = new_state();
@@ -427,6 +501,7 @@ static void a_sprint_is_context(void **unused)
 struct seen {
     unsigned lines;
     unsigned alarms[64]; /* by identity */
+    unsigned rings[64];  /* of them, because of others */
     float last;
     struct evidence evidence;
 };
@@ -444,6 +519,7 @@ static void see(void *self, const struct finding *finding)
         assert_true(strlen(finding->evidence.rows[0].says) > 20);
         assert_null(strstr(finding->evidence.rows[0].says, "cheat"));
         seen->evidence = finding->evidence;
+        seen->rings[finding->identity] += finding->evidence.rows[0].identities > 0;
     }
 }
 
@@ -505,6 +581,89 @@ static void copying_a_person_does_not_implicate_him(void **unused)
         feed(detector, 1, turn_at(at, 5, i), &seen);
     }
     assert_int_equal(seen.alarms[1], 0);
+    detector_free(detector);
+}
+
+/* A prompt that shares half of its phrases with the others of its kind. */
+static struct turn variation(int64_t ms, uint64_t session, uint64_t kind, uint64_t text)
+{
+    struct turn turn = turn_at(ms, session, text);
+
+    for (unsigned i = 0; i < SKETCH_BOTTOM / 2; i++) {
+        turn.prompt.bottom[i] = hash_of(kind * 1000 + i);
+    }
+    return turn;
+}
+
+/* A class: twelve exercises of one sheet, each pasted by everybody, twice by some. */
+static void a_class_is_no_ring(void **unused)
+{
+    struct detector *detector = new_detector(false);
+    struct seen seen = { .lines = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 12; i++) {
+        for (uint64_t key = 1; key <= 20; key++) {
+            int64_t at = i * (HOUR / 4) + (int64_t)(hash_of(i * 20 + key) % (HOUR / 6));
+
+            feed(detector, key, variation(at, i, 3, i), &seen);
+            feed(detector, key, turn_at(at + 100 * SECOND, i, 1000 * key + i), &seen);
+        }
+    }
+    for (uint64_t key = 1; key <= 20; key++) {
+        assert_int_equal(seen.rings[key], 0);
+    }
+    detector_free(detector);
+}
+
+/* A team's prompt: each member opens a fifth of his conversations with it. */
+static void a_prompt_of_a_team_makes_no_ring(void **unused)
+{
+    struct detector *detector = new_detector(false);
+    struct seen seen = { .lines = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 60; i++) {
+        for (uint64_t key = 1; key <= 8; key++) {
+            struct turn turn = some_turn(i, i, 10000 * key + i);
+
+            if (i % 5 == 0) {
+                turn.prompt = variation(0, 0, 3, 500 + i % 2).prompt;
+            }
+            turn.begin_ms += (int64_t)key * 7777;
+            feed(detector, key, turn, &seen);
+        }
+    }
+    for (uint64_t key = 1; key <= 8; key++) {
+        assert_int_equal(seen.rings[key], 0);
+    }
+    detector_free(detector);
+}
+
+/* Two pairs of keys whose prompts have nothing in common are one ring once a prompt
+ * resembles both. */
+static void circles_become_one(void **unused)
+{
+    struct detector *detector = new_detector(false);
+    struct seen seen = { .lines = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 12; i++) {
+        int64_t at = i * 4 * HOUR;
+        struct turn both = variation(at + 300 * SECOND, i, 3, 300 + i);
+
+        both.prompt.bottom[6] = hash_of(4 * 1000);
+        both.prompt.bottom[7] = hash_of(4 * 1000 + 1);
+        feed(detector, 1, variation(at, i, 3, i), &seen);
+        feed(detector, 2, variation(at + 100 * SECOND, i, 4, 100 + i), &seen);
+        feed(detector, 3, variation(at + 200 * SECOND, i, 3, 200 + i), &seen);
+        feed(detector, 4, variation(at + 250 * SECOND, i, 4, 400 + i), &seen);
+        feed(detector, 1, both, &seen);
+    }
+    for (uint64_t key = 1; key <= 4; key++) {
+        assert_true(seen.alarms[key] > 0);
+    }
+    assert_int_equal(seen.evidence.rows[0].identities, 4);
     detector_free(detector);
 }
 
@@ -692,6 +851,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_repeated_opener_wins),
         cmocka_unit_test(strata_do_not_dilute_each_other),
+        cmocka_unit_test(a_conversation_that_goes_on_takes_back_what_its_opener_won),
+        cmocka_unit_test(a_conversation_that_goes_on_as_ever_takes_nothing_back),
+        cmocka_unit_test(what_is_new_excuses_habits),
         cmocka_unit_test(recombined_phrases_are_near),
         cmocka_unit_test(short_prompts_inside_are_no_evidence),
         cmocka_unit_test(retries_are_no_evidence),
@@ -709,6 +871,9 @@ int main(void)
         cmocka_unit_test(noise_does_not_evict_what_is_established),
         cmocka_unit_test(a_ring_of_keys_is_found),
         cmocka_unit_test(copying_a_person_does_not_implicate_him),
+        cmocka_unit_test(a_class_is_no_ring),
+        cmocka_unit_test(a_prompt_of_a_team_makes_no_ring),
+        cmocka_unit_test(circles_become_one),
         cmocka_unit_test(a_call_recorded_twice_is_one),
         cmocka_unit_test(echoes_across_keys_are_found),
         cmocka_unit_test(any_calls_leave_a_sane_state),
