@@ -51,7 +51,7 @@ enum encoding bpe_encoding_for_model(struct span model)
 {
     model = bare_model(model);
     for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
-        if (span_starts(model, span_text(models[i].prefix))) {
+        if (span_begins_nocase(model, models[i].prefix)) {
             return models[i].encoding;
         }
     }

@@ -82,7 +82,7 @@ static const struct family *family_of(struct span model)
     const struct family *family = families;
 
     model = without_region(without_vendor(model));
-    while (!span_starts_nocase(model, span_text(family->prefix))) {
+    while (!span_begins_nocase(model, family->prefix)) {
         family++;
     }
     return family;

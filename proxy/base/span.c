@@ -5,6 +5,19 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* Eight characters at a time: the top bit of each that is 'A' to 'Z', moved to where the
+ * cases differ. Sums stay within their bytes, because the top bits are off. */
+static uint64_t lower_word(const char *at)
+{
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t word, low, letters;
+
+    memcpy(&word, at, sizeof word);
+    low = word & ones * 0x7f;
+    letters = (low + ones * (0x80 - 'A')) & ~(low + ones * (0x80 - 'Z' - 1)) & ~word;
+    return word | (letters & ones * 0x80) >> 2;
+}
+
 bool span_equal_nocase(struct span a, struct span b)
 {
     return a.len == b.len && span_starts_nocase(a, b);
@@ -12,15 +25,32 @@ bool span_equal_nocase(struct span a, struct span b)
 
 bool span_starts_nocase(struct span s, struct span prefix)
 {
+    size_t i = 0;
+
     if (s.len < prefix.len) {
         return false;
     }
-    for (size_t i = 0; i < prefix.len; i++) {
+    for (; i + sizeof(uint64_t) <= prefix.len; i += sizeof(uint64_t)) {
+        if (lower_word(s.at + i) != lower_word(prefix.at + i)) {
+            return false;
+        }
+    }
+    for (; i < prefix.len; i++) {
         if (lower(s.at[i]) != lower(prefix.at[i])) {
             return false;
         }
     }
     return true;
+}
+
+bool span_compare_begin(struct span s, const char *prefix)
+{
+    size_t i = 0;
+
+    while (i < s.len && prefix[i] != '\0' && lower(s.at[i]) == lower(prefix[i])) {
+        i++;
+    }
+    return prefix[i] == '\0';
 }
 
 static bool is_blank(char c)

@@ -51,6 +51,16 @@ static inline bool span_ends(struct span s, struct span suffix)
 bool span_equal_nocase(struct span a, struct span b);
 bool span_starts_nocase(struct span s, struct span prefix);
 
+/* The same with a C string whose length nobody knows: for going through tables, where
+ * most differ in their first character, so that a look at it spares the call. */
+bool span_compare_begin(struct span s, const char *prefix);
+static inline bool span_begins_nocase(struct span s, const char *prefix)
+{
+    return s.len > 0 && ((s.at[0] ^ prefix[0]) & ~0x20) == 0
+               ? span_compare_begin(s, prefix)
+               : prefix[0] == '\0';
+}
+
 /* Without leading and trailing spaces and tabs. */
 struct span span_trim(struct span s);
 

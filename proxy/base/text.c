@@ -7,18 +7,6 @@
 
 enum { U64_DIGITS = 20, HEX_DIGITS = 16 };
 
-void text_put(struct text *text, struct span piece)
-{
-    if (piece.len > text->cap - text->len) {
-        text->full = true;
-        return;
-    }
-    if (piece.len > 0) {
-        memcpy(text->at + text->len, piece.at, piece.len);
-        text->len += piece.len;
-    }
-}
-
 void text_put_char(struct text *text, char c)
 {
     text_put(text, span_of(&c, 1));

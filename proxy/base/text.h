@@ -23,7 +23,16 @@ static inline struct span text_span(const struct text *text)
 }
 
 /* Each adds its piece whole or not at all. */
-void text_put(struct text *text, struct span piece);
+static inline void text_put(struct text *text, struct span piece)
+{
+    if (piece.len > text->cap - text->len) {
+        text->full = true;
+    } else if (piece.len > 0) {
+        memcpy(text->at + text->len, piece.at, piece.len);
+        text->len += piece.len;
+    }
+}
+
 void text_put_char(struct text *text, char c);
 void text_put_u64(struct text *text, uint64_t value);
 void text_put_i64(struct text *text, int64_t value);

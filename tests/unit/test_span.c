@@ -1,5 +1,6 @@
 #include "proxy/base/span.h"
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -15,6 +16,26 @@ static void test_equal(void **state)
     assert_true(span_equal(span_text(NULL), span_text("")));
 }
 
+/* Every pair of bytes, alone and within a word of eight, against the C library. */
+static void test_nocase_of_all_bytes(void **state)
+{
+    (void)state;
+    for (int a = 0; a < 256; a++) {
+        for (int b = 0; b < 256; b++) {
+            char one[11], other[11];
+            bool letters = a < 128 && b < 128;
+            bool same = a == b || (letters && tolower(a) == tolower(b));
+
+            memset(one, a, sizeof one);
+            memset(other, a, sizeof other);
+            other[(a + b) % (int)sizeof other] = (char)b;
+            assert_int_equal(span_equal_nocase(span_of(one, sizeof one),
+                                               span_of(other, sizeof other)),
+                             same);
+        }
+    }
+}
+
 static void test_nocase(void **state)
 {
     (void)state;
@@ -23,6 +44,9 @@ static void test_nocase(void **state)
     assert_false(span_equal_nocase(SPAN("["), SPAN("{")));
     assert_true(span_starts_nocase(SPAN("Bearer x"), SPAN("bEARER ")));
     assert_false(span_starts_nocase(SPAN("Bear"), SPAN("bearer")));
+    assert_true(span_begins_nocase(SPAN("Bearer x"), "bEARER "));
+    assert_true(span_begins_nocase(SPAN("x"), ""));
+    assert_false(span_begins_nocase(SPAN("Bear"), "bearer"));
 }
 
 static void test_starts_and_ends(void **state)
@@ -105,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal),
         cmocka_unit_test(test_nocase),
+        cmocka_unit_test(test_nocase_of_all_bytes),
         cmocka_unit_test(test_starts_and_ends),
         cmocka_unit_test(test_trim),
         cmocka_unit_test(test_find),
