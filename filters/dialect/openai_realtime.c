@@ -54,22 +54,10 @@ static enum socket_event event(struct span type)
         "conversation.item.input_audio_transcription.completed", 53
     };
 
-    if (span_equal(type, SPAN("response.created"))) {
-        return EVENT_CREATED;
-    }
     if (terminal(type)) {
         return EVENT_TERMINAL;
     }
-    if (span_equal(type, SPAN("error"))) {
-        return EVENT_ERROR;
-    }
-    if (span_equal(type, transcribed)) {
-        return EVENT_TRANSCRIBED;
-    }
-    if (!span_starts(type, SPAN("response."))) {
-        return EVENT_NONE;
-    }
-    return span_ends(type, SPAN("audio.delta")) ? EVENT_AUDIO : EVENT_PART;
+    return span_equal(type, transcribed) ? EVENT_TRANSCRIBED : openai_event(type);
 }
 
 const struct dialect dialect_openai_realtime = {

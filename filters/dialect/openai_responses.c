@@ -107,19 +107,10 @@ static void cut(const struct refusal *refusal, uint64_t events, struct text *out
 
 static enum socket_event event(struct span type)
 {
-    if (span_equal(type, SPAN("response.created"))) {
-        return EVENT_CREATED;
-    }
-    if (span_equal(type, SPAN("error"))) {
-        return EVENT_ERROR;
-    }
-    if (terminal(type) || span_equal(type, SPAN("response.cancelled"))) {
-        return EVENT_TERMINAL;
-    }
-    if (!span_starts(type, SPAN("response."))) {
-        return EVENT_NONE;
-    }
-    return span_ends(type, SPAN("audio.delta")) ? EVENT_AUDIO : EVENT_PART;
+    enum socket_event event = openai_event(type);
+    bool ends = terminal(type) || span_equal(type, SPAN("response.cancelled"));
+
+    return event == EVENT_PART && ends ? EVENT_TERMINAL : event;
 }
 
 const struct dialect dialect_openai_responses = {

@@ -174,6 +174,22 @@ void openai_balance_input(const struct tally *tally, struct usage *usage)
     balance_modality(tally, usage);
 }
 
+/* ---- events ------------------------------------------------------------------------- */
+
+enum socket_event openai_event(struct span type)
+{
+    if (span_equal(type, SPAN("error"))) {
+        return EVENT_ERROR;
+    }
+    if (!span_starts(type, SPAN("response."))) {
+        return EVENT_NONE;
+    }
+    if (span_equal(type, SPAN("response.created"))) {
+        return EVENT_CREATED;
+    }
+    return span_ends(type, SPAN("audio.delta")) ? EVENT_AUDIO : EVENT_PART;
+}
+
 /* ---- refusals ----------------------------------------------------------------------- */
 
 static struct span type_of(enum fault fault, int status)

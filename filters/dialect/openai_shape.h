@@ -133,6 +133,10 @@ extern const struct scan_path openai_chat_request[], openai_chat_response[];
 /* ... and where their usage shows, which is counted once. */
 #define OPENAI_ONCE (ROUTE_FREE | ROUTE_NO_BODY | ROUTE_ONCE)
 
+/* What an event over a WebSocket is by the names that OpenAI's APIs share; that one ends a
+ * response is for the API to say. */
+enum socket_event openai_event(struct span type);
+
 /* Disjoint classes of this shape. P is the stated input, C the stated output, T the stated
  * total, R reasoning, K cache reads and writes; d = T - P - C. First the input side, then
  * the output side; on each the first line that fits holds:

@@ -2,9 +2,8 @@
 
 /* What a character of a path may be: */
 enum {
-    ESCAPED =
-        1,    /* written as an escape: ASCII that means nothing once decoded */
-    PLAIN = 2 /* or plainly: pchar of RFC 3986 */
+    ESCAPED = 1, /* written as an escape: ASCII that means nothing once decoded */
+    PLAIN = 2    /* or plainly: pchar of RFC 3986 */
 };
 
 /* One row per 16 characters. Not there at all are / \ ; ? # and %. Of the semicolon some
