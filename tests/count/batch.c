@@ -2,6 +2,7 @@
  * and as a stream in small pieces, and tells which differ from the oracle. */
 #include "filters/count/bpe.h"
 #include "proxy/base/check.h"
+#include "tests/support/count_in_steps.h"
 
 #include <endian.h>
 #include <stdio.h>
@@ -13,20 +14,6 @@ struct tally {
     size_t strings;
     size_t different;
 };
-
-static uint64_t count_streamed(enum encoding encoding, struct span text, size_t step)
-{
-    struct bpe_stream stream;
-
-    bpe_stream_init(&stream, encoding);
-    while (text.len > 0) {
-        size_t len = text.len < step ? text.len : step;
-
-        bpe_stream_feed(&stream, span_of(text.at, len));
-        text = span_after(text, len);
-    }
-    return bpe_stream_end(&stream);
-}
 
 static void show(struct span text, uint64_t wanted, uint64_t whole, uint64_t streamed)
 {
@@ -50,7 +37,7 @@ static void compare(struct tally *tally, enum encoding encoding, const char *at,
         memcpy(copy, at, len);
     }
     whole = bpe_count(encoding, span_of(copy, len));
-    streamed = count_streamed(encoding, span_of(copy, len), tally->strings % 7 + 1);
+    streamed = count_in_steps(encoding, span_of(copy, len), tally->strings % 7 + 1);
     tally->strings++;
     if (whole != wanted || streamed != wanted) {
         tally->different++;

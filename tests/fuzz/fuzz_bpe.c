@@ -2,22 +2,9 @@
  * than a byte of the text after it was decoded. */
 #include "filters/count/bpe.h"
 #include "proxy/base/check.h"
+#include "tests/support/count_in_steps.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-static uint64_t count_in_steps(enum encoding encoding, struct span text, size_t step)
-{
-    struct bpe_stream stream;
-
-    bpe_stream_init(&stream, encoding);
-    while (text.len > 0) {
-        size_t len = text.len < step ? text.len : step;
-
-        bpe_stream_feed(&stream, span_of(text.at, len));
-        text = span_after(text, len);
-    }
-    return bpe_stream_end(&stream);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {

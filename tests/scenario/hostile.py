@@ -16,14 +16,12 @@ STATUS = re.compile(rb'^HTTP/1\.[01] (\d{3})')
 GOOD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\ngood'
 
 
-class Upstream:
-    """Accepts connections on loopback, keeps every request head, and asks answer()."""
+class Listener:
+    """Accepts connections on loopback; serve() has each, on a thread of its own."""
 
     def __init__(self):
-        self.heads = []
         self.listener = socket.create_server(('127.0.0.1', 0), backlog=64)
         self.port = self.listener.getsockname()[1]
-        self.url = 'http://127.0.0.1:%d' % self.port
 
     def __enter__(self):
         threading.Thread(target=self.accept, daemon=True).start()
@@ -39,6 +37,18 @@ class Upstream:
             except OSError:
                 return
             threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+
+    def serve(self, sock):
+        raise NotImplementedError
+
+
+class Upstream(Listener):
+    """Keeps every request head, and asks answer()."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = []
+        self.url = 'http://127.0.0.1:%d' % self.port
 
     def serve(self, sock):
         sock.settimeout(20)

@@ -5,7 +5,6 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import threading
 
 import hostile
 from dev_certs import DevCerts, openssl
@@ -66,26 +65,16 @@ class Minting(DevCerts):
         return path + '.pem', path + '.key'
 
 
-class TlsProvider:
+class TlsProvider(hostile.Listener):
     """Answers every request over TLS; counts the bytes of requests that reach it."""
 
     def __init__(self, chain, key, weak=False):
+        super().__init__()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if weak:
             self.context.set_ciphers('DEFAULT:@SECLEVEL=0')
         self.context.load_cert_chain(chain, key)
-        self.listener = socket.create_server(('127.0.0.1', 0))
-        self.port = self.listener.getsockname()[1]
         self.received = 0
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
 
     def serve(self, sock):
         sock.settimeout(5)
@@ -95,9 +84,6 @@ class TlsProvider:
                 tls.sendall(ANSWER)
         except OSError:
             sock.close()
-
-    def close(self):
-        self.listener.close()
 
 
 def call(assay):
@@ -124,14 +110,13 @@ def provider_certificates(results):
             'for clients only': (502, mint.bad_leaf('client', usage='clientAuth')),
         }
         for name, (wanted, (chain, key)) in cases.items():
-            provider = TlsProvider(chain, key, weak=True)
-            with Assay({'openai': {'url': 'https://localhost:%d' % provider.port,
-                                   'dialects': ['openai'], 'ca': mint.ca,
-                                   'credential': 'env:UPSTREAM_KEY'}}) as assay:
+            with TlsProvider(chain, key, weak=True) as provider, \
+                    Assay({'openai': {'url': 'https://localhost:%d' % provider.port,
+                                      'dialects': ['openai'], 'ca': mint.ca,
+                                      'credential': 'env:UPSTREAM_KEY'}}) as assay:
                 status = call(assay)
                 assay.stop()
                 faults = [record['fault'] for record in assay.export()]
-            provider.close()
             if wanted == 502:
                 right = faults == ['upstream_tls'] and provider.received == 0
             else:

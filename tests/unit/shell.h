@@ -4,8 +4,8 @@
 
 #include "proxy/cli/command.h"
 #include "proxy/meter/ledger.h"
+#include "tests/support/remove_folder.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,19 +68,10 @@ static inline int set_up(void **state)
     return 0;
 }
 
-static inline int remove_one(const char *name, const struct stat *status, int type,
-                             struct FTW *where)
-{
-    (void)status;
-    (void)type;
-    (void)where;
-    return remove(name);
-}
-
 static inline int tear_down(void **state)
 {
     (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return remove_folder(folder);
 }
 
 static inline void read_back(const char *file, char text[OUTPUT_SIZE])

@@ -2,6 +2,7 @@
 #include "proxy/engine/analyst.h"
 #include "proxy/engine/turn_log.h"
 #include "proxy/meter/finding_store.h"
+#include "tests/support/remove_folder.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -38,11 +39,8 @@ static int make_folder(void **state)
 
 static int drop_folder(void **state)
 {
-    char command[128];
-
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return remove_folder(folder);
 }
 
 static uint64_t hash_of(uint64_t n)

@@ -1,4 +1,5 @@
 #include "filters/count/bpe.h"
+#include "tests/support/count_in_steps.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,20 +94,6 @@ static void broken_bytes_are_replacement_characters(void **state)
         assert_int_equal(bpe_count(ENCODING_O200K_BASE, cases[i].bytes),
                          count_text(ENCODING_O200K_BASE, cases[i].decoded));
     }
-}
-
-static uint64_t count_in_steps(enum encoding encoding, struct span text, size_t step)
-{
-    struct bpe_stream stream;
-
-    bpe_stream_init(&stream, encoding);
-    while (text.len > 0) {
-        size_t len = text.len < step ? text.len : step;
-
-        bpe_stream_feed(&stream, span_of(text.at, len));
-        text = span_after(text, len);
-    }
-    return bpe_stream_end(&stream);
 }
 
 static void every_split_counts_as_the_whole(void **state)

@@ -1,4 +1,5 @@
 #include "proxy/meter/database.h"
+#include "tests/support/remove_folder.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -25,11 +26,10 @@ static int make_folder(void **state)
     return 0;
 }
 
-static int remove_folder(void **state)
+static int drop_folder(void **state)
 {
     (void)state;
-    unlink(path);
-    return rmdir(folder);
+    return remove_folder(folder);
 }
 
 static void a_new_file_is_its_owners_alone(void **state)
@@ -108,7 +108,7 @@ static void statements_run_to_their_end(void **state)
     sqlite3_close(sqlite);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, drop_folder)
 
 int main(void)
 {

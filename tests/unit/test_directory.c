@@ -2,6 +2,7 @@
 #include "config/config.h"
 #include "proxy/identity/directory.h"
 #include "proxy/identity/key_store.h"
+#include "tests/support/remove_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,11 +23,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
-
     (void)state;
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
+    return remove_folder(folder);
 }
 
 static struct config *config_of(const char *teams)

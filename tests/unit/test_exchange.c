@@ -3,10 +3,10 @@
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/service.h"
 #include "proxy/identity/virtual_key.h"
+#include "tests/support/remove_folder.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ftw.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -116,22 +116,13 @@ static struct house *house_open(const char *provider, const char *limits)
     return house;
 }
 
-static int remove_one(const char *name, const struct stat *status, int type,
-                      struct FTW *where)
-{
-    (void)status;
-    (void)type;
-    (void)where;
-    return remove(name);
-}
-
 static void house_close(struct house *house)
 {
     service_stop(house->service, true);
     house->service = service_free(house->service);
     close(house->provider);
     pthread_mutex_destroy(&house->lock);
-    assert_int_equal(nftw(house->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    assert_int_equal(remove_folder(house->folder), 0);
     free(house);
 }
 

@@ -1,5 +1,6 @@
 /* Findings, states and remarks in their file. */
 #include "proxy/meter/finding_store.h"
+#include "tests/support/remove_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,13 +31,10 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
-
     (void)state;
     finding_store_close(store);
     error_done(&error);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return remove_folder(folder);
 }
 
 static void reopen(void)

@@ -2,6 +2,7 @@
 #include "proxy/base/fault.h"
 #include "proxy/meter/ledger.h"
 #include "tests/support/line_room.h"
+#include "tests/support/remove_folder.h"
 
 #include <sqlite3.h>
 
@@ -31,22 +32,10 @@ static int folder_make(void **state)
     return mkdtemp(folder) == NULL ? -1 : 0;
 }
 
-static void remove_file(const char *name)
-{
-    char path[256];
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    unlink(path);
-}
-
 static int folder_remove(void **state)
 {
     (void)state;
-    remove_file("journal-00");
-    remove_file("ledger.db");
-    remove_file("ledger.db-wal");
-    remove_file("ledger.db-shm");
-    return rmdir(folder);
+    return remove_folder(folder);
 }
 
 static void assert_no_error(struct error *error)

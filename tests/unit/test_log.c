@@ -1,4 +1,5 @@
 #include "proxy/base/log.h"
+#include "tests/support/remove_folder.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,6 +1,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/meter/ledger.h"
 #include "proxy/meter/once.h"
+#include "tests/support/remove_folder.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -174,7 +175,7 @@ static void the_ledger_tells_what_is_awaited(void **state)
 {
     const uint64_t day = UINT64_C(86400) * NS_PER_S,
                    now = 900 * day + UINT64_C(1704067200) * NS_PER_S;
-    char folder[] = "/tmp/assay-once-XXXXXX", command[64];
+    char folder[] = "/tmp/assay-once-XXXXXX";
     struct error error = { 0 };
     struct once *once = once_new();
     struct journal *journal;
@@ -200,8 +201,7 @@ static void the_ledger_tells_what_is_awaited(void **state)
     once_free(once);
     ledger_close(ledger);
     journal_close(journal);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(remove_folder(folder), 0);
 }
 
 int main(void)

@@ -1,4 +1,5 @@
 #include "proxy/alert/outbox.h"
+#include "tests/support/remove_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,18 +19,10 @@ static int make_folder(void **state)
     return mkdtemp(folder) == NULL;
 }
 
-static int remove_folder(void **state)
+static int drop_folder(void **state)
 {
-    static const char *const names[] = { "outbox.db", "outbox.db-wal",
-                                         "outbox.db-shm" };
-    char path[128];
-
     (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        unlink(path);
-    }
-    return rmdir(folder);
+    return remove_folder(folder);
 }
 
 static struct outbox *box(void)
@@ -137,5 +130,5 @@ int main(void)
         cmocka_unit_test(test_full),
     };
 
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

@@ -3,6 +3,7 @@
 #include "proxy/meter/ledger.h"
 #include "proxy/meter/quota.h"
 #include "tests/support/line_room.h"
+#include "tests/support/remove_folder.h"
 #include "tests/unit/config_text.h"
 
 #include <pthread.h>
@@ -775,16 +776,8 @@ static int folder_make(void **state)
 
 static int folder_remove(void **state)
 {
-    static const char *const names[] = { "journal-00", "ledger.db", "ledger.db-wal",
-                                         "ledger.db-shm" };
-    char path[64];
-
     (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        unlink(path);
-    }
-    return rmdir(folder);
+    return remove_folder(folder);
 }
 
 /* Random calls of two days, some of which are under way when the process dies. */

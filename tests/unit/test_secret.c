@@ -1,4 +1,5 @@
 #include "proxy/base/secret.h"
+#include "tests/support/remove_folder.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

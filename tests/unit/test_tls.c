@@ -1,12 +1,12 @@
 #include "certs/mint.h"
 #include "certs/tls.h"
+#include "tests/support/remove_folder.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,20 +144,11 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_one(const char *name, const struct stat *status, int type,
-                      struct FTW *where)
-{
-    (void)status;
-    (void)type;
-    (void)where;
-    return remove(name);
-}
-
 static int tear_down(void **state)
 {
     (void)state;
     error_done(&error);
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return remove_folder(folder);
 }
 
 /* Servers and clients. */

@@ -3,6 +3,7 @@
 #include "proxy/identity/jwt.h"
 #include "proxy/identity/verifier.h"
 #include "tests/support/base64url_put.h"
+#include "tests/support/remove_folder.h"
 #include "tests/support/vectors.h"
 
 #include <openssl/bio.h>
@@ -178,13 +179,10 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[128];
-
     (void)state;
     EVP_PKEY_free(signing_key);
     EVP_PKEY_free(other_key);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
+    return remove_folder(folder);
 }
 
 /* ---- tests -------------------------------------------------------------------------- */

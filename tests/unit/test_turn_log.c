@@ -1,5 +1,6 @@
 /* Rows of calls that outlive the process. */
 #include "proxy/engine/turn_log.h"
+#include "tests/support/remove_folder.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -28,11 +29,8 @@ static int make_folder(void **state)
 
 static int drop_folder(void **state)
 {
-    char command[128];
-
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return remove_folder(folder);
 }
 
 static uint32_t word(uint64_t n)
