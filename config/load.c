@@ -131,6 +131,7 @@ static void fill_pairs(struct loader *loader, const struct field *field,
                        const struct node *map, void *target)
 {
     const struct field text = { .type = FIELD_TEXT };
+    void *member = (char *)target + field->offset;
     struct config_pair *pairs;
     size_t count = 0;
 
@@ -152,7 +153,7 @@ static void fill_pairs(struct loader *loader, const struct field *field,
         value_set(&loader->values, &text, node->text, node->place, &pair->value);
         count += pair->name != NULL && pair->value != NULL;
     }
-    memcpy((char *)target + field->offset, &pairs, sizeof pairs);
+    *(struct config_pair **)member = pairs;
     memcpy((char *)target + field->count_offset, &count, sizeof count);
 }
 
