@@ -35,10 +35,10 @@ static int remove_files(void **state)
     return 0;
 }
 
-static int remove_folder(void **state)
+static int drop_folder(void **state)
 {
     (void)state;
-    return rmdir(folder);
+    return remove_folder(folder);
 }
 
 static void open_log(const char *file, enum log_format format, enum log_level least)
@@ -295,5 +295,5 @@ int main(void)
         cmocka_unit_test(test_close_gives_up_on_a_stopped_reader),
     };
 
-    return cmocka_run_group_tests_name("log", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("log", tests, make_folder, drop_folder);
 }

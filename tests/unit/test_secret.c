@@ -26,11 +26,10 @@ static int make_folder(void **state)
     return 0;
 }
 
-static int remove_folder(void **state)
+static int drop_folder(void **state)
 {
     (void)state;
-    (void)unlink(path);
-    return rmdir(folder);
+    return remove_folder(folder);
 }
 
 static void write_file(struct span bytes, mode_t mode)
@@ -192,5 +191,5 @@ int main(void)
         cmocka_unit_test(test_a_value_in_place_is_refused_and_not_repeated),
     };
 
-    return cmocka_run_group_tests_name("secret", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("secret", tests, make_folder, drop_folder);
 }
