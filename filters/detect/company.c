@@ -18,7 +18,8 @@ enum {
     WAYS = 4,                /* of the two sets of entries */
     CIRCLE_DRAIN_HOURS = 48, /* that outweigh one turn */
     TAKEN_IN = 8,            /* circles that took in one another */
-    HAND_STEPS = 16          /* circles that are looked at for a place */
+    HAND_STEPS = 16,         /* circles that are looked at for a place */
+    TOGETHER = 256           /* items that are looked at together when saving */
 };
 
 /* Of a person's prompts, how many resemble another person's; and of a ring's. */
@@ -490,7 +491,23 @@ static bool is_zero(const char *bytes, size_t len)
     return bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
 }
 
-/* Items that are not all zero, each after its place; no place ends a part. */
+static void save_items(const struct part *part, size_t first, size_t count,
+                       void (*put)(void *self, const void *bytes, size_t len),
+                       void *self)
+{
+    for (size_t n = first; n < first + count; n++) {
+        const char *item = (const char *)part->items + n * part->size;
+        const uint32_t place = (uint32_t)n;
+
+        if (!is_zero(item, part->size)) {
+            put(self, &place, sizeof place);
+            put(self, item, part->size);
+        }
+    }
+}
+
+/* Items that are not all zero, each after its place; no place ends a part. Most are free,
+ * so that many are looked at together; counts are powers of two. */
 void company_save(const struct company_table *table,
                   void (*put)(void *self, const void *bytes, size_t len), void *self)
 {
@@ -501,12 +518,12 @@ void company_save(const struct company_table *table,
     parts_of(table, parts);
     put(self, &hand, sizeof hand);
     for (unsigned i = 0; i < PARTS; i++) {
-        for (uint32_t n = 0; n < parts[i].count; n++) {
-            const char *item = (const char *)parts[i].items + n * parts[i].size;
+        size_t together = parts[i].count < TOGETHER ? parts[i].count : TOGETHER;
 
-            if (!is_zero(item, parts[i].size)) {
-                put(self, &n, sizeof n);
-                put(self, item, parts[i].size);
+        for (size_t n = 0; n < parts[i].count; n += together) {
+            if (!is_zero((const char *)parts[i].items + n * parts[i].size,
+                         together * parts[i].size)) {
+                save_items(&parts[i], n, together, put, self);
             }
         }
         put(self, &end, sizeof end);

@@ -15,7 +15,8 @@
 enum {
     COMPANY_DAYS = 7, /* that a circle lives without another turn */
     HOUSEKEEPING_MS = 3600 * 1000,
-    CLEARS_MAX = 512
+    CLEARS_MAX = 512,
+    CLEARS_EVERY = 32 /* turns: hundreds are played through to tell what would clear */
 };
 
 #define MS_PER_DAY (INT64_C(24) * 3600 * 1000)
@@ -269,12 +270,24 @@ static void alert(struct casebook *casebook, const struct finding_row *row)
     webhook_tell(casebook->webhook, &news);
 }
 
+static const char *what_clears(const struct casebook *casebook,
+                               const struct identity_state *state,
+                               char memory[CLEARS_MAX])
+{
+    struct text sentence = text_over(memory, CLEARS_MAX - 1);
+
+    if (state != NULL) {
+        clearing_put(&sentence, state, casebook_threshold(casebook));
+    }
+    memory[sentence.len] = '\0';
+    return memory;
+}
+
 static void note_finding(struct casebook *casebook, const struct names *names,
                          const struct finding *finding, struct detector *detector)
 {
     char evidence[EVIDENCE_JSON_MAX], clears[CLEARS_MAX];
     struct text rows = text_over(evidence, sizeof evidence - 1);
-    struct text sentence = text_over(clears, sizeof clears - 1);
     const struct identity_state *state = detector_state(detector, finding->identity);
     bool shadow = casebook->detection.mode != DETECTION_ON;
     struct finding_row row = {
@@ -288,15 +301,17 @@ static void note_finding(struct casebook *casebook, const struct names *names,
         .score = (double)finding->score,
         .threshold = (double)casebook_threshold(casebook),
         .evidence = evidence,
-        .clears = clears,
     };
 
     evidence_put_json(&rows, &finding->evidence);
     evidence[rows.len] = '\0';
-    if (state != NULL) {
-        clearing_put(&sentence, state, casebook_threshold(casebook));
+    if (finding->turns % CLEARS_EVERY == 0) {
+        row.clears = what_clears(casebook, state, clears);
     }
-    clears[sentence.len] = '\0';
+    if (finding_store_again(casebook->store, &row)) {
+        return;
+    }
+    row.clears = what_clears(casebook, state, clears);
     if (finding_store_found(casebook->store, &row) && !shadow) {
         alert(casebook, &row);
     }

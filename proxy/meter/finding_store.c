@@ -85,8 +85,8 @@ static const char *const statements[STATEMENTS] = {
     [NAME] = "SELECT team, caller FROM identity WHERE id = ?1 AND caller IS NOT NULL",
     [FIND_AGAIN] =
         "UPDATE finding SET last_ms = ?2, score = max(score, ?4), evidence = ?5,"
-        " clears = ?6, shadow = min(shadow, ?7), expires_ms = CASE status WHEN 2"
-        " THEN expires_ms ELSE max(expires_ms, ?3) END"
+        " clears = coalesce(?6, clears), shadow = min(shadow, ?7),"
+        " expires_ms = CASE status WHEN 2 THEN expires_ms ELSE max(expires_ms, ?3) END"
         " WHERE identity = ?1 AND expires_ms > ?2",
     [FIND_NEW] =
         "INSERT INTO finding (identity, team, caller, shadow, first_ms, last_ms,"
@@ -364,10 +364,11 @@ bool finding_store_name(struct finding_store *store, uint64_t identity, char tea
     return found;
 }
 
-static bool found_again(struct finding_store *store, const struct finding_row *row)
+bool finding_store_again(struct finding_store *store, const struct finding_row *row)
 {
     sqlite3_stmt *statement = store->statements[FIND_AGAIN];
 
+    begin(store);
     sqlite3_bind_int64(statement, 1, (int64_t)row->identity);
     sqlite3_bind_int64(statement, 2, row->last_ms);
     sqlite3_bind_int64(statement, 3, row->expires_ms);
@@ -382,8 +383,7 @@ bool finding_store_found(struct finding_store *store, const struct finding_row *
 {
     sqlite3_stmt *statement = store->statements[FIND_NEW];
 
-    begin(store);
-    if (found_again(store, row)) {
+    if (finding_store_again(store, row)) {
         return false;
     }
     sqlite3_bind_int64(statement, 1, (int64_t)row->identity);

@@ -89,6 +89,9 @@ bool finding_store_name(struct finding_store *store, uint64_t identity, char tea
  * returns true then. One that was dismissed takes it in silently until it expires. */
 bool finding_store_found(struct finding_store *store, const struct finding_row *row);
 
+/* The first half of that: false if none stands. Without `clears` that stays as it was. */
+bool finding_store_again(struct finding_store *store, const struct finding_row *row);
+
 /* Did another process write since the last call? */
 bool finding_store_changed(struct finding_store *store);
 

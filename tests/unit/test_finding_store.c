@@ -1,4 +1,5 @@
 /* Findings, states and remarks in their file. */
+#include "proxy/base/text.h"
 #include "proxy/meter/finding_store.h"
 #include "tests/support/remove_folder.h"
 
@@ -115,6 +116,7 @@ static struct finding_row found_at(int64_t ms, double score)
 struct seen {
     unsigned count;
     struct finding_row row;
+    char clears[16];
 };
 
 static void see(void *self, const struct finding_row *row)
@@ -123,6 +125,7 @@ static void see(void *self, const struct finding_row *row)
 
     seen->count++;
     seen->row = *row;
+    (void)text_store(seen->clears, sizeof seen->clears, span_text(row->clears));
     assert_string_equal(row->caller, "ana");
 }
 
@@ -161,6 +164,21 @@ static void test_one_finding_stands_and_expires(void **state)
                                                .evidence = "[]",
                                                .clears = "" }));
     assert_true(finding_store_commit(store));
+}
+
+static void test_what_clears_stays_unless_it_is_said_anew(void **state)
+{
+    struct finding_row row = found_at(1000, 17);
+
+    (void)state;
+    assert_false(finding_store_again(store, &row));
+    assert_true(finding_store_found(store, &row));
+    row.clears = NULL;
+    assert_true(finding_store_again(store, &row) && finding_store_commit(store));
+    assert_string_equal(look(2000).clears, "rest");
+    row.clears = "days";
+    assert_true(finding_store_again(store, &row) && finding_store_commit(store));
+    assert_string_equal(look(2000).clears, "days");
 }
 
 static void count_remark(void *self, const struct remark_row *row)
@@ -263,6 +281,7 @@ int main(void)
         CASE(test_states_come_back_as_they_were),
         CASE(test_a_damaged_state_is_none),
         CASE(test_one_finding_stands_and_expires),
+        CASE(test_what_clears_stays_unless_it_is_said_anew),
         CASE(test_remarks_follow_one_another),
         CASE(test_calibration_leaves_one_in_a_hundred_above),
         CASE(test_others_cannot_read_it),
