@@ -9,17 +9,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static int print_docs(const struct command_line *line, const char *format)
+static int print_docs(const struct command_line *line)
 {
-    if (strcmp(format, "markdown") == 0) {
-        config_write_markdown(stdout);
-    } else if (strcmp(format, "man") == 0) {
-        config_write_man(stdout);
-    } else if (strcmp(format, "program") == 0) {
-        help_write_man(stdout);
-    } else {
-        return command_misused(line, "'%s' is not markdown, man or program", format);
+    static const char *const names[] = { "markdown", "man", "program", NULL };
+    static void (*const write[])(FILE * out) = { config_write_markdown,
+                                                 config_write_man, help_write_man };
+    int docs = command_choice(line, "docs", names);
+
+    if (docs < 0) {
+        return COMMAND_MISUSED;
     }
+    write[docs](stdout);
     return COMMAND_OK;
 }
 
@@ -317,11 +317,10 @@ static int check(const struct command_line *line, bool resolve)
 
 int command_check(const struct command_line *line)
 {
-    const char *format = command_option(line, "docs");
     struct command_line named = *line;
 
-    if (format != NULL) {
-        return print_docs(line, format);
+    if (command_option(line, "docs") != NULL) {
+        return print_docs(line);
     }
     if (line->argument_count > 1) {
         return command_misused(line, "one file at a time");

@@ -1,6 +1,7 @@
 #include "proxy/cli/command.h"
 
 #include "config/nearest.h"
+#include "proxy/base/text.h"
 #include "proxy/cli/help.h"
 #include "proxy/cli/table.h"
 #include "proxy/cli/version.h"
@@ -54,6 +55,29 @@ int command_misused(const struct command_line *line, const char *format, ...)
     va_end(arguments);
     fprintf(stderr, "\ntry: assay %s --help\n", line->name);
     return COMMAND_MISUSED;
+}
+
+const char *const table_or_json[] = { [AS_TABLE] = "table", [AS_JSON] = "json", NULL };
+
+int command_choice(const struct command_line *line, const char *name,
+                   const char *const *words)
+{
+    const char *value = command_option(line, name);
+    char memory[256];
+    struct text text = text_over(memory, sizeof memory);
+
+    for (int i = 0; words[i] != NULL; i++) {
+        if (value == NULL || strcmp(words[i], value) == 0) {
+            return i;
+        }
+        text_put(&text, i == 0                 ? SPAN("")
+                        : words[i + 1] == NULL ? SPAN(" or ")
+                                               : SPAN(", "));
+        text_put(&text, span_text(words[i]));
+    }
+    command_misused(line, "--%s: '%s' is not %.*s", name, value, (int)text.len,
+                    text.at);
+    return -1;
 }
 
 static int unknown_option(const struct parse *parse, const char *name)

@@ -50,6 +50,15 @@ const char *command_option(const struct command_line *line, const char *name);
 const char *command_option_nth(const struct command_line *line, const char *name,
                                size_t n);
 
+/* Which of these words (NULL at the end) an option has for a value: 0, the first, where it
+ * was not given; -1, and told, for any other word. */
+int command_choice(const struct command_line *line, const char *name,
+                   const char *const *words);
+
+/* Of --format, in most commands. */
+enum table_or_json { AS_TABLE, AS_JSON };
+extern const char *const table_or_json[];
+
 /* Tells the operator's mistake on stderr ("assay NAME: words"), points to --help and
  * returns COMMAND_MISUSED. */
 int command_misused(const struct command_line *line, const char *format, ...)

@@ -157,7 +157,7 @@ static bool print_json(const cJSON *json)
 static int show(const struct command_line *line, const struct config *config,
                 struct error *error)
 {
-    const char *format = command_option(line, "format");
+    int format = command_choice(line, "format", table_or_json);
     const struct finding_query query = {
         .team = command_option(line, "team"),
         .caller = command_option(line, "caller"),
@@ -165,16 +165,15 @@ static int show(const struct command_line *line, const struct config *config,
     };
     cJSON *json;
 
-    if (format != NULL && strcmp(format, "json") != 0 && strcmp(format, "table") != 0) {
-        return command_misused(line, "--format: '%s' is neither table nor json",
-                               format);
+    if (format < 0) {
+        return COMMAND_MISUSED;
     }
     json = findings_json(config->state, &query, error);
     if (json == NULL) {
         return COMMAND_FAILED;
     }
     signal(SIGPIPE, SIG_DFL); /* `| head` ends this quietly */
-    if (format != NULL && strcmp(format, "json") == 0) {
+    if (format == AS_JSON) {
         print_json(json);
     } else {
         print_all(json);

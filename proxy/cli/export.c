@@ -33,30 +33,17 @@ static void print_jsonl(const struct entry *entry, FILE *out)
     fwrite(line.at, 1, line.len, out);
 }
 
+static const char *const format_names[] = { "jsonl", "csv", NULL };
+
+/* As they are named. */
 static const struct format {
-    const char *name;
     void (*head)(FILE *out); /* NULL: none */
     void (*row)(const struct entry *entry, FILE *out);
 } formats[] = {
-    { "jsonl", NULL, print_jsonl },
-    { "csv", export_csv_head, export_csv_row },
+    /* as they are named */
+    { NULL, print_jsonl },
+    { export_csv_head, export_csv_row },
 };
-
-static const struct format *format_of(const struct command_line *line)
-{
-    const char *name = command_option(line, "format");
-
-    if (name == NULL) {
-        return &formats[0];
-    }
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (strcmp(formats[i].name, name) == 0) {
-            return &formats[i];
-        }
-    }
-    command_misused(line, "--format: '%s' is neither jsonl nor csv", name);
-    return NULL;
-}
 
 /* --- one exchange ----------------------------------------------------------------- */
 
@@ -250,13 +237,13 @@ static int export_with(const struct command_line *line, const struct format *for
 
 int command_export(const struct command_line *line)
 {
-    const struct format *format = format_of(line);
+    int format = command_choice(line, "format", format_names);
     struct ledger_query query = { 0 };
     uint64_t id = 0;
 
-    if (format == NULL || !options_fit(line) || !period_read(line, &query) ||
+    if (format < 0 || !options_fit(line) || !period_read(line, &query) ||
         !read_id(line, "after", &query.after_id) || !read_id(line, "id", &id)) {
         return COMMAND_MISUSED;
     }
-    return export_with(line, format, &query, id);
+    return export_with(line, &formats[format], &query, id);
 }

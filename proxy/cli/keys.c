@@ -365,16 +365,14 @@ static int print_table(const struct config *config, struct listing *listing)
 static int keys_list(const struct command_line *line, const struct config *config,
                      int64_t now)
 {
-    const char *format = command_option(line, "format");
+    int format = command_choice(line, "format", table_or_json);
     struct listing listing = { .now = now };
 
-    if (format == NULL || strcmp(format, "table") == 0) {
-        return print_table(config, &listing);
+    if (format < 0) {
+        return COMMAND_MISUSED;
     }
-    if (strcmp(format, "json") == 0) {
-        return print_json(config, &listing);
-    }
-    return command_misused(line, "--format: '%s' is neither table nor json", format);
+    return format == AS_JSON ? print_json(config, &listing)
+                             : print_table(config, &listing);
 }
 
 /* revoke, rotate */

@@ -294,31 +294,18 @@ static bool read_dimensions(const struct command_line *line, struct report *repo
     return good;
 }
 
+static const char *const format_names[] = { "table", "json", "csv", NULL };
+
+/* As they are named. */
 static const struct format {
-    const char *name;
     void (*print)(const struct report *report, FILE *out);
     void (*print_adjusted)(const struct report *report, FILE *out);
 } formats[] = {
-    { "table", report_table, report_adjusted_table },
-    { "json", report_json, report_adjusted_json },
-    { "csv", report_csv, report_adjusted_csv },
+    /* as they are named */
+    { report_table, report_adjusted_table },
+    { report_json, report_adjusted_json },
+    { report_csv, report_adjusted_csv },
 };
-
-static const struct format *format_of(const struct command_line *line)
-{
-    const char *name = command_option(line, "format");
-
-    if (name == NULL) {
-        return &formats[0];
-    }
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (strcmp(formats[i].name, name) == 0) {
-            return &formats[i];
-        }
-    }
-    command_misused(line, "--format: '%s' is not table, json or csv", name);
-    return NULL;
-}
 
 static int report_with(const struct command_line *line, struct report *report,
                        const struct format *format)
@@ -345,12 +332,12 @@ static int report_with(const struct command_line *line, struct report *report,
 
 int command_report(const struct command_line *line)
 {
-    const struct format *format = format_of(line);
+    int format = command_choice(line, "format", format_names);
     struct report report = { .adjusted = command_option(line, "adjusted") != NULL };
     bool audit = command_option(line, "audit") != NULL;
     bool quota = command_option(line, "quota") != NULL;
 
-    if (format == NULL) {
+    if (format < 0) {
         return COMMAND_MISUSED;
     }
     if (report.adjusted + audit + quota > 1) {
@@ -370,5 +357,5 @@ int command_report(const struct command_line *line)
     if (!read_dimensions(line, &report) || !period_read(line, &report.query)) {
         return COMMAND_MISUSED;
     }
-    return report_with(line, &report, format);
+    return report_with(line, &report, &formats[format]);
 }

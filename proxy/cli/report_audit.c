@@ -160,36 +160,20 @@ static void print_csv(const struct audits *audits)
 
 /* ---- the option ----------------------------------------------------------------------- */
 
-static const struct format {
-    const char *name;
-    void (*print)(const struct audits *audits);
-} formats[] = {
-    { "table", print_table },
-    { "json", print_json },
-    { "csv", print_csv },
-};
+static const char *const format_names[] = { "table", "json", "csv", NULL };
 
-static const struct format *format_of(const struct command_line *line)
-{
-    const char *name = command_option(line, "format");
-
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (name == NULL || strcmp(formats[i].name, name) == 0) {
-            return &formats[i];
-        }
-    }
-    command_misused(line, "--format: '%s' is none of table, json and csv", name);
-    return NULL;
-}
+/* As they are named. */
+static void (*const formats[])(const struct audits *audits) = { print_table, print_json,
+                                                                print_csv };
 
 static bool print_audits(const char *state, const struct ledger_query *query,
-                         const struct format *format, struct error *error)
+                         int format, struct error *error)
 {
     struct audits audits = { .count = 0 };
     bool good = ledger_audits(state, query, 0, keep, &audits, error);
 
     if (good) {
-        format->print(&audits);
+        formats[format](&audits);
     }
     forget(&audits);
     return good;
@@ -197,13 +181,13 @@ static bool print_audits(const char *state, const struct ledger_query *query,
 
 int report_audit(const struct command_line *line)
 {
-    const struct format *format = format_of(line);
+    int format = command_choice(line, "format", format_names);
     struct ledger_query query = { 0 };
     struct config *config;
     struct error error;
     bool good;
 
-    if (format == NULL) {
+    if (format < 0) {
         return COMMAND_MISUSED;
     }
     if (line->argument_count > 0 || command_option(line, "by") != NULL) {

@@ -377,14 +377,14 @@ static bool print_json(struct listing *listing, const struct directory *director
     return text != NULL;
 }
 
-static bool list_print(const struct config *config, const char *format,
+static bool list_print(const struct config *config, enum table_or_json format,
                        const struct installation_key *key, struct error *error)
 {
     struct directory *directory = directory_new(config, config->state, error);
     struct listing listing = { .key = key };
     bool printed = directory != NULL;
 
-    if (directory != NULL && format != NULL && strcmp(format, "json") == 0) {
+    if (directory != NULL && format == AS_JSON) {
         printed = print_json(&listing, directory);
     } else if (directory != NULL) {
         print_table(&listing, directory);
@@ -396,20 +396,20 @@ static bool list_print(const struct config *config, const char *format,
 static int teams_list(const struct command_line *line, const struct config *config,
                       int64_t now)
 {
-    const char *format = command_option(line, "format");
+    int format = command_choice(line, "format", table_or_json);
     bool tell = command_option(line, "told") != NULL;
     struct installation_key key;
     struct error error;
     bool printed;
 
     (void)now;
-    if (format != NULL && strcmp(format, "table") != 0 && strcmp(format, "json") != 0) {
-        return command_misused(line, "--format: '%s' is neither table nor json",
-                               format);
+    if (format < 0) {
+        return COMMAND_MISUSED;
     }
     error_init(&error);
-    printed = (!tell || installation_key_load(config->state, "tag", &key, &error)) &&
-              list_print(config, format, tell ? &key : NULL, &error);
+    printed =
+        (!tell || installation_key_load(config->state, "tag", &key, &error)) &&
+        list_print(config, (enum table_or_json)format, tell ? &key : NULL, &error);
     explicit_bzero(&key, sizeof key);
     if (!printed) {
         return teams_failed(&error);

@@ -110,7 +110,14 @@ static void test_options(void **state)
                "option '--docs' needs a value, FORMAT");
     assert_run("assay check --no-secrets=yes", COMMAND_MISUSED,
                "option '--no-secrets' takes no value");
-    assert_run("assay check --docs=html", COMMAND_MISUSED, "'html' is not markdown");
+    assert_run("assay check --docs=html", COMMAND_MISUSED,
+               "--docs: 'html' is not markdown, man or program");
+    assert_run("assay export --format xml", COMMAND_MISUSED,
+               "--format: 'xml' is not jsonl or csv");
+    assert_run("assay report --format xml", COMMAND_MISUSED,
+               "--format: 'xml' is not table, json or csv");
+    assert_run("assay report --audit --format xml", COMMAND_MISUSED,
+               "--format: 'xml' is not table, json or csv");
     assert_run("assay check --docs html --docs markdown", COMMAND_OK,
                "# Configuration");
     assert_run("assay check a b", COMMAND_MISUSED, "one file at a time");
