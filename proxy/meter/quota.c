@@ -359,6 +359,44 @@ static void note_moved(struct quota *quota, struct quota_cell *cell)
     }
 }
 
+static const struct quota_hold *hold_at(const struct reservation *reservation,
+                                        uint32_t i)
+{
+    return i < QUOTA_HOLDS_FEW ? &reservation->holds[i]
+                               : &reservation->more[i - QUOTA_HOLDS_FEW];
+}
+
+/* The same, to be changed. */
+static struct quota_hold *hold_of(struct reservation *reservation, uint32_t i)
+{
+    return i < QUOTA_HOLDS_FEW ? &reservation->holds[i]
+                               : &reservation->more[i - QUOTA_HOLDS_FEW];
+}
+
+/* Is there room for one more hold? false without memory. */
+static bool make_room(struct reservation *reservation)
+{
+    if (reservation->count >= QUOTA_HOLDS_FEW && reservation->more == NULL) {
+        reservation->more =
+            calloc(QUOTAS_MET_MAX - QUOTA_HOLDS_FEW, sizeof *reservation->more);
+        return reservation->more != NULL;
+    }
+    return true;
+}
+
+static void add_hold(struct reservation *reservation, struct quota_hold new)
+{
+    *hold_of(reservation, reservation->count++) = new;
+    reservation->cuts |= new.policy->rule.on_exceed == ON_EXCEED_CUT;
+}
+
+static void drop_holds(struct reservation *reservation)
+{
+    free(reservation->more);
+    reservation->more = NULL;
+    reservation->count = 0;
+}
+
 static enum quota_verdict reserve_one(struct quota *quota,
                                       struct reservation *reservation,
                                       struct quota_policy *policy,
@@ -379,23 +417,21 @@ static enum quota_verdict reserve_one(struct quota *quota,
             amount = 0;
         }
     }
-    reservation->holds[reservation->count].cell = cell;
-    reservation->holds[reservation->count].policy = policy;
-    reservation->holds[reservation->count].amount = amount;
-    reservation->cuts |= policy->rule.on_exceed == ON_EXCEED_CUT;
-    reservation->count++;
+    add_hold(reservation, (struct quota_hold){ cell, policy, amount });
     return QUOTA_TAKEN;
 }
 
 static void give_back(struct quota *quota, struct reservation *reservation)
 {
     for (uint32_t i = 0; i < reservation->count; i++) {
-        quota_cell_settle(reservation->holds[i].cell, reservation->holds[i].amount, 0,
-                          reservation->steady_s, reservation->steady_s);
-        note_moved(quota, reservation->holds[i].cell);
-        quota_cell_back(reservation->holds[i].cell);
+        const struct quota_hold *held = hold_at(reservation, i);
+
+        quota_cell_settle(held->cell, held->amount, 0, reservation->steady_s,
+                          reservation->steady_s);
+        note_moved(quota, held->cell);
+        quota_cell_back(held->cell);
     }
-    reservation->count = 0;
+    drop_holds(reservation);
 }
 
 static struct quota_cell *cell_for(struct quota *quota, struct quota_policy *policy,
@@ -421,7 +457,8 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
     while (verdict != QUOTA_FULL &&
            (policy = quota_policy_next(policies, call, &index)) != NULL) {
         uint64_t amount = reserved_amount(policy, prices, call, call->reserved_output);
-        struct quota_cell *cell = cell_for(quota, policy, call);
+        struct quota_cell *cell =
+            make_room(reservation) ? cell_for(quota, policy, call) : NULL;
 
         if (cell == NULL) {
             verdict = QUOTA_FULL;
@@ -444,13 +481,15 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
     return verdict;
 }
 
-/* The hold of a cell among the first `count`, or NULL. */
-static struct quota_hold *hold_of(struct reservation *reservation, uint32_t count,
+/* The hold of a cell, or NULL. */
+static struct quota_hold *hold_in(struct reservation *reservation,
                                   const struct quota_cell *cell)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (reservation->holds[i].cell == cell) {
-            return &reservation->holds[i];
+    for (uint32_t i = 0; i < reservation->count; i++) {
+        struct quota_hold *held = hold_of(reservation, i);
+
+        if (held->cell == cell) {
+            return held;
         }
     }
     return NULL;
@@ -461,7 +500,7 @@ static void join_one(struct quota *quota, struct quota_policy *policy,
                      struct quota_cell *cell, uint64_t amount,
                      struct reservation *before, struct reservation *after)
 {
-    struct quota_hold *held = hold_of(before, before->count, cell);
+    struct quota_hold *held = hold_in(before, cell);
 
     if (held != NULL) {
         amount = held->amount;
@@ -471,8 +510,7 @@ static void join_one(struct quota *quota, struct quota_policy *policy,
     } else if (!quota_cell_hold(cell, amount, UINT64_MAX)) {
         amount = 0;
     }
-    after->holds[after->count++] = (struct quota_hold){ cell, policy, amount };
-    after->cuts |= policy->rule.on_exceed == ON_EXCEED_CUT;
+    add_hold(after, (struct quota_hold){ cell, policy, amount });
     note_moved(quota, cell);
 }
 
@@ -485,9 +523,11 @@ void quota_join(struct quota *quota, struct quota_policies *policies,
     size_t index = 0;
 
     reservation->count = 0;
+    reservation->more = NULL;
     reservation->policies = quota_policies_ref(policies);
     while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
-        struct quota_cell *cell = cell_for(quota, policy, call);
+        struct quota_cell *cell =
+            make_room(reservation) ? cell_for(quota, policy, call) : NULL;
 
         if (cell != NULL) {
             join_one(quota, policy, cell,
@@ -496,13 +536,16 @@ void quota_join(struct quota *quota, struct quota_policies *policies,
         }
     }
     for (uint32_t i = 0; i < before.count; i++) {
-        if (before.holds[i].cell != NULL) {
-            quota_cell_settle(before.holds[i].cell, before.holds[i].amount, 0,
-                              before.steady_s, steady(quota, monotonic_ns));
-            note_moved(quota, before.holds[i].cell);
-            quota_cell_back(before.holds[i].cell);
+        const struct quota_hold *held = hold_at(&before, i);
+
+        if (held->cell != NULL) {
+            quota_cell_settle(held->cell, held->amount, 0, before.steady_s,
+                              steady(quota, monotonic_ns));
+            note_moved(quota, held->cell);
+            quota_cell_back(held->cell);
         }
     }
+    drop_holds(&before);
     quota_policies_unref(before.policies);
 }
 
@@ -511,22 +554,22 @@ bool quota_extend(struct quota *quota, const struct price_table *prices,
                   struct reservation *reservation, struct quota_state *refusal)
 {
     for (uint32_t i = 0; i < reservation->count; i++) {
-        struct quota_policy *policy = reservation->holds[i].policy;
-        struct quota_cell *cell = reservation->holds[i].cell;
-        uint64_t *held = &reservation->holds[i].amount;
+        struct quota_hold *held = hold_of(reservation, i);
+        struct quota_policy *policy = held->policy;
+        struct quota_cell *cell = held->cell;
         uint64_t needed = reserved_amount(policy, prices, call, output);
 
-        if (policy->rule.on_exceed != ON_EXCEED_CUT || needed <= *held) {
+        if (policy->rule.on_exceed != ON_EXCEED_CUT || needed <= held->amount) {
             continue;
         }
-        if (!hold(quota, policy, cell, needed - *held,
+        if (!hold(quota, policy, cell, needed - held->amount,
                   bound_at(policy, cell, seconds(unix_ns)))) {
             refusal->policy = NULL;
-            note_refusal(quota, refusal, policy, cell, needed - *held);
+            note_refusal(quota, refusal, policy, cell, needed - held->amount);
             atomic_fetch_add_explicit(&policy->refused, 1, memory_order_relaxed);
             return false;
         }
-        *held = needed;
+        held->amount = needed;
         note_moved(quota, cell);
     }
     return true;
@@ -537,17 +580,17 @@ void quota_settle(struct quota *quota, const struct price_table *prices,
                   struct reservation *reservation)
 {
     for (uint32_t i = 0; i < reservation->count; i++) {
-        const struct quota_policy *policy = reservation->holds[i].policy;
-        uint64_t used = quota_charge(policy, prices, call);
+        const struct quota_hold *held = hold_at(reservation, i);
+        uint64_t used = quota_charge(held->policy, prices, call);
         uint64_t after =
-            quota_cell_settle(reservation->holds[i].cell, reservation->holds[i].amount,
-                              used, reservation->steady_s, steady(quota, monotonic_ns));
+            quota_cell_settle(held->cell, held->amount, used, reservation->steady_s,
+                              steady(quota, monotonic_ns));
 
-        note_used(quota, policy, after > used ? after - used : 0, after);
-        note_moved(quota, reservation->holds[i].cell);
-        quota_cell_back(reservation->holds[i].cell);
+        note_used(quota, held->policy, after > used ? after - used : 0, after);
+        note_moved(quota, held->cell);
+        quota_cell_back(held->cell);
     }
-    reservation->count = 0;
+    drop_holds(reservation);
     reservation->policies = quota_policies_unref(reservation->policies);
     learn_output(quota, call);
 }
@@ -601,8 +644,8 @@ uint32_t quota_warning(const struct reservation *reservation, struct quota_state
     uint32_t highest = 0;
 
     for (uint32_t i = 0; i < reservation->count; i++) {
-        struct quota_policy *policy = reservation->holds[i].policy;
-        struct quota_state now = state_of(policy, reservation->holds[i].cell);
+        struct quota_policy *policy = hold_at(reservation, i)->policy;
+        struct quota_state now = state_of(policy, hold_at(reservation, i)->cell);
         uint32_t share =
             reached(policy, quota_percent(now.used, policy->rule.limit.amount));
 

@@ -52,6 +52,8 @@ void quota_sweep(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns);
 
 /* ---- calls ---------------------------------------------------------------------------- */
 
+enum { QUOTA_HOLDS_FEW = 2 };
+
 /* What a call holds. Zeroed: nothing. It belongs to one exchange. */
 struct quota_hold {
     struct quota_cell *cell;
@@ -59,7 +61,8 @@ struct quota_hold {
     uint64_t amount;
 };
 struct reservation {
-    struct quota_hold holds[QUOTAS_MET_MAX];
+    struct quota_hold holds[QUOTA_HOLDS_FEW]; /* most calls meet no more policies */
+    struct quota_hold *more; /* owned: room for those beyond; NULL: there are none */
     uint32_t count;
     struct quota_policies
         *policies;    /* kept for the holds; NULL: the snapshot keeps them */
