@@ -4,6 +4,7 @@
 #include "proxy/base/check.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 const struct dialect *const dialects[] = {
@@ -154,9 +155,9 @@ const struct dialect *registry_unclaimed(enum method method, struct span path,
     return *route == NULL ? registry_unknown(route) : &dialect_unknown;
 }
 
-/* ---- what is made once -------------------------------------------------------------------------- */
+/* ---- what is made once -------------------------------------------------------------- */
 
-static struct dialect_plans plans[DIALECT_COUNT];
+static const struct dialect_plans *_Atomic plans[DIALECT_COUNT];
 
 static size_t row_count(const struct scan_path *paths)
 {
@@ -182,12 +183,11 @@ static size_t put_request(struct scan_path *rows, const struct scan_path *path,
     return 1;
 }
 
-static const struct scan_plan *compile_request(const struct scan_path *paths,
-                                               bool turns)
+static struct scan_plan *compile_request(const struct scan_path *paths, bool turns)
 {
     size_t count = row_count(paths), kept = 0;
     struct scan_path *rows;
-    const struct scan_plan *plan;
+    struct scan_plan *plan;
 
     if (count == 0) {
         return NULL;
@@ -213,12 +213,11 @@ static size_t put_response(struct scan_path *rows, const struct scan_path *path,
     return 1;
 }
 
-static const struct scan_plan *compile_response(const struct scan_path *paths,
-                                                bool turns)
+static struct scan_plan *compile_response(const struct scan_path *paths, bool turns)
 {
     size_t count = row_count(paths), kept = 0;
     struct scan_path *rows;
-    const struct scan_plan *plan;
+    struct scan_plan *plan;
 
     if (paths == NULL) {
         return NULL;
@@ -244,45 +243,61 @@ static bool has_turns(const struct scan_path *paths)
     return false;
 }
 
-static void make_plans(const struct dialect *dialect, struct dialect_plans *made)
+static struct dialect_plans *make_plans(const struct dialect *dialect)
 {
+    struct dialect_plans *made = calloc(1, sizeof(*made));
+
+    CHECK(made != NULL);
     made->request = compile_request(dialect->request, false);
     made->response = compile_response(dialect->response, false);
     if (has_turns(dialect->request)) {
         made->request_turns = compile_request(dialect->request, true);
         made->response_turns = compile_response(dialect->response, true);
     }
+    return made;
 }
 
-static void make_all(void)
+static void free_plans(struct dialect_plans *made)
 {
-    list_families();
-    for (size_t i = 0; i < DIALECT_COUNT; i++) {
-        make_plans(dialects[i], &plans[i]);
+    scan_plan_free(made->request);
+    scan_plan_free(made->response);
+    scan_plan_free(made->request_turns);
+    scan_plan_free(made->response_turns);
+    free(made);
+}
+
+/* Two threads may both make them: the first one's stay. */
+static const struct dialect_plans *first_plans(size_t i)
+{
+    struct dialect_plans *made = make_plans(dialects[i]);
+    const struct dialect_plans *first = NULL;
+
+    if (atomic_compare_exchange_strong_explicit(&plans[i], &first, made,
+                                                memory_order_acq_rel,
+                                                memory_order_acquire)) {
+        return made;
     }
-}
-
-static void make_once(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    CHECK(pthread_once(&once, make_all) == 0);
+    free_plans(made);
+    return first;
 }
 
 const char *const *registry_families(void)
 {
-    make_once();
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    CHECK(pthread_once(&once, list_families) == 0);
     return families;
 }
 
 const struct dialect_plans *registry_plans(const struct dialect *dialect)
 {
+    const struct dialect_plans *made;
     size_t i = 0;
 
-    make_once();
     while (i < DIALECT_COUNT && dialects[i] != dialect) {
         i++;
     }
     CHECK(i < DIALECT_COUNT);
-    return &plans[i];
+    made = atomic_load_explicit(&plans[i], memory_order_acquire);
+    return made != NULL ? made : first_plans(i);
 }

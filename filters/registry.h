@@ -29,14 +29,14 @@ const struct dialect *registry_unknown(const struct dialect_route **route);
 const struct dialect *registry_unclaimed(enum method method, struct span path,
                                          const struct dialect_route **route);
 
-/* A dialect's paths, compiled: NULL where there is nothing to scan. Compiled at the first
- * call from any thread, for all dialects and for good. */
+/* A dialect's paths, compiled: NULL where there is nothing to scan. Compiled at the
+ * dialect's first call from any thread, and for good. */
 struct dialect_plans {
-    const struct scan_plan *request;
-    const struct scan_plan *response;
+    struct scan_plan *request;
+    struct scan_plan *response;
     /* the same with what the turn gate reads; NULL where no turn can be in a call */
-    const struct scan_plan *request_turns;
-    const struct scan_plan *response_turns;
+    struct scan_plan *request_turns;
+    struct scan_plan *response_turns;
 };
 const struct dialect_plans *registry_plans(const struct dialect *dialect);
 

@@ -134,8 +134,44 @@ static size_t children(const struct builder *builder, size_t node)
     return count;
 }
 
-/* Gives each node with keys a table that is at most half full; all others share the
- * empty slot 0. */
+/* How many keys of a node would not stand where their hash says. */
+static unsigned collisions(const struct builder *builder, size_t node, unsigned factor)
+{
+    unsigned mask = builder->nodes[node].mask, found = 0;
+    uint64_t taken[(UINT8_MAX + 1) / 64] = { 0 };
+
+    for (size_t i = 0; i < builder->edge_count; i++) {
+        const struct edge *edge = &builder->edges[i];
+
+        if (edge->parent == node) {
+            unsigned at = scan_key_hash(edge->key.at, edge->key.len, factor) & mask;
+            uint64_t bit = UINT64_C(1) << (at % 64);
+
+            found += (taken[at / 64] & bit) != 0;
+            taken[at / 64] |= bit;
+        }
+    }
+    return found;
+}
+
+/* The factor that lets most keys of a node be found at once. */
+static uint8_t best_factor(const struct builder *builder, size_t node)
+{
+    unsigned best = 1, least = collisions(builder, node, 1);
+
+    for (unsigned factor = 3; factor <= UINT8_MAX && least > 0; factor += 2) {
+        unsigned found = collisions(builder, node, factor);
+
+        if (found < least) {
+            least = found;
+            best = factor;
+        }
+    }
+    return (uint8_t)best;
+}
+
+/* Gives each node with keys a table that is at most a quarter full, so that a key that it
+ * is without mostly finds an empty slot; all others share the empty slot 0. */
 static size_t lay_out_tables(struct builder *builder)
 {
     size_t used = 1;
@@ -147,11 +183,12 @@ static size_t lay_out_tables(struct builder *builder)
         if (keys == 0) {
             continue;
         }
-        while (size < 2 * keys) {
+        while (size < 4 * keys && size < UINT8_MAX) {
             size *= 2;
         }
         builder->nodes[node].slots = (uint32_t)used;
         builder->nodes[node].mask = (uint8_t)(size - 1);
+        builder->nodes[node].factor = best_factor(builder, node);
         used += size;
     }
     return used;
@@ -165,7 +202,7 @@ static void fill_tables(struct scan_plan *plan, const struct builder *builder)
         const struct edge *edge = &builder->edges[i];
         const struct scan_node *parent = &plan->nodes[edge->parent];
         struct scan_slot *table = &plan->slots[parent->slots];
-        uint32_t at = scan_key_hash(edge->key.at, edge->key.len);
+        uint32_t at = scan_key_hash(edge->key.at, edge->key.len, parent->factor);
 
         while (table[at & parent->mask].child != NODE_NONE) {
             at++;
@@ -194,6 +231,8 @@ struct scan_plan *scan_plan_new(const struct scan_path *paths, size_t count)
     for (size_t i = 0; i < builder.edge_count; i++) {
         key_bytes += builder.edges[i].key.len;
     }
+    builder.nodes = realloc(builder.nodes, builder.node_count * sizeof(*builder.nodes));
+    CHECK(builder.nodes != NULL);
     plan->nodes = builder.nodes;
     plan->slots = allocate(lay_out_tables(&builder), sizeof(*plan->slots));
     plan->keys = allocate(key_bytes, 1);

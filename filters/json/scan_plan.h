@@ -16,6 +16,7 @@ struct scan_node {
     uint16_t element; /* the node of "[]", or NODE_NONE */
     uint16_t any;     /* the node of keys that its table is without, or NODE_NONE */
     uint8_t mask;     /* size of the table, a power of two, less one */
+    uint8_t factor;   /* of the hash of its keys */
     bool wanted;      /* a path ends here */
     uint8_t strings;  /* enum scan_strings */
 };
@@ -33,10 +34,12 @@ struct scan_plan {
     char *keys;
 };
 
-static inline uint32_t scan_key_hash(const char *key, size_t len)
+static inline uint32_t scan_key_hash(const char *key, size_t len, uint32_t factor)
 {
-    return (uint32_t)(unsigned char)key[0] * 5 + (uint32_t)(unsigned char)key[len - 1] +
-           (uint32_t)len * 3;
+    uint32_t ends = (uint32_t)(unsigned char)key[0] * 5 +
+                    (uint32_t)(unsigned char)key[len - 1] + (uint32_t)len * 3;
+
+    return ends * factor >> 4;
 }
 
 /* Compares the first and the last `width` bytes, which may overlap. */
@@ -79,7 +82,7 @@ static inline const struct scan_slot *scan_plan_find(const struct scan_plan *pla
     if (len == 0) {
         return NULL;
     }
-    for (at = scan_key_hash(key, len);; at++) {
+    for (at = scan_key_hash(key, len, parent->factor);; at++) {
         const struct scan_slot *slot = &table[at & parent->mask];
 
         if (slot->child == NODE_NONE) {
