@@ -185,11 +185,12 @@ static void tell_turn(struct detector *detector, const struct turn *turn,
                       const struct circle *circle, const struct teller *teller)
 {
     float ring = ring_nats(detector, circle);
-    bool implicated = ring > 0 && implicates(detector, circle, circle->current);
+    bool implicated =
+        circle != NULL && ring > 0 && implicates(detector, circle, circle->current);
 
     tell(detector, turn->identity, turn->begin_ms, circle, implicated ? ring : 0,
          teller);
-    if (ring >= detector->options.threshold) {
+    if (circle != NULL && ring >= detector->options.threshold) {
         tell_others(detector, turn, circle, ring, teller);
     }
 }

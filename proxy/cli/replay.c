@@ -339,7 +339,7 @@ int command_replay(const struct command_line *line)
     for (size_t i = 0; done && i < line->argument_count; i++) {
         done = read_file(&replay, line->arguments[i]);
     }
-    if (done) {
+    if (done && replay.line_count > 0) {
         qsort(replay.lines, replay.line_count, sizeof(*replay.lines), by_time);
         done = run_lines(&replay);
     }
