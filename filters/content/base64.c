@@ -1,6 +1,6 @@
 #include "filters/content/base64.h"
 
-#include "proxy/base/base64.h"
+#include "proxy/base/digit.h"
 
 size_t base64_feed(struct base64 *base64, struct span piece, char *out)
 {

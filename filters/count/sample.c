@@ -1,6 +1,7 @@
 #include "filters/count/sample.h"
 
 #include "proxy/base/check.h"
+#include "proxy/base/digit.h"
 
 #include <stdlib.h>
 
@@ -113,21 +114,13 @@ void sample_wipe(struct sample *sample)
 
 /* ---- escapes ------------------------------------------------------------------------- */
 
-static int hex_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* \uXXXX as UTF-8, halves of pairs as U+FFFD; 0: it is none. */
 static size_t unescape_unit(const char *at, char *out)
 {
     unsigned unit = 0;
 
     for (int i = 0; i < 4; i++) {
-        int digit = hex_of(at[i]);
+        int digit = hex_digit(at[i]);
 
         if (digit < 0) {
             return 0;

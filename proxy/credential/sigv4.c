@@ -1,6 +1,7 @@
 #include "proxy/credential/sigv4.h"
 
 #include "proxy/base/date.h"
+#include "proxy/base/digit.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -85,20 +86,11 @@ static void put_path(struct canonical *out, struct span path)
     }
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The byte at the front of an escaped text, which is dropped. */
 static char unescape(struct span *rest)
 {
-    int high = rest->len > 2 && *rest->at == '%' ? hex_value(rest->at[1]) : -1;
-    int low = high < 0 ? -1 : hex_value(rest->at[2]);
+    int high = rest->len > 2 && *rest->at == '%' ? hex_digit(rest->at[1]) : -1;
+    int low = high < 0 ? -1 : hex_digit(rest->at[2]);
     char c = *rest->at;
 
     if (low < 0) {

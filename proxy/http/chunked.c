@@ -1,5 +1,6 @@
 #include "proxy/http/chunked.h"
 
+#include "proxy/base/digit.h"
 #include "proxy/http/head_check.h"
 
 enum {
@@ -44,15 +45,6 @@ static bool go(struct chunked *chunked, enum state state)
 static bool expect(struct chunked *chunked, char c, char wanted, enum state then)
 {
     return c == wanted && go(chunked, then);
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Zero is written "0" alone: anything longer is a way to hide the last chunk. */

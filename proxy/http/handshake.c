@@ -1,6 +1,6 @@
 #include "proxy/http/handshake.h"
 
-#include "proxy/base/base64.h"
+#include "proxy/base/digit.h"
 
 #include <openssl/evp.h>
 

@@ -1,5 +1,7 @@
 #include "proxy/http/target.h"
 
+#include "proxy/base/digit.h"
+
 /* What a character of a path may be: */
 enum {
     ESCAPED = 1, /* written as an escape: ASCII that means nothing once decoded */
@@ -32,15 +34,6 @@ struct path {
 static void put(struct path *path, char c)
 {
     path->at[path->len++] = c;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Reads the percent-escape at the start of s. */

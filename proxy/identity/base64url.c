@@ -1,6 +1,6 @@
 #include "proxy/identity/base64url.h"
 
-#include "proxy/base/base64.h"
+#include "proxy/base/digit.h"
 
 struct span base64url_read(struct span text, struct arena *arena)
 {

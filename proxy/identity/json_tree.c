@@ -1,5 +1,7 @@
 #include "proxy/identity/json_tree.h"
 
+#include "proxy/base/digit.h"
+
 struct reader {
     struct span rest;
     struct arena *arena;
@@ -35,15 +37,6 @@ static struct json_node *node_new(struct reader *reader)
 }
 
 /* ---- strings ------------------------------------------------------------------------ */
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool read_hex4(struct reader *reader, uint32_t *unit)
 {
