@@ -44,7 +44,7 @@ struct request_watch *request_watch_open_message(struct watch_pool *pool,
                                                  struct message_facts *message);
 
 /* The next bytes of the body, without transfer framing. Faults: FAULT_BAD_BODY (not JSON,
- * not an object, a model that is no string or has a NUL, a damaged coding),
+ * not an object, a model that is neither string nor null or has a NUL, a damaged coding),
  * FAULT_DUPLICATE_KEY (a key that decides policy stands twice), FAULT_CODING,
  * FAULT_BODY_TOO_LARGE (decoded). The first one stays.
  *
