@@ -1,6 +1,6 @@
 /* The two clocks. Code below the engine takes time as an argument and never asks.
  *
- * A build with ASSAY_TEST_CLOCK reads both from an 8-byte file that a test maps and
+ * A build with ASSAY_TEST_CLOCK reads both from a file that a test maps and
  * advances (see tests/README.md); such a build says so in --version. */
 #ifndef ASSAY_BASE_CLOCK_H
 #define ASSAY_BASE_CLOCK_H

@@ -17,13 +17,14 @@ class Scripted:
     """Use it as a context manager. `handle(request, reply)` answers for the provider."""
 
     def __init__(self, handle, dialects=('openai',), settings=None, provider=None,
-                 prices=None):
+                 prices=None, variables=None):
         self.folder = tempfile.TemporaryDirectory(prefix='assay-scripted-')
         self.handle = handle
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.dialects = dialects
         self.provider = provider or {}
+        self.variables = variables or {}
         self.settings = dict(settings or {})
         if prices is not None:
             self.settings['prices'] = self.write_prices(prices)
@@ -47,6 +48,7 @@ class Scripted:
                   'credential': 'env:UPSTREAM_KEY', **self.provider}
         self.assay = Assay({name: {**common, 'dialects': [name]} for name in self.dialects},
                            self.settings)
+        self.assay.variables.update(self.variables)
         self.assay.start()
         return self
 
