@@ -65,7 +65,7 @@ struct exchange {
     struct tunnel *tunnel; /* the WebSocket that it opens or belongs to; NULL: none */
     struct strip *strip;   /* removes the usage chunk that a splice provoked */
     struct arena arena;
-    struct span head;           /* the upstream head, but for credential, framing and end */
+    struct span head;           /* the upstream head, without credential and framing */
     struct span accept;         /* Accept-Encoding to send, unless usage is injected */
     struct span signature;      /* lines of the upstream head that sign it */
     struct span encoding;       /* Content-Encoding of the request body */
