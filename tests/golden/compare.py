@@ -64,6 +64,9 @@ def forwarded(case, arrivals, secret, key, spliced):
         complaints += splice(case.request_body, arrival.body)
     elif arrival.body != case.request_body:
         complaints.append(difference('request body', case.request_body, arrival.body))
+    if case.coding and case.coding not in ', '.join(
+            value for name, value in arrival.fields if name.lower() == 'accept-encoding'):
+        complaints.append('%s was not asked for, which the client accepts' % case.coding)
     values = [value for _, value in arrival.fields]
     if any(key in value for value in values):
         complaints.append('the virtual key reached the provider')

@@ -58,6 +58,7 @@ class Case:
         self.response_body = body_of(row, 'response_body')
         self.seed = zlib.crc32(self.id.encode())
         self.provider = provider_of(row)
+        self.coding = None  # that the client accepts, and the response has
 
     def is_metered(self):
         """Must its tokens be counted exactly?"""
