@@ -82,9 +82,11 @@ static void lines_weigh_by_their_own_models(void **state)
     struct config *config = read_good(table);
     struct weights weights = { config->weights, config->weights_count };
     struct entry call = call_to("gpt");
+    struct line lines[3];
 
     (void)state;
     usage_set(&call.usage, TOKENS_OUTPUT, 10);
+    call.lines = lines;
     call.line_count = 3;
     call.lines[0] = (struct line){ .within = 1, .model = "claude-opus-4" };
     usage_set(&call.lines[0].usage, TOKENS_OUTPUT, 4);
