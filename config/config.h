@@ -394,6 +394,8 @@ enum config_detection_mode {
 struct config_detection {
     enum config_detection_mode mode;
     uint32_t threshold; /* nats; calibration may raise it further */
+    struct secret
+        *secret; /* of sketches, for all replicas; NULL: none, or unresolved */
 };
 
 /* What webhooks may tell, in the words of `events`; NULL at the end. */

@@ -935,6 +935,13 @@ static const struct field detection_fields[] = {
       .most = 60,
       .help =
           "score from which traffic is automated-looking; calibration may raise it" },
+    { .key = "secret",
+      .type = FIELD_SECRET,
+      .reload = RELOAD_RESTART,
+      .offset = IN_CONFIG(detection.secret),
+      .help = "16 bytes or more, equal on all replicas: with 'quota.redis' they look "
+              "at each "
+              "other's calls; a new one starts detection anew" },
     { 0 }
 };
 

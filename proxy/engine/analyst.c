@@ -8,10 +8,12 @@
 #include "proxy/engine/casebook.h"
 #include "proxy/engine/grades.h"
 #include "proxy/engine/sketch_secret.h"
+#include "proxy/sharing/feed.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -23,6 +25,7 @@ enum {
     SHARED_PROMPTS_LOG2 = 17,
     SHARED_SAMPLES_LOG2 = 20,
     GATE_IDENTITIES_LOG2 = 14, /* whose last calls the gate remembers */
+    FEED_PATIENCE_MS = 500,    /* calls of other replicas are known by then, mostly */
     BUSY_MS = 20,
     IDLE_MS = 100
 };
@@ -52,6 +55,7 @@ struct analyst {
     struct detector *detector;
     struct call_order *order;
     struct casebook *casebook;
+    struct feed *feed; /* of other replicas' calls; NULL: there are none */
     const struct analyst_call *current; /* while the detector looks at it */
     pthread_t thread;
     bool started;
@@ -189,12 +193,13 @@ static unsigned look_at_those(struct analyst *analyst, int64_t before_ms)
     return count;
 }
 
-/* Calls that began before it are all handed over; those of a slow one are not waited for
- * longer than that. */
+/* Calls that began before it are all handed over; those of a slow one, or of other
+ * replicas, are not waited for longer than that. */
 static int64_t settled_before(const struct analyst *analyst)
 {
-    int64_t before = INT64_MAX;
-    int64_t patience = (int64_t)(clock_unix_ns() / NS_PER_MS) - ANALYST_PATIENCE_MS;
+    int64_t now = (int64_t)(clock_unix_ns() / NS_PER_MS);
+    int64_t before = analyst->feed == NULL ? INT64_MAX : now - FEED_PATIENCE_MS;
+    int64_t patience = now - ANALYST_PATIENCE_MS;
 
     for (unsigned i = 0; i < analyst->ring_count; i++) {
         int64_t oldest =
@@ -205,17 +210,38 @@ static int64_t settled_before(const struct analyst *analyst)
     return before > patience ? before : patience;
 }
 
+/* Room for one more call. */
+static struct analyst_call *free_slot(struct analyst *analyst)
+{
+    if (call_order_full(analyst->order)) {
+        look_at(analyst, call_order_take(analyst->order, INT64_MAX));
+    }
+    return call_order_slot(analyst->order);
+}
+
 static void take_ring(struct analyst *analyst, struct ring *calls)
 {
     size_t waiting = ring_waiting(calls);
 
     for (size_t i = 0; i < waiting; i++) {
-        if (call_order_full(analyst->order)) {
-            look_at(analyst, call_order_take(analyst->order, INT64_MAX));
-        }
-        if (!ring_take(calls, call_order_slot(analyst->order))) {
+        struct analyst_call *call = free_slot(analyst);
+
+        if (!ring_take(calls, call)) {
             return;
         }
+        if (analyst->feed != NULL) {
+            (void)!feed_put(analyst->feed, call);
+        }
+        call_order_put(analyst->order);
+    }
+}
+
+/* Those of other replicas: what began before them may have been looked at already. */
+static void take_feed(struct analyst *analyst)
+{
+    unsigned taken = 0;
+
+    while (taken++ < RING_CALLS && feed_take(analyst->feed, free_slot(analyst))) {
         call_order_put(analyst->order);
     }
 }
@@ -227,6 +253,9 @@ static unsigned take_calls(struct analyst *analyst)
 
     for (unsigned i = 0; i < analyst->ring_count; i++) {
         take_ring(analyst, &analyst->rings[i].calls);
+    }
+    if (analyst->feed != NULL) {
+        take_feed(analyst);
     }
     return look_at_those(analyst, before);
 }
@@ -311,7 +340,7 @@ static bool make(struct analyst *analyst, const struct config *config, unsigned 
 
     analyst->casebook = casebook_open(config->state, &analyst->grades, error);
     if (analyst->casebook == NULL ||
-        !sketch_secret_load(config->state, &analyst->key, error)) {
+        !sketch_secret_load(config, &analyst->key, error)) {
         return false;
     }
     options.keeper = casebook_keeper(analyst->casebook);
@@ -359,10 +388,29 @@ void analyst_alert(struct analyst *analyst, struct webhook *webhook)
     casebook_alert(analyst->casebook, webhook);
 }
 
-bool analyst_start(struct analyst *analyst, struct error *error)
+/* Replicas of another secret or another build could not be understood. */
+static bool start_feed(struct analyst *analyst, const struct config *config,
+                       struct error *error)
+{
+    char name[64];
+
+    if (config->redis.text == NULL || config->detection.secret == NULL) {
+        return true;
+    }
+    snprintf(name, sizeof name, "calls-%d-%zu-%016llx", CALL_LAYOUT,
+             sizeof(struct analyst_call),
+             (unsigned long long)sketch_hash(&analyst->key, "calls", 5));
+    analyst->feed = feed_start(&config->redis, config->state, name,
+                               sizeof(struct analyst_call), error);
+    return analyst->feed != NULL;
+}
+
+bool analyst_start(struct analyst *analyst, const struct config *config,
+                   struct error *error)
 {
     use_reloaded(analyst);
-    if (!casebook_recover(analyst->casebook, analyst->detector, error)) {
+    if (!casebook_recover(analyst->casebook, analyst->detector, error) ||
+        !start_feed(analyst, config, error)) {
         return false;
     }
     analyst->started = pthread_create(&analyst->thread, NULL, run, analyst) == 0;
@@ -382,6 +430,7 @@ void analyst_stop(struct analyst *analyst)
         pthread_join(analyst->thread, NULL);
         analyst->started = false;
     }
+    analyst->feed = feed_stop(analyst->feed);
 }
 
 struct analyst *analyst_free(struct analyst *analyst)

@@ -25,8 +25,11 @@ struct analyst;
  * in *error on failure. */
 struct analyst *analyst_new(const struct config *config, unsigned workers,
                             struct error *error);
-/* First it takes in what an earlier process observed and had not saved. */
-bool analyst_start(struct analyst *analyst, struct error *error);
+/* First it takes in what an earlier process observed and had not saved. Where the
+ * configuration shares `detection.secret` by `quota.redis`, the calls of other replicas are
+ * looked at like the own ones, so that one identity seen by several is one state. */
+bool analyst_start(struct analyst *analyst, const struct config *config,
+                   struct error *error);
 
 /* Looks at what was handed over, then ends the thread. */
 void analyst_stop(struct analyst *analyst);

@@ -9,6 +9,10 @@
 
 #include <stddef.h>
 
+/* Another layout of a call, or another meaning, has another number: replicas of different
+ * builds do not look at each other's. */
+enum { CALL_LAYOUT = 1 };
+
 /* A call as it is handed over: its record, and the names that a finding or a turn record
  * needs. */
 struct analyst_call {

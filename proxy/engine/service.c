@@ -259,7 +259,7 @@ bool service_start(struct service *service,
 
     if (!ledger_start(service->ledger, service->journals, service->count, written, self,
                       error) ||
-        !analyst_start(service->analyst, error)) {
+        !analyst_start(service->analyst, service->snapshot->config, error)) {
         return false;
     }
     service->keeper = keep_credentials(service);

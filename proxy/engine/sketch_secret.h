@@ -4,12 +4,14 @@
 #ifndef ASSAY_ENGINE_SKETCH_SECRET_H
 #define ASSAY_ENGINE_SKETCH_SECRET_H
 
+#include "config/config.h"
 #include "filters/turn/sketch_key.h"
 #include "proxy/base/check.h"
 #include "proxy/base/error.h"
 
-/* false and an entry in *error on failure. */
-bool sketch_secret_load(const char *state, struct sketch_key *key,
+/* Where `detection.secret` is set, that one counts. false and an entry in *error on
+ * failure. */
+bool sketch_secret_load(const struct config *config, struct sketch_key *key,
                         struct error *error) MUST_CHECK;
 
 #endif

@@ -284,6 +284,7 @@ redisReply *redis_link_get(struct redis_link *link)
     void *reply = NULL;
 
     if (link->why[0] == '\0' && !send_all(link)) {
+        (void)!read_more(link); /* an alert that came before tells why */
         break_off(link, "the connection takes nothing more");
     }
     while (link->why[0] == '\0' && reply == NULL) {

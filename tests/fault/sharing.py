@@ -8,17 +8,15 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
-import ssl
-import subprocess
 import tempfile
 import threading
 import time
 
 import http1
 from dev_certs import DevCerts
-from proxy import Assay, free_port
+from proxy import Assay
+from redis_process import Redis
 
 REPLICAS = 3
 LIMIT = 2000
@@ -28,59 +26,6 @@ CONNECTIONS = 8  # per replica
 DECISION_US = 5000
 SECONDS = 30
 LEDGER_SECONDS = 0.5
-
-
-class Redis:
-    """A redis-server on a port of its own, with nothing on disk. With `certs` it speaks TLS,
-    and wants a certificate of its clients."""
-
-    def __init__(self, folder, certs=None):
-        self.folder = folder
-        self.port = free_port()
-        self.listen = ['--port', str(self.port)]
-        self.certs = certs
-        if certs:
-            self.listen = ['--port', '0', '--tls-port', str(self.port),
-                           '--tls-cert-file', certs.server[0], '--tls-key-file', certs.server[1],
-                           '--tls-ca-cert-file', certs.ca, '--tls-auth-clients', 'yes']
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            ['redis-server', *self.listen, '--bind', '127.0.0.1', '--save', '',
-             '--appendonly', 'no', '--dir', self.folder, '--requirepass', 'sesame'],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + SECONDS
-        while self.command('PING') != '+PONG' and time.monotonic() < deadline:
-            time.sleep(0.02)
-
-    def command(self, text):
-        try:
-            with self.connect() as sock:
-                sock.sendall(('AUTH sesame\r\n%s\r\n' % text).encode())
-                lines = sock.makefile('r')
-                lines.readline()
-                return lines.readline().strip()
-        except OSError:
-            return None
-
-    def connect(self):
-        sock = socket.create_connection(('127.0.0.1', self.port), 1)
-        if not self.certs:
-            return sock
-        context = ssl.create_default_context(cafile=self.certs.ca)
-        context.load_cert_chain(*self.certs.replica)
-        return context.wrap_socket(sock, server_hostname='127.0.0.1')
-
-    def send_signal(self, number):
-        self.process.send_signal(number)
-        if number == signal.SIGKILL:
-            self.process.wait()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.kill()
-        self.process.wait()
 
 
 class Provider:

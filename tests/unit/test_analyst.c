@@ -111,7 +111,7 @@ static struct running start(void)
         running.shards[i] = metrics_shard_new(16);
         running.rings[i] = analyst_ring(running.analyst, i, running.shards[i]);
     }
-    assert_true(analyst_start(running.analyst, &error));
+    assert_true(analyst_start(running.analyst, &config, &error));
     error_done(&error);
     return running;
 }
@@ -526,7 +526,7 @@ static void test_a_full_ring_drops(void **state)
     }
     dropped = dropped_in(running.shards[0]);
     assert_in_range(dropped, 1, CALLS - 1);
-    assert_true(analyst_start(running.analyst, &error));
+    assert_true(analyst_start(running.analyst, &config, &error));
     stop(&running);
     assert_int_equal(observed().rows, CALLS - dropped);
     error_done(&error);

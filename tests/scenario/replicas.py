@@ -1,0 +1,208 @@
+"""Three replicas that look at each other's calls by a real redis-server: what one identity
+does at all of them is one state at each."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import tempfile
+import time
+
+import http1
+from detection import BOT, fresh
+from proxy import Assay, DemoProvider
+from quotas import http1_get
+from redis_process import Redis
+
+REPLICAS = 3
+TURNS = 18
+WAIT_SECONDS = 20
+CALL_SECONDS = 15
+SECRET = 'a secret of thirty-two bytes ....'
+
+
+class Replicas:
+    def __init__(self, folder, secrets):
+        self.folder = folder
+        self.provider = DemoProvider(folder)
+        self.provider.__enter__()
+        self.redis = Redis(folder)
+        self.assays = [self.replica(number, secret) for number, secret in enumerate(secrets)]
+        self.bots = [assay.add_key('second') for assay in self.assays]
+        for assay in self.assays:
+            assay.start()
+
+    def replica(self, number, secret):
+        assay = Assay(
+            {'openai': {'url': self.provider.url, 'credential': 'env:UPSTREAM_KEY',
+                        'dialects': ['openai'], 'default': True}},
+            {'workers': 2, 'quota': {'redis': {
+                'url': 'redis://127.0.0.1:%d' % self.redis.port, 'password': 'env:REDIS_PASSWORD',
+                'timeout': '300ms'}},
+             'detection': {'mode': 'on', 'secret': 'env:SKETCH_SECRET'}},
+            folder=os.path.join(self.folder, 'replica-%d' % number))
+        assay.variables = {'REDIS_PASSWORD': 'sesame', 'SKETCH_SECRET': secret}
+        return assay
+
+    def stop(self):
+        for assay in self.assays:
+            assay.stop()
+        self.redis.stop()
+        self.provider.__exit__(None, None, None)
+
+    async def ask(self, assay, key, content):
+        client = http1.Client(assay.port)
+        text = json.dumps({'model': 'demo;words=20', 'max_tokens': 50, 'messages': [
+            {'role': 'user', 'content': content}]}).encode()
+        try:
+            await client.send('POST', '/v1/chat/completions', [
+                ('host', 'h'), ('authorization', 'Bearer ' + key),
+                ('content-type', 'application/json'),
+                ('content-length', str(len(text)))], text)
+            return await asyncio.wait_for(client.receive('POST'), CALL_SECONDS)
+        finally:
+            client.close()
+
+    def bot(self, turns, rng, over=None):
+        """The bot goes from replica to replica. The slowest of its calls, in seconds."""
+        slowest = 0
+        for i in range(turns):
+            number = (over or range(len(self.assays)))[i % len(over or self.assays)]
+            began = time.monotonic()
+            reply = asyncio.run(self.ask(self.assays[number], self.bots[number],
+                                         BOT % rng.randrange(1000)))
+            slowest = max(slowest, time.monotonic() - began)
+            assert reply.status == 200, reply.status
+        return slowest
+
+    def found(self, number):
+        return json.loads(http1_get(self.assays[number].admin_port, '/v1/findings'))['findings']
+
+    def await_found(self, numbers, seconds=WAIT_SECONDS):
+        """What each has found, once all have found something or it takes too long."""
+        deadline = time.monotonic() + seconds
+        while not all(self.found(number) for number in numbers) and \
+                time.monotonic() < deadline:
+            time.sleep(0.1)
+        return [self.found(number) for number in numbers]
+
+    def raw(self):
+        """All that the server holds of calls, as it would go over the wire."""
+        with socket.create_connection(('127.0.0.1', self.redis.port), 5) as sock:
+            sock.sendall(b'AUTH sesame\r\n')
+            sock.recv(64)
+            sock.sendall(b'KEYS *calls-*\r\n')
+            key = sock.recv(4096).split(b'\r\n')[2]
+            sock.sendall(b'XRANGE %s - +\r\n' % key)
+            sock.settimeout(1)
+            out = b''
+            with contextlib.suppress(TimeoutError):
+                while data := sock.recv(65536):
+                    out += data
+        return out
+
+
+@contextlib.contextmanager
+def replicas(secrets=(SECRET,) * REPLICAS):
+    folder = tempfile.mkdtemp(prefix='assay-replicas-')
+    shared = Replicas(folder, secrets)
+    try:
+        yield shared
+    finally:
+        shared.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def scores(found):
+    return [round(rows[0]['score'], 1) if rows else None for rows in found]
+
+
+def one_state(results):
+    """A third of its turns would rate it nowhere."""
+    rng = random.Random(7)
+    with replicas() as shared:
+        shared.bot(TURNS, rng)
+        for i in range(6):  # too few turns to be rated, from whoever it is
+            asyncio.run(shared.ask(shared.assays[i % 3], shared.assays[i % 3].key, fresh(rng)))
+        found = shared.await_found(range(REPLICAS))
+        results.ok(all(len(rows) == 1 and rows[0]['caller'] == 'second' for rows in found),
+                   'a bot that goes from replica to replica is found by each', found)
+        seen = [score for score in scores(found) if score is not None]
+        results.ok(len(seen) == REPLICAS and max(seen) - min(seen) < 1,
+                   'and each finds about the same', scores(found))
+        time.sleep(0.5)
+        shared.bot(REPLICAS, rng)
+        time.sleep(1)
+        grades = []
+        for assay in shared.assays:
+            records = [(r['id'], r['grade']) for r in assay.export() if r['caller'] == 'second']
+            grades.append(max(records)[1])
+        results.ok(grades == ['flagged'] * REPLICAS, 'its next call is graded by each', grades)
+        raw = shared.raw()
+        results.ok(len(raw) > TURNS * 500 and b'urgency' not in raw and b'Summarise' not in raw,
+                   'the server never holds a word of a prompt', len(raw))
+        shared.assays[0].stop()
+        shared.bot(3, rng, over=(1, 2))
+        before = len(shared.found(1)[0].get('evidence', []))
+        shared.assays[0].start()
+        found = shared.await_found([0])
+        results.ok(found[0] and before, 'a restart keeps what was found', found)
+
+
+def newcomer(results):
+    """What was said while a replica was away is heard when it is back."""
+    rng = random.Random(8)
+    with replicas() as shared:
+        shared.assays[2].stop()
+        shared.bot(TURNS, rng, over=(0, 1))
+        away = shared.await_found((0, 1))
+        shared.assays[2].start()
+        back = shared.await_found([2])
+        results.ok(all(away) and back[0], 'a replica that was away finds the same',
+                   scores(away), scores(back))
+
+
+def alone(results):
+    """Without the server each goes on alone, and no call waits for it."""
+    rng = random.Random(9)
+    with replicas() as shared:
+        shared.redis.send_signal(signal.SIGSTOP)
+        slowest = shared.bot(3 * 5, rng)
+        results.ok(slowest < 5, 'calls are answered while the server stands still', slowest)
+        shared.bot(9, rng, over=(0,))
+        found = shared.await_found([0])
+        results.ok(found[0] and not shared.found(1), 'the one that saw enough finds it alone',
+                   scores(found), shared.found(1))
+        log = shared.assays[1].log_tail()
+        results.ok('detection_sharing_lost' in log, 'the log says that they are alone', log)
+        shared.redis.send_signal(signal.SIGCONT)
+        time.sleep(3)
+        shared.bot(TURNS, rng, over=(0, 2))
+        found = shared.await_found([1])
+        results.ok(bool(found[0]), 'when it is back they are one again', scores(found))
+
+
+def strangers(results):
+    """Another secret is another installation."""
+    rng = random.Random(10)
+    with replicas((SECRET, SECRET[::-1])) as shared:
+        shared.bot(TURNS, rng, over=(0,))
+        found = shared.await_found([0])
+        time.sleep(1)
+        results.ok(found[0] and not shared.found(1),
+                   'replicas of different secrets do not hear one another',
+                   scores(found), shared.found(1))
+
+
+def run(results):
+    if not shutil.which('redis-server'):
+        results.skip('replicas are one state', 'there is no redis-server')
+        return
+    one_state(results)
+    newcomer(results)
+    alone(results)
+    strangers(results)
