@@ -71,6 +71,7 @@ struct response_watch {
     uint8_t done_at; /* bytes of [DONE] that the event's data began with, or DONE_NOT */
     bool may_be_gzip; /* no coding was named; no byte has told yet */
     bool gzip_first;  /* the first byte of gzip's mark came */
+    bool odd_coding;  /* one was named that nobody knows */
     bool terminal;    /* the event being read ends the stream */
     bool repeats;     /* ... says nothing new */
     bool finished;

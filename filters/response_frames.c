@@ -429,6 +429,10 @@ static enum frames begin_json(struct response_watch *watch, struct span front)
 
 static enum frames begin_frames(struct response_watch *watch, struct span front)
 {
+    if (watch->odd_coding && media_sniff(MEDIA_UNKNOWN, front) == MEDIA_UNKNOWN) {
+        watch->flags |= USAGE_FRAMING_ERROR;
+        return FRAMES_NONE;
+    }
     if (begins_message(front)) {
         return begin_messages(watch);
     }

@@ -16,7 +16,8 @@ static void give_up(struct response_watch *watch, enum usage_flag flag)
 static void begin_decode(struct response_watch *watch, struct span coding)
 {
     if (!decode_known(coding)) {
-        give_up(watch, USAGE_FRAMING_ERROR);
+        watch->odd_coding = true; /* such as "none": the bytes will tell */
+        watch->may_be_gzip = true;
         return;
     }
     watch->decode = decode_new(coding, watch->pool->limits);

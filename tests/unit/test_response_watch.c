@@ -521,6 +521,21 @@ static void unreadable_bodies_are_estimated(void **state)
     assert_int_equal(entry.usage.flags, USAGE_FRAMING_ERROR);
 }
 
+/* Servers name codings that are none, to keep others from compressing. */
+static void codings_that_are_none_do_not_matter(void **state)
+{
+    struct reading answer = { .path = chat, .type = json };
+    struct entry entry;
+
+    for (size_t i = 0; i < 2; i++) {
+        answer.coding = i == 0 ? "none" : "utf-8";
+        entry = answered(state, answer,
+                         "{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}");
+        assert_usage(&entry, (struct want){ USAGE_REPORTED, 5, NO, NO, 2, NO });
+        assert_int_equal(entry.usage.flags, 0);
+    }
+}
+
 /* {"usage":{"prompt_tokens":5,"completion_tokens":2}} by gzip. */
 static const char zipped[] =
     "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x2a\x2d\x4e\x4c\x4f\x55\xb2\xaa"
@@ -864,6 +879,7 @@ int main(void)
         cmocka_unit_test(texts_in_a_row_count_one_by_one),
         cmocka_unit_test(what_follows_a_text_spoils_it_not),
         cmocka_unit_test(unreadable_bodies_are_estimated),
+        cmocka_unit_test(codings_that_are_none_do_not_matter),
         cmocka_unit_test(gzip_is_undone_also_unannounced),
         cmocka_unit_test(damaged_and_huge_codings_are_flagged),
         cmocka_unit_test(the_regular_end_is_seen),
