@@ -415,10 +415,11 @@ struct config_webhook {
     uint32_t give_up_ms; /* after its first attempt */
 };
 
-/* How long what detection keeps is kept. */
+/* How long what is recorded is kept. */
 struct config_retention {
-    uint32_t turns_days;    /* sketches of calls */
-    uint32_t findings_days; /* after they were last seen; scores and states as long */
+    uint32_t turns_days;     /* sketches of calls */
+    uint32_t findings_days;  /* after they were last seen; scores and states as long */
+    uint32_t exchanges_days; /* of the ledger; 0: for ever */
 };
 
 struct config_limits {

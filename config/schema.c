@@ -967,6 +967,13 @@ static const struct field retention_fields[] = {
       .help =
           "findings after they were last seen, with all remarks; also the scores and "
           "the sketches of callers who are gone" },
+    { .key = "exchanges",
+      .type = FIELD_DAYS,
+      .offset = IN_CONFIG(retention.exchanges_days),
+      .fallback = "0d",
+      .most = 36500,
+      .help = "records of calls in the ledger, after they began; 0d keeps them. Quotas "
+              "are counted anew from them at a start: not below the longest period" },
     { 0 }
 };
 

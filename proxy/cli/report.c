@@ -3,6 +3,7 @@
 
 #include "config/nearest.h"
 #include "proxy/base/check.h"
+#include "proxy/base/clock.h"
 #include "proxy/cli/command.h"
 #include "proxy/cli/period.h"
 #include "proxy/cli/quota_view.h"
@@ -307,6 +308,19 @@ static const struct format {
     { report_csv, report_adjusted_csv },
 };
 
+/* A sum over days that are deleted is none. */
+static void tell_of_deleted(const struct config *config, const struct report *report)
+{
+    uint64_t age_ns = (uint64_t)config->retention.exchanges_days * 24 * 3600 * NS_PER_S;
+    uint64_t now_ns = clock_unix_ns();
+    char moment[PERIOD_TEXT_SIZE];
+
+    if (age_ns != 0 && age_ns < now_ns && report->query.since_ns < now_ns - age_ns) {
+        period_print(now_ns - age_ns, moment);
+        fprintf(stderr, "Calls before %s are deleted (retention.exchanges).\n", moment);
+    }
+}
+
 static int report_with(const struct command_line *line, struct report *report,
                        const struct format *format)
 {
@@ -322,6 +336,7 @@ static int report_with(const struct command_line *line, struct report *report,
     if (good) {
         signal(SIGPIPE, SIG_DFL); /* `| head` ends this quietly */
         (report->adjusted ? format->print_adjusted : format->print)(report, stdout);
+        tell_of_deleted(config, report);
     }
     free_rows(report);
     error_print(&error, stderr);

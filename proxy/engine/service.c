@@ -257,6 +257,7 @@ bool service_start(struct service *service,
 {
     const struct error_place place = { .file = service->snapshot->config->file };
 
+    ledger_keep(service->ledger, service->snapshot->config->retention.exchanges_days);
     if (!ledger_start(service->ledger, service->journals, service->count, written, self,
                       error) ||
         !analyst_start(service->analyst, service->snapshot->config, error)) {
@@ -406,6 +407,7 @@ bool service_reload(struct service *service, struct config *config, struct error
     }
     quota_in_force(service->quota, snapshot->quotas);
     analyst_reload(service->analyst, snapshot->config);
+    ledger_keep(service->ledger, snapshot->config->retention.exchanges_days);
     keeper_adopt(service->keeper, snapshot->config);
     for (unsigned i = 0; i < service->count; i++) {
         worker_reload(service->workers[i], snapshot_ref(snapshot));

@@ -4,6 +4,15 @@
 
 static const uint64_t call_ns = NS_PER_S / TURN_PACE_RATE;
 
+/* The clock's nanoseconds decide. */
+static bool is_sampled(struct turn_pace *pace, uint64_t now_ns)
+{
+    uint64_t mixed = (now_ns + pace->beyond++) * UINT64_C(0x9e3779b97f4a7c15);
+
+    mixed = (mixed ^ mixed >> 32) * UINT64_C(0xff51afd7ed558ccd);
+    return (mixed >> 32) % TURN_PACE_SAMPLE == 0;
+}
+
 bool turn_pace_take(struct turn_pace *pace, uint64_t identity, uint64_t now_ns)
 {
     unsigned at = (unsigned)(identity % TURN_PACE_PLACES);
@@ -16,7 +25,7 @@ bool turn_pace_take(struct turn_pace *pace, uint64_t identity, uint64_t now_ns)
         return true;
     }
     if (due_ns - now_ns > (TURN_PACE_BURST - 1) * call_ns) {
-        return false;
+        return is_sampled(pace, now_ns);
     }
     pace->places[at].due_ns = due_ns + call_ns;
     return true;

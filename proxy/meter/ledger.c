@@ -18,6 +18,10 @@ enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000 };
 /* Entries of one transaction at most. */
 enum { BATCH_MAX = 4096 };
 
+/* Old entries are deleted so many at a time, and are looked for so often; names that are
+ * left over take a look at every entry. */
+enum { FORGET_BATCH = 500, FORGET_S = 3600, FORGET_NAMES_S = 24 * 3600 };
+
 struct ledger {
     struct ledger_db *db;
     struct journal **journals;
@@ -31,6 +35,9 @@ struct ledger {
     pthread_cond_t wake;
     bool stop;
     _Atomic bool healthy;
+    _Atomic uint32_t keep_days;          /* 0: for ever */
+    uint64_t forget_ns, forget_names_ns; /* monotonic: when to look again */
+    bool forgot;                         /* since names were looked for */
     size_t batch_count;
     const struct entry *batch[BATCH_MAX];
 };
@@ -194,6 +201,35 @@ static enum written write_settled(struct ledger *ledger)
     return many ? WROTE_MANY : WROTE_SOME;
 }
 
+static void forget_names(struct ledger *ledger, uint64_t now_ns)
+{
+    if (ledger->forgot && now_ns >= ledger->forget_names_ns &&
+        ledger_db_forget_names(ledger->db)) {
+        ledger->forgot = false;
+        ledger->forget_names_ns = now_ns + (uint64_t)FORGET_NAMES_S * NS_PER_S;
+    }
+}
+
+/* Deletes some of what is kept no longer. */
+static void forget_some(struct ledger *ledger)
+{
+    uint64_t days = atomic_load_explicit(&ledger->keep_days, memory_order_relaxed);
+    uint64_t age_ns = days * 24 * 3600 * NS_PER_S;
+    uint64_t now_ns = clock_monotonic_ns(), unix_ns = clock_unix_ns();
+    int forgotten;
+
+    if (days == 0 || now_ns < ledger->forget_ns || age_ns > unix_ns) {
+        return;
+    }
+    forgotten =
+        ledger_db_forget(ledger->db, entry_id_at(unix_ns - age_ns), FORGET_BATCH);
+    ledger->forgot |= forgotten > 0;
+    if (forgotten < FORGET_BATCH) {
+        ledger->forget_ns = now_ns + (uint64_t)FORGET_S * NS_PER_S;
+        forget_names(ledger, now_ns);
+    }
+}
+
 /* How long to sleep after that. */
 static unsigned pause_ms(enum written written, unsigned *retry_ms)
 {
@@ -240,6 +276,9 @@ static void *write_until_stopped(void *argument)
 
     do {
         written = write_settled(ledger);
+        if (written == WROTE_NOTHING || written == WROTE_SOME) {
+            forget_some(ledger);
+        }
     } while (!sleep_ms(ledger, pause_ms(written, &retry_ms)));
     /* What still cannot be written stays in the journal for the next start. */
     do {
@@ -289,6 +328,11 @@ void ledger_stop(struct ledger *ledger)
     pthread_mutex_unlock(&ledger->lock);
     pthread_join(ledger->thread, NULL);
     ledger->started = false;
+}
+
+void ledger_keep(struct ledger *ledger, uint32_t days)
+{
+    atomic_store_explicit(&ledger->keep_days, days, memory_order_relaxed);
 }
 
 bool ledger_healthy(const struct ledger *ledger)

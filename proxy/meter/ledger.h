@@ -31,6 +31,10 @@ bool ledger_start(struct ledger *ledger, struct journal **journals, size_t count
                   void (*written)(void *self, const struct entry *entry), void *self,
                   struct error *error);
 
+/* Any thread: from now on its thread deletes entries that began so many days ago, a few at
+ * a time, and names that no entry refers to any more. 0: none are. */
+void ledger_keep(struct ledger *ledger, uint32_t days);
+
 /* Writes what is settled, then ends the thread. */
 void ledger_stop(struct ledger *ledger);
 

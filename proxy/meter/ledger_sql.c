@@ -268,6 +268,51 @@ void ledger_db_rollback(struct ledger_db *db)
     memset(db->known, 0, sizeof db->known); /* labels were rolled back too */
 }
 
+/* Runs a statement of two numbers once. */
+static bool run_once(struct ledger_db *db, const char *sql, int64_t first,
+                     int64_t second)
+{
+    sqlite3_stmt *statement = NULL;
+    bool good = sqlite3_prepare_v2(db->sqlite, sql, -1, &statement, NULL) == SQLITE_OK;
+
+    if (good && sqlite3_bind_parameter_count(statement) == 2) {
+        sqlite3_bind_int64(statement, 1, first);
+        sqlite3_bind_int64(statement, 2, second);
+    }
+    good = good && run(statement);
+    sqlite3_finalize(statement);
+    return good;
+}
+
+#define OLDEST "(SELECT id FROM exchange WHERE id < ?1 ORDER BY id LIMIT ?2)"
+
+int ledger_db_forget(struct ledger_db *db, uint64_t before_id, int most)
+{
+    int64_t before = (int64_t)before_id;
+    int count = -1;
+
+    if (!ledger_db_begin(db)) {
+        return -1;
+    }
+    if (run_once(db, "DELETE FROM line WHERE exchange IN " OLDEST, before, most) &&
+        run_once(db, "DELETE FROM exchange WHERE id IN " OLDEST, before, most)) {
+        count = sqlite3_changes(db->sqlite);
+    }
+    if (count < 0 || !ledger_db_commit(db)) {
+        ledger_db_rollback(db);
+        return -1;
+    }
+    return count;
+}
+
+bool ledger_db_forget_names(struct ledger_db *db)
+{
+    memset(db->known, 0, sizeof db->known);
+    return run_once(db,
+                    "DELETE FROM label WHERE id NOT IN (SELECT label FROM exchange)", 0,
+                    0);
+}
+
 static bool sync_log(struct ledger_db *db)
 {
     sqlite3_file *log = NULL;

@@ -26,6 +26,12 @@ bool ledger_db_add(struct ledger_db *db, const struct entry *entry) MUST_CHECK;
 bool ledger_db_commit(struct ledger_db *db) MUST_CHECK;
 void ledger_db_rollback(struct ledger_db *db);
 
+/* Deletes entries with lesser ids, the oldest first, at most so many: returns how many, or
+ * -1. Names stay until ledger_db_forget_names(), which looks at every entry. Either is a
+ * transaction of its own. */
+int ledger_db_forget(struct ledger_db *db, uint64_t before_id, int most);
+bool ledger_db_forget_names(struct ledger_db *db);
+
 /* After a commit: waits until the disk has it, and moves the write-ahead log into the
  * database once it is long. Apart from the commit, so that nobody's journal slots wait for
  * the disk. */

@@ -1,6 +1,7 @@
 """Detection through the running proxy: a bot is flagged end to end and a person is not, the
 evidence is printed, a restart and kill -9 keep it, an export replays to the same alarms."""
 
+import asyncio
 import json
 import os
 import random
@@ -186,6 +187,38 @@ def modes(results):
                        grade(house, 'second'))
 
 
+def flood(results):
+    """A caller who is faster than detection reads is relayed, counted, and found."""
+    rng = random.Random(6)
+    with House([], detection={'mode': 'on'}, retention={'exchanges': '90d'}) as house:
+        bot = house.assay.add_key('second')
+        time.sleep(0.5)
+
+        async def storm(count):
+            at_once = asyncio.Semaphore(24)
+
+            async def one():
+                async with at_once:
+                    return (await house.ask(key=bot, max_tokens=50, messages=[
+                        {'role': 'user', 'content': BOT % rng.randrange(1000)}])).status
+            return await asyncio.gather(*(one() for _ in range(count)))
+        statuses = asyncio.run(storm(700))
+        found = await_findings(house)
+        text = http1_get(house.assay.admin_port, '/metrics')
+        unread = sum(int(line.split()[-1]) for line in text.splitlines()
+                     if line.startswith('assay_turns_unread_total'))
+        results.ok(statuses == [200] * 700 and 50 < unread < 450,
+                   'of a flood only some calls are read, and the rest are counted', unread)
+        results.ok([row['caller'] for row in found] == ['second'],
+                   'the flood is found by those that are read', found)
+        done = subprocess.run([*COMMAND, 'report', '--config', house.assay.file],
+                              capture_output=True, text=True, check=False,
+                              env=house.assay.environment())
+        results.ok('are deleted (retention.exchanges)' in done.stderr,
+                   'a report says what the ledger no longer has', done.stderr)
+
+
 def run(results):
     end_to_end(results)
     modes(results)
+    flood(results)

@@ -249,6 +249,62 @@ static void test_empty_and_absent(void **state)
     assert_int_equal(read_all(all, 0).count, 0);
 }
 
+/* --- what is kept no longer --------------------------------------------------------- */
+
+static int64_t counted(const char *sql)
+{
+    char path[64];
+    sqlite3 *sqlite = NULL;
+    sqlite3_stmt *statement = NULL;
+    int64_t count;
+
+    snprintf(path, sizeof path, "%s/ledger.db", folder);
+    assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    count = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(sqlite);
+    return count;
+}
+
+/* All that make_ledger() writes is past its time but for the last, which is of now. */
+static void test_retention(void **state)
+{
+    uint64_t days = (clock_unix_ns() - some_time) / NS_PER_S / 86400;
+    struct journal *journal;
+    struct ledger *ledger;
+    struct entry *entry;
+
+    (void)state;
+    make_ledger(240);
+    assert_true(counted("SELECT count(*) FROM line") > 20);
+    journal = must_open_journal(256);
+    ledger = must_open_ledger();
+    entry = journal_take(journal, clock_unix_ns());
+    assert_non_null(entry);
+    STORE(entry, caller, "the last");
+    journal_settle(journal, entry);
+    must_start(ledger, journal, NULL, NULL);
+    usleep(300 * 1000);
+    assert_int_equal(counted("SELECT count(*) FROM exchange"), 241);
+    ledger_keep(ledger, (uint32_t)days - 1);
+    for (int i = 0; i < 200 && counted("SELECT count(*) FROM label") > 1; i++) {
+        usleep(50 * 1000);
+    }
+    assert_int_equal(counted("SELECT count(*) FROM exchange"), 1);
+    assert_int_equal(counted("SELECT count(*) FROM line"), 0);
+    assert_int_equal(counted("SELECT count(*) FROM label WHERE caller = 'the last'"),
+                     1);
+    assert_int_equal(counted("SELECT count(*) FROM label"), 1);
+    /* Names are written anew where they went. */
+    settle_some(journal, 3000000, 2);
+    ledger_stop(ledger);
+    assert_int_equal(counted("SELECT count(*) FROM exchanges WHERE team = 'red'"), 1);
+    ledger_close(ledger);
+    journal_close(journal);
+}
+
 /* --- sums --------------------------------------------------------------------------- */
 
 struct sums {
@@ -785,6 +841,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_round_trip),
         IN_FOLDER(test_empty_and_absent),
+        IN_FOLDER(test_retention),
         IN_FOLDER(test_sums),
         IN_FOLDER(test_sums_with_lines),
         IN_FOLDER(test_errors_of_the_provider_are_not_incomplete),
