@@ -7,8 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Tools of the provider's own that a request names, and room for their names. */
-enum { FACTS_TOOLS_MAX = 8, FACTS_TOOL_SIZE = 32 };
+/* Tools of the provider's own that a request names. */
+enum { NAMED_TOOLS_MAX = 8, NAMED_TOOL_SIZE = 32 };
+
+struct named_tools {
+    uint8_t count;
+    bool cut; /* more tools than there is room for, or a longer name */
+    char names[NAMED_TOOLS_MAX][NAMED_TOOL_SIZE];
+};
 
 struct facts {
     uint32_t per_mille; /* tokens that this model's provider finds where a thousand are
@@ -26,9 +32,8 @@ struct facts {
     char service_tier[16];
     bool fast;        /* the tier came as the body's "speed" */
     bool more_models; /* names further models to fall back to */
-    bool tools_cut;   /* more tools than there is room for, or a longer name */
-    uint8_t tool_count;
-    char tools[FACTS_TOOLS_MAX][FACTS_TOOL_SIZE];
+    /* For the engine to give, zeroed, once the watch is open; NULL: nobody asks for them */
+    struct named_tools *tools;
     /* where stream_options stands in the body, for the splice; end 0: it does not */
     uint64_t options_begin, options_end;
     uint64_t include_begin, include_end; /* the value of include_usage within it */

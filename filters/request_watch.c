@@ -142,22 +142,25 @@ static void limit_seen(uint64_t *limit, const struct scan_value *value)
 }
 
 /* Each one once. */
-static void tool_seen(struct facts *facts, struct span type, bool cut)
+static void tool_seen(struct named_tools *tools, struct span type, bool cut)
 {
-    for (size_t i = 0; i < facts->tool_count; i++) {
-        if (span_equal(span_text(facts->tools[i]), type)) {
+    if (tools == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < tools->count; i++) {
+        if (span_equal(span_text(tools->names[i]), type)) {
             return;
         }
     }
-    if (cut || facts->tool_count == FACTS_TOOLS_MAX || type.len >= FACTS_TOOL_SIZE) {
-        facts->tools_cut = true;
+    if (cut || tools->count == NAMED_TOOLS_MAX || type.len >= NAMED_TOOL_SIZE) {
+        tools->cut = true;
     } else {
-        text_store(facts->tools[facts->tool_count++], FACTS_TOOL_SIZE, type);
+        text_store(tools->names[tools->count++], NAMED_TOOL_SIZE, type);
     }
 }
 
 /* A key that stands for a tool, under the name that this has elsewhere. */
-static void tool_key_seen(struct facts *facts, const struct scan_value *value)
+static void tool_key_seen(struct named_tools *tools, const struct scan_value *value)
 {
     static const char *const names[] = {
         [FACT_WEB_SEARCH] = "web_search",         [FACT_MAPS_SEARCH] = "maps_search",
@@ -167,7 +170,7 @@ static void tool_key_seen(struct facts *facts, const struct scan_value *value)
 
     if (value->type != SCAN_NULL && value->type != SCAN_FALSE &&
         value->type != SCAN_END) {
-        tool_seen(facts, span_text(names[value->tag]), false);
+        tool_seen(tools, span_text(names[value->tag]), false);
     }
 }
 
@@ -267,7 +270,7 @@ static enum fault fact_seen(struct request_watch *watch, const struct scan_value
         break;
     case FACT_TOOL:
         if (value->type == SCAN_STRING && paid_tool(value->text)) {
-            tool_seen(facts, value->text, value->cut);
+            tool_seen(facts->tools, value->text, value->cut);
         }
         break;
     case FACT_WEB_SEARCH:
@@ -276,7 +279,7 @@ static enum fault fact_seen(struct request_watch *watch, const struct scan_value
     case FACT_URL_CONTEXT:
     case FACT_FILE_SEARCH:
     case FACT_COMPUTER_USE:
-        tool_key_seen(facts, value);
+        tool_key_seen(facts->tools, value);
         break;
     case FACT_SESSION:
     case FACT_USER:

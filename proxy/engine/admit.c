@@ -69,14 +69,19 @@ bool admit_may_inject(const struct exchange *x)
 static enum fault watch_request(struct exchange *x, const struct head *head,
                                 const struct known_head *known)
 {
+    x->claims = arena_take(&x->arena, sizeof *x->claims);
+    if (x->claims == NULL) {
+        return FAULT_NO_MEMORY;
+    }
     if (known != NULL) {
-        x->claims = known->claims;
+        *x->claims = known->claims;
     } else {
-        clients_claims(x->view->snapshot->clients, head, &x->claims);
+        clients_claims(x->view->snapshot->clients, head, x->claims);
     }
     x->asked = request_watch_open(x->worker->watches, x->dialect, x->route, head,
-                                  &x->facts, &x->claims);
-    if (x->asked == NULL) {
+                                  &x->facts, x->claims);
+    x->facts.tools = arena_take(&x->arena, sizeof *x->facts.tools);
+    if (x->asked == NULL || x->facts.tools == NULL) {
         return FAULT_NO_MEMORY;
     }
     if (x->tunnel == NULL) {

@@ -72,7 +72,8 @@ struct exchange {
     struct block_queue held;    /* request body that did not leave yet */
     struct block_queue decoded; /* its decoded copy, kept while a splice may need it */
     struct facts facts;
-    struct claims claims;
+    struct claims
+        *claims; /* in the arena; NULL: they are in the entry, or there are none */
     struct reservation reservation;
     struct analyst_open looked_at; /* until it is settled */
     struct call *call;             /* what the turn gate tells of it; NULL: nothing */

@@ -189,6 +189,17 @@ static bool request_leaves(struct exchange *x)
     return !upstream_was_dead(x->upstream, sent_before);
 }
 
+/* What only the request needed is forgotten, once all of it came and its head has left. A
+ * WebSocket's goes on: its messages are requests. */
+static void forget_request(struct exchange *x)
+{
+    if (x->request.ended && x->tunnel == NULL) {
+        x->claims = NULL;
+        x->facts.tools = NULL;
+        arena_done(&x->arena);
+    }
+}
+
 void exchange_upstream_ready(struct exchange *x)
 {
     while (!request_leaves(x)) {
@@ -203,7 +214,7 @@ void exchange_upstream_ready(struct exchange *x)
     x->head = span_of(NULL, 0);
     x->signature = span_of(NULL, 0);
     x->head_borrowed = false;
-    arena_done(&x->arena);
+    forget_request(x);
     request_resumes(x);
     exchange_deadline(x, x->origin->provider->idle_timeout_ms);
     request_paces(x);
@@ -289,6 +300,7 @@ void exchange_request_ended(struct exchange *x)
     }
     settle_facts(x);
     if (x->state == EXCHANGE_SEND || x->state == EXCHANGE_RELAY) {
+        forget_request(x);
         flow_send_end(&x->request, &x->upstream->stream);
         request_sent(x);
     }

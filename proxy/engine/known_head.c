@@ -215,7 +215,7 @@ static void keep_rest(struct place *place, char *end, const struct skeleton *bon
 
     known->route = *route;
     known->route.target = moved(bones, &place->skeleton, route->target);
-    known->claims = x->claims;
+    known->claims = *x->claims;
     text_store(known->caller, sizeof known->caller, span_text(caller->name));
     text_store(known->key_id, sizeof known->key_id, span_text(caller->key_id));
     known->forwarded = append(&end, x->head);

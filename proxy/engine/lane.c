@@ -24,7 +24,7 @@ enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun)
     *begun = x;
     x->facts = tunnel->facts;
     x->facts.stream = true;
-    x->claims = tunnel->claims;
+    x->claims = &tunnel->claims;
     if (x->facts.model[0] == '\0') {
         text_store(x->facts.model, sizeof x->facts.model,
                    span_text(tunnel->session_model));
@@ -35,6 +35,7 @@ enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun)
     }
     settle_open_within(x, socket->entry);
     settle_facts(x);
+    x->claims = NULL;
     return admit_again(socket);
 }
 

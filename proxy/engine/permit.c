@@ -104,18 +104,20 @@ static void judge_tier(const struct config_permit *permit, const struct facts *f
 static void judge_tools(const struct config_permit *permit, const struct facts *facts,
                         struct text *words)
 {
-    if (permit->paid_tools == NULL) {
+    const struct named_tools *tools = facts->tools;
+
+    if (permit->paid_tools == NULL || tools == NULL) {
         return;
     }
-    for (size_t i = 0; i < facts->tool_count; i++) {
-        if (!allows(permit->paid_tools, facts->tools[i])) {
+    for (size_t i = 0; i < tools->count; i++) {
+        if (!allows(permit->paid_tools, tools->names[i])) {
             text_printf(words, "tool '%s' costs extra and is not allowed; allowed: ",
-                        facts->tools[i]);
+                        tools->names[i]);
             put_list(words, permit->paid_tools);
             return;
         }
     }
-    if (facts->tools_cut) {
+    if (tools->cut) {
         text_put(words,
                  SPAN("the request names more tools of the provider's than can be "
                       "looked at"));

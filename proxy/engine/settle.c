@@ -72,12 +72,14 @@ void settle_facts(struct exchange *x)
 
     COPY(entry->request_model, x->facts.model);
     COPY(entry->service_tier, x->facts.service_tier);
-    COPY(entry->tool, x->claims.tool);
-    COPY(entry->tool_version, x->claims.tool_version);
-    COPY(entry->mode, x->claims.mode);
-    COPY(entry->session, x->claims.session);
-    COPY(entry->agent, x->claims.agent);
-    entry->retry = x->claims.retry;
+    if (x->claims != NULL) {
+        COPY(entry->tool, x->claims->tool);
+        COPY(entry->tool_version, x->claims->tool_version);
+        COPY(entry->mode, x->claims->mode);
+        COPY(entry->session, x->claims->session);
+        COPY(entry->agent, x->claims->agent);
+        entry->retry = x->claims->retry;
+    }
     entry->max_output = x->facts.max_output;
     entry->stream = x->facts.stream;
 }

@@ -40,6 +40,7 @@ struct tunnel {
     struct message_facts said;
     struct facts facts;
     struct claims claims;
+    struct named_tools tools;
     uint64_t message_bytes;
     uint64_t message_began_ns;
     enum fault message_fault; /* why it will be refused */

@@ -103,10 +103,12 @@ static bool begin_message(struct tunnel *tunnel)
 {
     struct exchange *socket = tunnel->socket;
 
-    tunnel->claims = socket->claims;
+    tunnel->claims = *socket->claims;
     socket->asked = request_watch_open_message(socket->worker->watches, socket->dialect,
                                                socket->route, &tunnel->facts,
                                                &tunnel->claims, &tunnel->said);
+    memset(&tunnel->tools, 0, sizeof tunnel->tools);
+    tunnel->facts.tools = &tunnel->tools;
     tunnel->message_bytes = 0;
     tunnel->message_began_ns = socket->worker->loop->now_ns;
     tunnel->message_fault = FAULT_NONE;

@@ -48,7 +48,7 @@ static struct lane *lane_unasked(struct tunnel *tunnel, const char *model,
     struct exchange *x;
     struct lane *lane = NULL;
 
-    tunnel->claims = tunnel->socket->claims;
+    tunnel->claims = *tunnel->socket->claims;
     tunnel->facts = (struct facts){ .stream = true };
     text_store(tunnel->facts.model, sizeof tunnel->facts.model, span_text(model));
     *fault = lane_begin(tunnel, &x);

@@ -34,14 +34,16 @@ static struct known_heads *after(struct span raw, unsigned times)
 {
     static const char upstream[] = "POST /v1/chat/completions HTTP/1.1\r\nhost: up\r\n";
     struct known_heads *heads = known_heads_new();
-    struct exchange exchange = { .head = span_text(upstream), .accept = SPAN("gzip") };
+    struct claims claims = { .tool = "sdk" };
+    struct exchange exchange = { .head = span_text(upstream),
+                                 .accept = SPAN("gzip"),
+                                 .claims = &claims };
     struct route route = { .target = SPAN("") };
     static struct head head;
 
     assert_non_null(heads);
     assert_int_equal(head_parse_request(raw, &head), FAULT_NONE);
     route.target = span_after(head.target, strlen("/local"));
-    strcpy(exchange.claims.tool, "sdk");
     while (times-- > 0) {
         known_heads_add(heads, raw, &head, &route, &ana, &exchange);
     }
@@ -211,7 +213,8 @@ static void test_credential_that_is_no_field(void **state)
     struct span bytes =
         write_head(raw, sizeof raw, key_a, "Content-Length: 12\r\n", "x/1");
     struct known_heads *heads = known_heads_new();
-    struct exchange exchange = { .head = SPAN("upstream") };
+    struct claims claims = { .tool = "" };
+    struct exchange exchange = { .head = SPAN("upstream"), .claims = &claims };
     static struct head head;
     struct route route;
 
@@ -263,7 +266,8 @@ static void test_many_heads(void **state)
 {
     char raw[1024], agent[16];
     struct known_heads *heads = known_heads_new();
-    struct exchange exchange = { .head = SPAN("upstream") };
+    struct claims claims = { .tool = "" };
+    struct exchange exchange = { .head = SPAN("upstream"), .claims = &claims };
     static struct head head;
     struct route route = { .target = SPAN("") };
     unsigned known_count = 0;
