@@ -4,9 +4,14 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/base/notify.h"
+#include "proxy/base/pages.h"
 #include "proxy/cli/command.h"
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/service.h"
+#include "proxy/identity/key_digest.h"
+
+#include <openssl/ssl.h>
+#include <yaml.h>
 
 #include <malloc.h>
 #include <signal.h>
@@ -291,6 +296,26 @@ static void tell_ready(const struct run *run)
     notify("READY=1");
 }
 
+/* What every call with a key needs of the cryptographic library. */
+static void use_digest(void)
+{
+    struct key_digest unused;
+
+    CHECK(key_digest(SPAN("no key"), &unused));
+}
+
+/* What reading configuration and certificates took of memory is given back. No call has to
+ * wait for what it needs itself to come back. */
+static void forget_start(void)
+{
+    malloc_trim(0);
+    use_digest(); /* it is set up at its first use */
+    pages_release((uintptr_t)OPENSSL_init_crypto);
+    pages_release((uintptr_t)OPENSSL_init_ssl);
+    pages_release((uintptr_t)yaml_parser_initialize);
+    use_digest();
+}
+
 int command_run(const struct command_line *line)
 {
     struct run run = { .line = line };
@@ -306,7 +331,7 @@ int command_run(const struct command_line *line)
     run.service = service_new(config, &error);
     if (run.service != NULL) {
         if (start(&run, &error)) {
-            malloc_trim(0); /* what reading the configuration took */
+            forget_start();
             tell_ready(&run);
             serve(&run);
             code = COMMAND_OK;
