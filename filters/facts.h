@@ -17,30 +17,30 @@ struct named_tools {
 };
 
 struct facts {
+    uint64_t object; /* hash of the id of what a ROUTE_ONCE asks for; 0: nothing */
+    /* For the engine to give, zeroed, once the watch is open; NULL: nobody asks for them */
+    struct named_tools *tools;
+    uint64_t max_output; /* the greatest of the body's limits; 0: none */
+    uint64_t choices;    /* n or best_of; 0: not said */
+    /* where stream_options stands in the body, for the splice; end 0: it does not */
+    uint64_t options_begin, options_end;
+    uint64_t include_begin, include_end; /* the value of include_usage within it */
+    uint64_t body_open;                  /* offset behind the body's opening brace */
     uint32_t per_mille; /* tokens that this model's provider finds where a thousand are
                            counted here; 0: not known. For the engine to say */
-    uint64_t object;    /* hash of the id of what a ROUTE_ONCE asks for; 0: nothing */
-    bool awaited;       /* ... somebody has to pay for it. For the engine to say */
     char model[64];
+    char service_tier[16];
     bool model_cut;      /* the model's name was longer */
+    bool awaited;        /* somebody has to pay for the object. For the engine to say */
     bool stream;         /* asked for a stream */
     bool stream_said;    /* "stream" stood in the body */
     bool usage_asked;    /* stream_options.include_usage is true */
     bool background;     /* openai.responses: the answer comes later */
-    uint64_t max_output; /* the greatest of the body's limits; 0: none */
-    uint64_t choices;    /* n or best_of; 0: not said */
-    char service_tier[16];
-    bool fast;        /* the tier came as the body's "speed" */
-    bool more_models; /* names further models to fall back to */
-    /* For the engine to give, zeroed, once the watch is open; NULL: nobody asks for them */
-    struct named_tools *tools;
-    /* where stream_options stands in the body, for the splice; end 0: it does not */
-    uint64_t options_begin, options_end;
-    uint64_t include_begin, include_end; /* the value of include_usage within it */
-    bool options_empty;                  /* stream_options is {} */
-    bool options_object;                 /* stream_options is an object */
-    uint64_t body_open;                  /* offset behind the body's opening brace */
-    bool body_empty;                     /* the body is {} */
+    bool fast;           /* the tier came as the body's "speed" */
+    bool more_models;    /* names further models to fall back to */
+    bool options_empty;  /* stream_options is {} */
+    bool options_object; /* stream_options is an object */
+    bool body_empty;     /* the body is {} */
 };
 
 /* What a client's message over a WebSocket says of itself. */

@@ -60,9 +60,9 @@ struct response_watch {
     uint64_t object;           /* hash of the answer's id; 0: not seen */
     uint64_t file;             /* ... of the file's it is in */
     struct event *event;       /* NULL: it does not read the events of a WebSocket */
-    uint64_t tools;            /* calls of tools in it */
     uint64_t said_bytes;       /* ... before the provider's last count of output */
-    uint64_t unfinished;       /* choices that have not said why they end */
+    uint32_t tools;            /* calls of tools in it */
+    uint32_t unfinished;       /* choices that have not said why they end */
     struct tallier tallier;
     uint8_t flags; /* enum usage_flag */
     uint8_t media; /* as Content-Type says */

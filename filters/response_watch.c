@@ -164,7 +164,9 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
     if (watch == NULL) {
         return NULL;
     }
-    watch->unfinished = facts->choices > 1 ? facts->choices : 1;
+    watch->unfinished = facts->choices <= 1           ? 1
+                        : facts->choices < UINT32_MAX ? (uint32_t)facts->choices
+                                                      : UINT32_MAX;
     watch->media = (uint8_t)media_of(type == NULL ? SPAN("") : type->value);
     watch->counted = watch->plan != NULL && is_counted(route, head, facts);
     watch->input_only = (route->flags & ROUTE_INPUT_ONLY) != 0;

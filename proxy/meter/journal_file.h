@@ -11,7 +11,6 @@
 #include "proxy/meter/entry.h"
 
 #include <assert.h>
-#include <stdalign.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -39,7 +38,7 @@ struct journal_header {
 };
 
 struct journal_slot {
-    alignas(64) _Atomic uint64_t state;
+    _Atomic uint64_t state;
     uint64_t checksum; /* of a settled entry and its lines */
     struct entry entry;
 };
