@@ -1,5 +1,6 @@
 #include "proxy/engine/later.h"
 
+#include "proxy/base/clock.h"
 #include "proxy/engine/settle.h"
 #include "proxy/engine/worker.h"
 
@@ -28,7 +29,7 @@ void later_read(struct exchange *x)
     if (object != 0 && x->entry->object == 0) {
         settle_facts(x);
         x->entry->object = once_object(x->entry->provider, object);
-        once_await(x->worker->once, x->entry);
+        once_await(x->worker->once, x->entry, x->reservation.steady_s);
     }
 }
 
@@ -52,6 +53,28 @@ static bool is_final(const struct exchange *x, const struct entry *entry, bool w
             response_watch_finished(x->answered));
 }
 
+static void take_back(struct exchange *x, const struct entry *call, int64_t began_s)
+{
+    const struct snapshot *snapshot = x->view->snapshot;
+
+    quota_take_back(x->worker->quota, snapshot->quotas, snapshot->prices, call, began_s,
+                    clock_unix_ns(), x->worker->loop->now_ns);
+}
+
+/* *entry becomes the bill of the object's maker, if nobody was faster. */
+static bool claim(struct exchange *x, uint64_t object, struct entry *entry)
+{
+    struct once_charge charge;
+
+    if (!once_claim(x->worker->once, object, entry, &charge)) {
+        return false;
+    }
+    if (charge.charged) {
+        take_back(x, &charge.call, charge.began_s);
+    }
+    return true;
+}
+
 static bool settle_shown(struct exchange *x, struct entry *entry, bool whole)
 {
     struct once *once = x->worker->once;
@@ -59,7 +82,7 @@ static bool settle_shown(struct exchange *x, struct entry *entry, bool whole)
     uint64_t file = response_watch_file(x->answered);
     bool final = is_final(x, entry, whole);
 
-    if (final && once_claim(once, object, entry)) {
+    if (final && claim(x, object, entry)) {
         entry->free = 0;
         return true;
     }
@@ -76,9 +99,16 @@ bool later_settle(struct exchange *x, struct entry *entry, bool whole)
         return x->facts.awaited && settle_shown(x, entry, whole);
     }
     /* Somebody who asked for it may have been faster. */
-    if (entry->object != 0 &&
-        !(has_usage(entry) && once_claim(x->worker->once, entry->object, entry))) {
+    if (entry->object != 0 && !(has_usage(entry) && claim(x, entry->object, entry))) {
         drop_usage(entry);
     }
     return false;
+}
+
+void later_charged(struct exchange *x, const struct entry *entry)
+{
+    if (!shows_object(x) && entry->object != 0 && !has_usage(entry) &&
+        !once_charged(x->worker->once, entry)) {
+        take_back(x, entry, x->reservation.steady_s);
+    }
 }

@@ -18,4 +18,8 @@ void later_read(struct exchange *exchange);
  * call's maker pays now, and *entry has its labels. */
 bool later_settle(struct exchange *exchange, struct entry *entry, bool whole);
 
+/* It was settled and its quotas charged. Where its answer comes later, the charge stands for
+ * that until then. */
+void later_charged(struct exchange *exchange, const struct entry *entry);
+
 #endif

@@ -188,6 +188,7 @@ static void settle_entry(struct exchange *x, struct entry *entry)
         quota_add(worker->quota, x->view->snapshot->quotas, x->view->snapshot->prices,
                   entry, worker->loop->now_ns);
     }
+    later_charged(x, entry);
     metrics_count(worker->metrics, entry);
     turns_settle(x, entry);
     analyst_closed(worker->analyst, &x->looked_at);

@@ -15,15 +15,26 @@ enum place_state { PLACE_FREE, PLACE_AWAITED, PLACE_TAKEN };
 
 enum { WAYS = 16, SETS = ONCE_OBJECTS / WAYS };
 
-/* Who pays. */
+#define ROOM(field) char field[sizeof(((struct entry *)NULL)->field)]
+
+/* Who pays, and what of his call decides which quotas were charged with how much. */
 struct maker {
     uint64_t id; /* of the call: older is smaller */
-    char team[sizeof(((struct entry *)NULL)->team)];
-    char caller[sizeof(((struct entry *)NULL)->caller)];
-    char key[sizeof(((struct entry *)NULL)->key)];
-    char tags[sizeof(((struct entry *)NULL)->tags)];
-    char request_model[sizeof(((struct entry *)NULL)->request_model)];
-    uint8_t service;
+    int64_t began_s;
+    uint64_t started_ns, reserved_input, reserved_output;
+    ROOM(team);
+    ROOM(caller);
+    ROOM(key);
+    ROOM(tags);
+    ROOM(request_model);
+    ROOM(response_model);
+    ROOM(provider);
+    ROOM(tool);
+    ROOM(mode);
+    ROOM(session);
+    ROOM(service_tier);
+    uint8_t service, grade;
+    bool charged;
 };
 
 struct once {
@@ -137,7 +148,53 @@ static uint32_t take_place(struct once *once, uint64_t object)
 #define COPY(to, from, field)                                                          \
     memcpy((to)->field, (from)->field, sizeof((to)->field)) /* of one size */
 
-void once_await(struct once *once, const struct entry *maker)
+static void keep_maker(struct maker *kept, const struct entry *maker)
+{
+    COPY(kept, maker, team);
+    COPY(kept, maker, caller);
+    COPY(kept, maker, key);
+    COPY(kept, maker, tags);
+    COPY(kept, maker, request_model);
+    COPY(kept, maker, response_model);
+    COPY(kept, maker, provider);
+    COPY(kept, maker, tool);
+    COPY(kept, maker, mode);
+    COPY(kept, maker, session);
+    COPY(kept, maker, service_tier);
+    kept->service = maker->service;
+    kept->grade = maker->grade;
+    kept->started_ns = maker->started_ns;
+    kept->reserved_input = maker->reserved_input;
+    kept->reserved_output = maker->reserved_output;
+}
+
+static void tell_charge(const struct maker *maker, uint64_t object,
+                        struct once_charge *charge)
+{
+    struct entry *call = &charge->call;
+
+    *charge =
+        (struct once_charge){ .charged = maker->charged, .began_s = maker->began_s };
+    COPY(call, maker, team);
+    COPY(call, maker, caller);
+    COPY(call, maker, key);
+    COPY(call, maker, request_model);
+    COPY(call, maker, response_model);
+    COPY(call, maker, provider);
+    COPY(call, maker, tool);
+    COPY(call, maker, mode);
+    COPY(call, maker, session);
+    COPY(call, maker, service_tier);
+    call->object = object;
+    call->service = maker->service;
+    call->grade = maker->grade;
+    call->started_ns = maker->started_ns;
+    call->reserved_input = maker->reserved_input;
+    call->reserved_output = maker->reserved_output;
+    call->usage.reported_nanousd = -1;
+}
+
+void once_await(struct once *once, const struct entry *maker, int64_t began_s)
 {
     struct maker *kept;
     uint32_t place;
@@ -151,12 +208,9 @@ void once_await(struct once *once, const struct entry *maker)
     }
     kept = &once->maker[place];
     __atomic_store_n(&kept->id, maker->id, __ATOMIC_RELAXED);
-    COPY(kept, maker, team);
-    COPY(kept, maker, caller);
-    COPY(kept, maker, key);
-    COPY(kept, maker, tags);
-    COPY(kept, maker, request_model);
-    kept->service = maker->service;
+    keep_maker(kept, maker);
+    kept->began_s = began_s;
+    kept->charged = false;
     atomic_store_explicit(&once->object[place], maker->object, memory_order_relaxed);
     atomic_store_explicit(&once->other[place], 0, memory_order_relaxed);
     give(once, place, PLACE_AWAITED);
@@ -177,7 +231,26 @@ bool once_awaited(struct once *once, uint64_t object)
     return find(once, object) != ONCE_OBJECTS;
 }
 
-bool once_claim(struct once *once, uint64_t object, struct entry *bill)
+bool once_charged(struct once *once, const struct entry *maker)
+{
+    uint64_t object = maker->object;
+    uint32_t place = find_own(once, object);
+
+    if (place == ONCE_OBJECTS || !take(once, place, PLACE_AWAITED)) {
+        return false;
+    }
+    if (atomic_load_explicit(&once->object[place], memory_order_relaxed) != object) {
+        give(once, place, PLACE_AWAITED); /* it became another's in this moment */
+        return false;
+    }
+    keep_maker(&once->maker[place], maker);
+    once->maker[place].charged = true;
+    give(once, place, PLACE_AWAITED);
+    return true;
+}
+
+bool once_claim(struct once *once, uint64_t object, struct entry *bill,
+                struct once_charge *charge)
 {
     uint32_t place = find(once, object);
     const struct maker *maker;
@@ -198,6 +271,7 @@ bool once_claim(struct once *once, uint64_t object, struct entry *bill)
     COPY(bill, maker, request_model);
     bill->service = maker->service;
     bill->object = atomic_load_explicit(&once->object[place], memory_order_relaxed);
+    tell_charge(maker, bill->object, charge);
     give(once, place, PLACE_FREE);
     return true;
 }
@@ -213,12 +287,14 @@ static bool was_seen(const struct entry *entry)
 static bool load_one(void *self, const struct entry *entry)
 {
     struct once *once = self;
+    struct once_charge charge;
     struct entry scrap;
 
     if (!was_seen(entry) && !entry->free) {
-        once_await(once, entry);
-    } else if (was_seen(entry) && once_claim(once, entry->object, &scrap)) {
-        return true; /* it is paid */
+        once_await(once, entry, (int64_t)(entry->started_ns / NS_PER_S));
+        (void)!once_charged(once, entry); /* by quota_rebuild() */
+    } else if (was_seen(entry)) {
+        (void)!once_claim(once, entry->object, &scrap, &charge); /* it is paid */
     }
     return true;
 }

@@ -26,8 +26,19 @@ struct once *once_free(struct once *once);
 uint64_t once_object(const char *provider, uint64_t id);
 
 /* The object is awaited from now on; `maker` (whose `object` it is) will pay. Nothing
- * happens if it is awaited already. */
-void once_await(struct once *once, const struct entry *maker);
+ * happens if it is awaited already. `began_s` is that of quota_take_back(). */
+void once_await(struct once *once, const struct entry *maker, int64_t began_s);
+
+/* The maker is settled as it is now, and quotas are charged with what was reserved for it until
+ * its answer comes. false: it came already, and the charge is the caller's to take back. */
+bool once_charged(struct once *once, const struct entry *maker) MUST_CHECK;
+
+/* What stood for an answer until it came. */
+struct once_charge {
+    bool charged;      /* the maker's quotas were: it is to be taken back */
+    int64_t began_s;   /* of quota_take_back() */
+    struct entry call; /* as much of the maker as its charge depends on */
+};
 
 /* Its usage may also be seen as that of another one: a batch, and the file it fills. */
 void once_also(struct once *once, uint64_t object, uint64_t other);
@@ -37,7 +48,8 @@ bool once_awaited(struct once *once, uint64_t object);
 
 /* The object's usage has been seen. true for one caller only, and only if it was awaited:
  * *bill then has its maker's labels, and its object. */
-bool once_claim(struct once *once, uint64_t object, struct entry *bill) MUST_CHECK;
+bool once_claim(struct once *once, uint64_t object, struct entry *bill,
+                struct once_charge *charge) MUST_CHECK;
 
 /* Before any thread runs: awaits what the ledger in `directory` says was made lately and
  * not seen yet. false and an entry in *error if it cannot be read. */

@@ -1,6 +1,5 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/date.h"
-#include "proxy/meter/ledger.h"
 #include "proxy/meter/quota_parts.h"
 
 #include <stdlib.h>
@@ -150,8 +149,10 @@ static uint64_t charge_unreported(const struct quota_policy *policy,
                                   const struct price_table *prices,
                                   const struct entry *call)
 {
-    if (call->object != 0 && call->outcome != OUTCOME_COMPLETE) {
-        return 0; /* counted when its answer shows */
+    if (call->object != 0) { /* until its answer shows: see quota_take_back() */
+        return call->reserved_input == 0
+                   ? 0
+                   : reserved_amount(policy, prices, call, call->reserved_output);
     }
     switch ((enum outcome)call->outcome) {
     case OUTCOME_UNKNOWN:
@@ -205,8 +206,8 @@ uint64_t quota_usual_output(const struct quota *quota, const char *model)
     return usual == 0 ? USUAL_FIRST : usual;
 }
 
-/* Near the greatest of the last calls. Threads may overwrite each other's: it is a guess. */
-static void learn_output(struct quota *quota, const struct entry *call)
+/* Threads may overwrite each other's: it is a guess. */
+void quota_learn_output(struct quota *quota, const struct entry *call)
 {
     atomic_uint_least32_t *place = &quota->usual[usual_place(call->request_model)];
     uint32_t usual = atomic_load_explicit(place, memory_order_relaxed);
@@ -592,7 +593,7 @@ void quota_settle(struct quota *quota, const struct price_table *prices,
     }
     drop_holds(reservation);
     reservation->policies = quota_policies_unref(reservation->policies);
-    learn_output(quota, call);
+    quota_learn_output(quota, call);
 }
 
 void quota_add(struct quota *quota, struct quota_policies *policies,
@@ -610,6 +611,28 @@ void quota_add(struct quota *quota, struct quota_policies *policies,
         if (cell != NULL) {
             after = quota_cell_settle(cell, 0, used, steady_s, steady_s);
             note_used(quota, policy, after > used ? after - used : 0, after);
+            quota_cell_back(cell);
+        }
+    }
+}
+
+void quota_take_back(struct quota *quota, struct quota_policies *policies,
+                     const struct price_table *prices, const struct entry *call,
+                     int64_t began_s, uint64_t unix_ns, uint64_t monotonic_ns)
+{
+    struct quota_policy *policy;
+    size_t index = 0;
+
+    while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
+        struct quota_window window = quota_window_at(policy, seconds(call->started_ns));
+        uint64_t charged = quota_charge(policy, prices, call);
+        bool over = window.ends != 0 && window.ends <= seconds(unix_ns);
+        struct quota_cell *cell =
+            charged == 0 || over ? NULL : cell_for(quota, policy, call);
+
+        if (cell != NULL) {
+            quota_cell_refund(cell, charged, began_s, steady(quota, monotonic_ns));
+            note_moved(quota, cell);
             quota_cell_back(cell);
         }
     }
@@ -716,103 +739,6 @@ void quota_in_force(struct quota *quota, struct quota_policies *policies)
 void quota_sweep(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns)
 {
     quota_cells_sweep(quota->cells, seconds(unix_ns), steady(quota, monotonic_ns));
-}
-
-/* ---- rebuilding ----------------------------------------------------------------------- */
-
-struct rebuild {
-    struct quota *quota;
-    struct quota_policies *policies;
-    const struct price_table *prices;
-    const struct quota_holders *holders;
-    int64_t now_s;
-};
-
-/* Since when the ledger matters to a policy. */
-static int64_t open_since(const struct quota_policy *policy, int64_t now_s)
-{
-    const struct config_period *period = &policy->rule.period;
-
-    if (period->unit == PERIOD_NONE) {
-        return now_s;
-    }
-    if (period->unit == PERIOD_ROLLING) {
-        return now_s - (int64_t)policy->step_s * QUOTA_STEPS;
-    }
-    return quota_window_at(policy, now_s).begins;
-}
-
-static void count_again(const struct rebuild *rebuild, struct quota_policy *policy,
-                        const struct entry *call)
-{
-    struct quota_window window = quota_window_at(policy, seconds(call->started_ns));
-    uint64_t used = quota_charge(policy, rebuild->prices, call);
-    struct quota_cell *cell;
-
-    if (used == 0 || (window.ends != 0 && window.ends <= rebuild->now_s)) {
-        return;
-    }
-    cell = quota_cell_take(rebuild->quota->cells, policy, &window,
-                           quota_subject(policy, call));
-    if (cell != NULL) {
-        quota_cell_settle(cell, 0, used, seconds(call->started_ns), rebuild->now_s);
-        quota_cell_back(cell);
-        /* An earlier process may not have told. */
-        atomic_store_explicit(&rebuild->quota->reached, true, memory_order_relaxed);
-    }
-}
-
-static bool rebuild_one(void *self, const struct entry *call)
-{
-    const struct rebuild *rebuild = self;
-    const struct quota_holders *holders = rebuild->holders;
-    bool held = holders != NULL && holders->holds(holders->self, call->id);
-    struct quota_policy *policy;
-    size_t index = 0;
-
-    while (!held &&
-           (policy = quota_policy_next(rebuild->policies, call, &index)) != NULL) {
-        if (policy->fresh) {
-            count_again(rebuild, policy, call);
-        }
-    }
-    learn_output(rebuild->quota, call);
-    return true;
-}
-
-bool quota_has_fresh(struct quota_policies *policies)
-{
-    for (size_t i = 0; i < quota_policies_count(policies); i++) {
-        if (quota_policy_at(policies, i)->fresh) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool quota_rebuild(struct quota *quota, struct quota_policies *policies,
-                   const struct price_table *prices, const char *directory,
-                   uint64_t unix_ns, const struct quota_holders *holders,
-                   struct error *error)
-{
-    struct rebuild rebuild = { quota, policies, prices, holders, seconds(unix_ns) };
-    struct ledger_query query = { 0 };
-    int64_t since = rebuild.now_s;
-    bool fresh = false;
-
-    for (size_t i = 0; i < quota_policies_count(policies); i++) {
-        const struct quota_policy *policy = quota_policy_at(policies, i);
-        int64_t open = open_since(policy, rebuild.now_s);
-
-        fresh |= policy->fresh;
-        since = policy->fresh && open < since ? open : since;
-    }
-    if (!fresh) {
-        return true;
-    }
-    /* An id is made a moment before the beginning is noted. */
-    query.since_ns = since > 1 ? (uint64_t)(since - 1) * NS_PER_S : 0;
-    return ledger_each(directory, &query, rebuild_one, &rebuild, error);
 }
 
 /* ---- looking -------------------------------------------------------------------------- */

@@ -124,10 +124,16 @@ void quota_add(struct quota *quota, struct quota_policies *policies,
                const struct price_table *prices, const struct entry *call,
                uint64_t monotonic_ns);
 
+/* The answer of a call that was settled without one has come, and was counted by another:
+ * gives back what the call was charged for it. `began_s` is its reservation's steady_s. */
+void quota_take_back(struct quota *quota, struct quota_policies *policies,
+                     const struct price_table *prices, const struct entry *call,
+                     int64_t began_s, uint64_t unix_ns, uint64_t monotonic_ns);
+
 /* What a settled call comes to in a policy, by its entry alone. Refused and
  * free ones come to nothing, and so do errors without usage. One that went upstream and
- * left no usage when it was cut comes to its reserved input; one whose end nobody saw to
- * all that was reserved for it. */
+ * left no usage when it was cut comes to its reserved input; one whose end nobody saw, or
+ * whose answer comes later, to all that was reserved for it. */
 uint64_t quota_charge(const struct quota_policy *policy,
                       const struct price_table *prices, const struct entry *call);
 

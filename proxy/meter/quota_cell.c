@@ -454,20 +454,32 @@ static uint32_t gone_by(const struct quota_cell *cell, int64_t now_s)
     return now > QUOTA_STEPS ? now - QUOTA_STEPS : 0;
 }
 
+/* Nobody takes a step over, or takes something else out of it, before its amount has left
+ * it: it would leave twice. */
+static bool close_step(struct quota_steps *steps, unsigned step, uint32_t epoch)
+{
+    return atomic_compare_exchange_strong_explicit(&steps->epochs[step], &epoch,
+                                                   STEP_LEAVING, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Empties a step that was last used in `epoch`, unless another thread does; that epoch does
- * not come back to it. What is read before the claim was all used in that epoch; what a late
- * settlement adds after it stays, and counts until the step's next use leaves the period.
- * Nobody takes the step over before its amount is out of it: it would leave twice. */
+ * not come back to it. What is read before the claim was all used in that epoch, but for what
+ * was refunded meanwhile; what a late settlement adds after it stays, and counts until the
+ * step's next use leaves the period. */
 static void empty_step(struct quota_cell *cell, unsigned step, uint32_t epoch)
 {
     struct quota_steps *steps = cell->steps;
     uint64_t amount = atomic_load_explicit(&steps->amounts[step], memory_order_acquire);
 
-    uint32_t found = epoch;
-
-    if (atomic_compare_exchange_strong_explicit(&steps->epochs[step], &found,
-                                                STEP_LEAVING, memory_order_acq_rel,
-                                                memory_order_relaxed)) {
+    if (close_step(steps, step, epoch)) {
+        amount = least(amount, atomic_load_explicit(&steps->amounts[step],
+                                                    memory_order_acquire));
         atomic_fetch_sub_explicit(&steps->amounts[step], amount, memory_order_acq_rel);
         change(&cell->used, 0, amount);
         change(&cell->held, 0, amount);
@@ -549,6 +561,38 @@ uint64_t quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t 
         add_to_step(cell, epoch_of(cell, began_s), used);
     }
     return now_used;
+}
+
+/* Takes at most so much out of the step of this epoch, and returns how much that was. While
+ * another thread has the step, or it is gone, nothing: it leaves, or has left, with it. */
+static uint64_t take_from_step(struct quota_steps *steps, uint32_t epoch,
+                               uint64_t amount)
+{
+    unsigned step = epoch % QUOTA_STEPS;
+
+    if (!close_step(steps, step, epoch)) {
+        return 0;
+    }
+    amount = least(amount,
+                   atomic_load_explicit(&steps->amounts[step], memory_order_acquire));
+    atomic_fetch_sub_explicit(&steps->amounts[step], amount, memory_order_acq_rel);
+    atomic_store_explicit(&steps->epochs[step], epoch, memory_order_release);
+    return amount;
+}
+
+void quota_cell_refund(struct quota_cell *cell, uint64_t amount, int64_t began_s,
+                       int64_t now_s)
+{
+    if (cell->steps != NULL) {
+        uint32_t epoch = epoch_of(cell, began_s);
+
+        /* The step that leaves next may be another's already, by his clock. */
+        amount = epoch <= gone_by(cell, now_s) + 1
+                     ? 0
+                     : take_from_step(cell->steps, epoch, amount);
+    }
+    change(&cell->used, 0, amount);
+    change(&cell->held, 0, amount);
 }
 
 int64_t quota_cell_frees_at(const struct quota_cell *cell)

@@ -68,6 +68,11 @@ bool quota_cell_hold_from(struct quota_cell *cell, uint64_t amount, uint64_t fro
 uint64_t quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t used,
                            int64_t began_s, int64_t now_s);
 
+/* A call that began at `began_s` was settled with so much that is not its own any more: gives
+ * it back, unless it leaves the rolling period within a step, or has left. */
+void quota_cell_refund(struct quota_cell *cell, uint64_t amount, int64_t began_s,
+                       int64_t now_s);
+
 /* Takes what has left a rolling period out of the sums. */
 void quota_cell_expire(struct quota_cell *cell, int64_t now_s);
 

@@ -28,4 +28,7 @@ struct quota_policies *quota_policies_now(struct quota *quota);
 struct quota_policy *quota_policy_numbered(struct quota_policies *policies,
                                            uint32_t number);
 
+/* What such calls come to, near the greatest of the last ones, moves by this one. */
+void quota_learn_output(struct quota *quota, const struct entry *call);
+
 #endif

@@ -131,6 +131,48 @@ def restarts(results):
         results.ok(house.quota('each') == 220, 'in the quota too', house.quota('each'))
 
 
+def reserved(results):
+    """Until its answer shows a call counts what was reserved for it, also across kill -9: so
+    nobody has more made than his quota has room for."""
+    provider = Provider()
+    make = {'model': 'gpt-5', 'input': 'x', 'background': True, 'max_output_tokens': 300}
+    with Scripted(provider.handle, prices=PRICES, settings={'workers': 2, 'quotas': [
+            {'name': 'each', 'limit': '1000 output tokens', 'per': 'day', 'each': 'caller'},
+            {'name': 'roll', 'limit': '$9', 'per': 'rolling 5h'},
+            {'name': 'calls', 'limit': '100 requests', 'per': 'month'}]}) as house:
+        statuses = []
+        for number in range(5):
+            provider.answers = {'POST /v1/responses': response(number, 'queued')}
+            statuses.append(house.post('/openai/v1/responses', make).status)
+        waiting = house.quota('each'), house.quota('calls')
+        time.sleep(SETTLE_SECONDS)
+        house.assay.stop(signal.SIGKILL)
+        house.assay.start()
+        again = house.quota('each'), house.quota('calls'), house.quota('roll')
+        for number in range(2):
+            provider.answers = {'GET /v1/responses/resp_%d' % number:
+                                response(number, 'completed', USAGE)}
+            house.get('/openai/v1/responses/resp_%d' % number)
+        partly = house.quota('each'), house.quota('calls'), house.quota('roll')
+        provider.answers = {'POST /v1/responses': response(9, 'queued')}
+        more = house.post('/openai/v1/responses', make).status
+        time.sleep(SETTLE_SECONDS)
+        house.assay.stop(signal.SIGKILL)
+        house.assay.start()
+        end = house.quota('each'), house.quota('calls')
+        for number in (2, 9):
+            provider.answers = {'GET /v1/responses/resp_%d' % number:
+                                response(number, 'completed', USAGE)}
+            house.get('/openai/v1/responses/resp_%d' % number)
+        last = house.quota('each'), house.quota('calls'), house.quota('roll')
+    results.ok(statuses == [200] * 3 + [429] * 2 and waiting == (900, 3) and
+               again[:2] == waiting, 'what is awaited counts what was reserved for it, '
+               'also after kill -9', statuses, waiting, again)
+    results.ok(partly[:2] == (2 * 10 + 300, 3) and more == 200 and end == (620, 4) and
+               last == (40, 4, 4 * 200000), 'an answer takes its place, and what it was not '
+               'can be used', partly, more, end, last)
+
+
 def line(number, model, usage):
     return json.dumps({'id': 'batch_req_%d' % number, 'custom_id': str(number), 'response': {
         'status_code': 200, 'request_id': 'r', 'body': {
@@ -239,6 +281,7 @@ def run(results):
     background(results)
     resumed(results)
     restarts(results)
+    reserved(results)
     batches(results)
     others(results)
     stored(results)

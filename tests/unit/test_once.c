@@ -25,11 +25,13 @@ static struct entry maker_of(uint64_t object)
     return maker;
 }
 
+static struct once_charge charge;
+
 static void await(struct once *once, uint64_t object)
 {
     struct entry maker = maker_of(object);
 
-    once_await(once, &maker);
+    once_await(once, &maker, 77);
 }
 
 static void an_object_is_claimed_once(void **state)
@@ -39,18 +41,18 @@ static void an_object_is_claimed_once(void **state)
 
     (void)state;
     assert_false(once_awaited(once, 5));
-    assert_false(once_claim(once, 5, &bill));
+    assert_false(once_claim(once, 5, &bill, &charge));
     await(once, 5);
     await(once, 5);
     assert_true(once_awaited(once, 5));
-    assert_true(once_claim(once, 5, &bill));
+    assert_true(once_claim(once, 5, &bill, &charge));
     assert_int_equal(bill.id, 7);
     assert_int_equal(bill.object, 5);
     assert_string_equal(bill.team, "red");
     assert_string_equal(bill.caller, "ana");
     assert_string_equal(bill.request_model, "gpt-5");
     assert_false(once_awaited(once, 5));
-    assert_false(once_claim(once, 5, &bill));
+    assert_false(once_claim(once, 5, &bill, &charge));
     once_free(once);
 }
 
@@ -65,9 +67,9 @@ static void another_name_claims_the_same(void **state)
     once_also(once, 6, 98); /* nobody awaits it */
     assert_true(once_awaited(once, 99));
     assert_false(once_awaited(once, 98));
-    assert_true(once_claim(once, 99, &bill));
+    assert_true(once_claim(once, 99, &bill, &charge));
     assert_int_equal(bill.object, 5);
-    assert_false(once_claim(once, 5, &bill));
+    assert_false(once_claim(once, 5, &bill, &charge));
     once_free(once);
 }
 
@@ -100,6 +102,37 @@ static void the_oldest_are_given_up(void **state)
     once_free(once);
 }
 
+/* What stands for the answer is told with it, as the maker was when he was settled. */
+static void a_charge_is_told_with_the_claim(void **state)
+{
+    struct once *once = once_new();
+    struct entry maker = maker_of(5), bill;
+
+    (void)state;
+    await(once, 5);
+    maker.reserved_input = 10;
+    maker.reserved_output = 400;
+    maker.started_ns = 123;
+    text_store(maker.response_model, sizeof(maker.response_model), SPAN("gpt-5-big"));
+    text_store(maker.session, sizeof(maker.session), SPAN("s"));
+    assert_true(once_charged(once, &maker));
+    assert_true(once_claim(once, 5, &bill, &charge));
+    assert_true(charge.charged);
+    assert_int_equal(charge.began_s, 77);
+    assert_int_equal(charge.call.object, 5);
+    assert_int_equal(charge.call.reserved_input, 10);
+    assert_int_equal(charge.call.reserved_output, 400);
+    assert_int_equal(charge.call.started_ns, 123);
+    assert_string_equal(charge.call.caller, "ana");
+    assert_string_equal(charge.call.response_model, "gpt-5-big");
+    assert_string_equal(charge.call.session, "s");
+    assert_false(once_charged(once, &maker)); /* too late: it is his to take back */
+    await(once, 6);
+    assert_true(once_claim(once, 6, &bill, &charge));
+    assert_false(charge.charged);
+    once_free(once);
+}
+
 /* ---- races -------------------------------------------------------------------------- */
 
 struct racer {
@@ -107,6 +140,7 @@ struct racer {
     struct once *once;
     unsigned number;
     atomic_uint *claims; /* per object */
+    atomic_uint *backs;  /* charges taken back */
 };
 
 static void *race(void *self)
@@ -114,18 +148,24 @@ static void *race(void *self)
     const struct racer *racer = self;
 
     for (uint64_t i = 1; i <= OBJECTS; i++) {
-        struct entry bill = { .id = 0 };
+        struct entry bill = { .id = 0 }, maker = maker_of(i);
+        struct once_charge own;
 
         if (i % THREADS == racer->number) {
             await(racer->once, i);
         }
         /* those that are there by now, from the one end and the other */
-        if (once_claim(racer->once, i, &bill)) {
+        if (once_claim(racer->once, i, &bill, &own)) {
             assert_int_equal(bill.object, i);
             atomic_fetch_add(&racer->claims[i], 1);
+            atomic_fetch_add(&racer->backs[i], own.charged);
         }
-        if (once_claim(racer->once, OBJECTS + 1 - i, &bill)) {
+        if (once_claim(racer->once, OBJECTS + 1 - i, &bill, &own)) {
             atomic_fetch_add(&racer->claims[OBJECTS + 1 - i], 1);
+            atomic_fetch_add(&racer->backs[OBJECTS + 1 - i], own.charged);
+        }
+        if (i % THREADS == racer->number && !once_charged(racer->once, &maker)) {
+            atomic_fetch_add(&racer->backs[i], 1);
         }
     }
     return NULL;
@@ -135,21 +175,28 @@ static void racing_threads_claim_each_once(void **state)
 {
     struct racer racers[THREADS];
     atomic_uint *claims = calloc(OBJECTS + 1, sizeof *claims);
+    atomic_uint *backs = calloc(OBJECTS + 1, sizeof *backs);
     struct once *once = once_new();
     struct entry bill;
 
     (void)state;
     for (unsigned i = 0; i < THREADS; i++) {
-        racers[i] = (struct racer){ .once = once, .number = i, .claims = claims };
+        racers[i] = (struct racer){
+            .once = once, .number = i, .claims = claims, .backs = backs
+        };
         assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
     }
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(racers[i].thread, NULL);
     }
     for (uint64_t i = 1; i <= OBJECTS; i++) {
-        assert_int_equal(claims[i] + once_claim(once, i, &bill), 1);
+        bool left = once_claim(once, i, &bill, &charge);
+
+        assert_int_equal(claims[i] + left, 1);
+        assert_int_equal(backs[i] + (left && charge.charged), 1);
     }
     free(claims);
+    free(backs);
     once_free(once);
 }
 
@@ -211,6 +258,7 @@ int main(void)
         cmocka_unit_test(another_name_claims_the_same),
         cmocka_unit_test(providers_have_ids_of_their_own),
         cmocka_unit_test(the_oldest_are_given_up),
+        cmocka_unit_test(a_charge_is_told_with_the_claim),
         cmocka_unit_test(racing_threads_claim_each_once),
         cmocka_unit_test(the_ledger_tells_what_is_awaited),
     };

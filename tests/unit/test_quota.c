@@ -508,6 +508,45 @@ static void lines_are_charged_once(void **state)
     house_done(&house);
 }
 
+/* What is answered later counts as reserved until then, in every unit; then as what it came
+ * to, by whoever asked for the answer. */
+static void what_is_answered_later_is_charged_until_then(void **state)
+{
+    struct house house =
+        house_of("quotas:\n"
+                 "  - {name: t, limit: 1000 tokens, per: day}\n"
+                 "  - {name: r, limit: 9 requests, per: rolling 5h, each: caller}\n"
+                 "  - {name: w, limit: 1M weighted tokens, per: month}\n"
+                 "  - {name: m, limit: $1, per: week}\n");
+    struct entry call = call_of(100, 800), answer = call_of(0, 0);
+    struct reservation one, other;
+    struct quota_state refusal;
+    int64_t began_s;
+
+    (void)state;
+    assert_int_equal(reserve(&house, &call, &one, &refusal), QUOTA_TAKEN);
+    began_s = one.steady_s;
+    call.object = answer.object = 7;
+    call.status = 200;
+    settle(&house, &call, &one);
+    assert_sums(&house, "t", 900, 0);
+    assert_sums(&house, "w", 100 * 2 + 800 * 5, 0);
+    assert_sums(&house, "r", 1, 0);
+    assert_sums(&house, "m", 100 * 2500 + 800 * 10000, 0);
+    assert_int_equal(reserve(&house, &call, &other, &refusal), QUOTA_REFUSED);
+    quota_take_back(house.quota, house.policies, house.prices, &call, began_s,
+                    some_time, since_boot);
+    came_to(&answer, 90, 10);
+    answer.priced = 1;
+    answer.cost_nanousd = 325000;
+    quota_add(house.quota, house.policies, house.prices, &answer, since_boot);
+    assert_sums(&house, "t", 100, 0);
+    assert_sums(&house, "w", 90 + 50, 0);
+    assert_sums(&house, "r", 1, 0);
+    assert_sums(&house, "m", 325000, 0);
+    house_done(&house);
+}
+
 static void usual_output_is_learned(void **state)
 {
     struct house house = house_of("");
@@ -893,6 +932,7 @@ int main(void)
         cmocka_unit_test(shares_are_told_once),
         cmocka_unit_test(charges_follow_the_entry),
         cmocka_unit_test(lines_are_charged_once),
+        cmocka_unit_test(what_is_answered_later_is_charged_until_then),
         cmocka_unit_test(usual_output_is_learned),
         cmocka_unit_test(reload_keeps_what_means_the_same),
         cmocka_unit_test(every_order_of_events_is_exact),

@@ -108,6 +108,35 @@ static void rolling_periods_look_back(void **state)
     quota_cells_free(cells);
 }
 
+static void refunds_go_where_the_charge_stands(void **state)
+{
+    struct quota_cells *cells = quota_cells_new();
+    struct quota_policy daily = policy_of(1, 0), rolling = policy_of(2, 900);
+    struct quota_cell *cell = must_take(cells, &daily, &some_window, "x");
+
+    (void)state;
+    quota_cell_settle(cell, 0, 50, 0, 0);
+    quota_cell_refund(cell, 20, 0, 0);
+    assert_int_equal(quota_cell_used(cell), 30);
+    assert_int_equal(quota_cell_held(cell), 30);
+    quota_cell_refund(cell, 40, 0, 0); /* never below nothing */
+    assert_int_equal(quota_cell_used(cell), 0);
+    cell = must_take(cells, &rolling, &no_window, "x");
+    quota_cell_settle(cell, 0, 50, 900000, 900000);
+    quota_cell_settle(cell, 0, 7, 901000, 901000);
+    quota_cell_refund(cell, 20, 900000, 901000);
+    assert_int_equal(quota_cell_used(cell), 37);
+    quota_cell_refund(cell, 99, 901000, 902000); /* no other step's */
+    assert_int_equal(quota_cell_used(cell), 30);
+    quota_cell_expire(cell, 900000 + 21 * 900);
+    assert_int_equal(quota_cell_used(cell), 0);
+    assert_int_equal(quota_cell_held(cell), 0);
+    quota_cell_settle(cell, 0, 5, 930000, 930000);
+    quota_cell_refund(cell, 5, 900000, 930000); /* it has left */
+    assert_int_equal(quota_cell_used(cell), 5);
+    quota_cells_free(cells);
+}
+
 static void sweep_all(struct quota_cells *cells, int64_t unix_s, int64_t steady_s)
 {
     for (int i = 0; i < 16; i++) {
@@ -287,6 +316,49 @@ static void counts_are_exact_under_threads(void **state)
     quota_cells_free(race.cells);
 }
 
+/* Charges and their refunds, while steps begin and leave: nothing is left, nothing is lost. */
+static void *charge_and_refund(void *self)
+{
+    struct race *race = self;
+    unsigned seed = (unsigned)(uintptr_t)&seed;
+    struct quota_cell *cell =
+        quota_cell_take(race->cells, &race->policy, &no_window, SPAN("x"));
+
+    for (int turn = 0; turn < TURNS; turn++) {
+        int64_t began_s = 1000000 + turn / 4, now_s = began_s + rand_r(&seed) % 30;
+        uint64_t amount = (uint64_t)(rand_r(&seed) % 300);
+
+        quota_cell_settle(cell, 0, amount, began_s, began_s);
+        quota_cell_expire(cell, began_s);
+        quota_cell_refund(cell, amount, began_s, now_s);
+    }
+    quota_cell_back(cell);
+    return NULL;
+}
+
+static void refunds_are_exact_under_threads(void **state)
+{
+    struct race race = { .cells = quota_cells_new(), .policy = policy_of(1, 9) };
+    struct quota_cell *cell = must_take(race.cells, &race.policy, &no_window, "x");
+    pthread_t threads[THREADS];
+
+    (void)state;
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, charge_and_refund, &race),
+                         0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    quota_cell_expire(cell, 2000000);
+    assert_int_equal(quota_cell_used(cell), quota_cell_held(cell));
+    quota_cell_settle(cell, 0, 1, 2000000, 2000000); /* what came late leaves with it */
+    quota_cell_expire(cell, 3000000);
+    assert_int_equal(quota_cell_used(cell), 0);
+    assert_int_equal(quota_cell_held(cell), 0);
+    quota_cells_free(race.cells);
+}
+
 /* Concurrent calls' cells vanish whenever nobody points to them: nobody may ever hold one
  * that the table has forgotten, or two of a key. */
 static void *hold_one(void *self)
@@ -387,6 +459,8 @@ int main(void)
         cmocka_unit_test(subjects_of_clients_share_at_last),
         cmocka_unit_test(many_callers_fit),
         cmocka_unit_test(counts_are_exact_under_threads),
+        cmocka_unit_test(refunds_go_where_the_charge_stands),
+        cmocka_unit_test(refunds_are_exact_under_threads),
         cmocka_unit_test(nobody_gets_a_second_cell),
         cmocka_unit_test(rolling_sums_do_not_drift),
     };
