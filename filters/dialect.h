@@ -144,6 +144,8 @@ enum count {
     SEEN_ARGUMENT,      /* a value within a tool's arguments, for the gate only */
     SEEN_TOOL,          /* a tool's name */
     SEEN_ID,            /* the response's own: if it comes later, it is known by this */
+    SEEN_PART,          /* a part of the answer, for the gate only */
+    SEEN_THOUGHT,       /* true in it: its text is a thought; likewise */
     SEEN_LANE,          /* over a WebSocket: the stream an event belongs to */
     SEEN_SESSION_MODEL, /* ... the model of responses that name none */
     SEEN_TRANSCRIBER_MODEL, /* ... the model that writes down what is heard */
@@ -172,7 +174,7 @@ enum count {
 /* Is a row scanned for the turn gate only? */
 static inline bool seen_is_turns(unsigned seen)
 {
-    return seen == SEEN_ARGUMENT;
+    return seen == SEEN_ARGUMENT || seen == SEEN_PART || seen == SEEN_THOUGHT;
 }
 
 /* The counts of one response as they stand, before balance(). Where a format spells one

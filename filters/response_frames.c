@@ -144,6 +144,8 @@ static void value_seen(void *self, const struct scan_value *value)
         turn_seen(watch, value->tag - SEEN_SAID, value);
         break;
     case SEEN_ARGUMENT:
+    case SEEN_PART:
+    case SEEN_THOUGHT:
         turn_seen(watch, value->tag - SEEN_SAID, value);
         break;
     case SEEN_ID:

@@ -58,6 +58,8 @@ static const struct scan_path response[] = {
     { "error", SEEN_ERROR, SCAN_WHOLE },
     { "candidates[].finishReason", SEEN_FINISH, SCAN_WHOLE },
     { "promptFeedback.blockReason", SEEN_FINISH, SCAN_WHOLE },
+    { "candidates[].content.parts[]", SEEN_PART, SCAN_WHOLE },
+    { "candidates[].content.parts[].thought", SEEN_THOUGHT, SCAN_WHOLE },
     { "candidates[].content.parts[].text", SEEN_SAID, SCAN_PIECES },
     { "candidates[].content.parts[].executableCode.code", SEEN_TEXT, SCAN_PIECES },
     { "candidates[].content.parts[].functionCall.name", SEEN_TOOL, SCAN_WHOLE },

@@ -226,6 +226,16 @@ static void text_piece(struct answer *answer, struct span piece)
     }
 }
 
+/* Thoughts come before what they are about. So the mark of one, which may stand behind its
+ * text, lets go of all that was said: no copy of the sketch is needed to take only the
+ * thought out. */
+static void thought_seen(struct answer *answer)
+{
+    answer->thought = true;
+    answer->call->reply_bytes = 0;
+    sketch_response_begin(&answer->said, answer->key);
+}
+
 void answer_value(struct answer *answer, enum answer_tag tag,
                   const struct scan_value *value)
 {
@@ -233,7 +243,7 @@ void answer_value(struct answer *answer, enum answer_tag tag,
 
     switch (tag) {
     case ANSWER_TEXT:
-        if (value->type == SCAN_PIECE) {
+        if (value->type == SCAN_PIECE && !answer->thought) {
             text_piece(answer, value->text);
         }
         break;
@@ -256,6 +266,14 @@ void answer_value(struct answer *answer, enum answer_tag tag,
                 sketch_hash(answer->key, value->text.at, value->text.len);
         }
         break;
+    case ANSWER_PART:
+        answer->thought = false;
+        break;
+    case ANSWER_THOUGHT:
+        if (value->type == SCAN_TRUE) {
+            thought_seen(answer);
+        }
+        break;
     case ANSWER_TYPE:
         if (string) {
             type_seen(answer, value->text);
@@ -273,6 +291,7 @@ void answer_begin(struct answer *answer, const struct sketch_key *key,
     answer->call = call;
     answer->tool = NULL;
     answer->event = EVENT_SAID;
+    answer->thought = false;
     sketch_response_begin(&answer->said, key);
 }
 

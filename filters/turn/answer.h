@@ -15,6 +15,8 @@ enum answer_tag {
     ANSWER_ARGUMENT, /* a value within a tool's arguments: SCAN_PIECES */
     ANSWER_TOOL,     /* a tool's name: another tool call begins */
     ANSWER_ID,       /* the response's own */
+    ANSWER_PART,     /* a part of the answer begins */
+    ANSWER_THOUGHT,  /* true: the part's text is a thought, be it behind it or before */
     ANSWER_TYPE      /* of an event, where what a text is depends on it */
 };
 
@@ -24,6 +26,7 @@ struct answer {
     struct call *call;
     struct tool_reader *tool; /* owned; NULL: no tool was called */
     uint8_t event;            /* enum: what its texts are */
+    bool thought;             /* the part's text is none that is shown */
     struct response_sketcher said;
 };
 

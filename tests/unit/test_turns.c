@@ -600,6 +600,28 @@ static void visible_text_is_sketched(void **unused)
     assert_said(&call, WORDS);
 }
 
+/* Gemini marks a thought beside its text, before or behind it. */
+static void thoughts_are_not_visible(void **unused)
+{
+    static const char *const answers[] = {
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"" TASK
+        "\",\"thought\":true}]}}]}\n\n"
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"thought\":true,"
+        "\"text\":\"" TASK "\"}]}}]}\n\n"
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"" WORDS
+        "\"}]}}]}\n\n",
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"" TASK
+        "\",\"thought\":true},{\"text\":\"" WORDS "\",\"thought\":false}]}}]}\n\n",
+    };
+
+    (void)unused;
+    for (unsigned i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+        struct call call = respond(GEMINI, EVENTS, answers[i]);
+
+        assert_said(&call, WORDS);
+    }
+}
+
 static void tool_arguments_are_kept_as_samples(void **unused)
 {
     struct call call;
@@ -751,6 +773,7 @@ int main(void)
         TEST(a_predecessor_and_a_session_are_hashed),
         TEST(messages_of_any_length),
         TEST(visible_text_is_sketched),
+        TEST(thoughts_are_not_visible),
         TEST(tool_arguments_are_kept_as_samples),
         TEST(equal_tool_calls_have_equal_hashes),
         TEST(no_text_stays_in_the_pool),
