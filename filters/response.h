@@ -72,6 +72,7 @@ struct response_watch {
     bool may_be_gzip; /* no coding was named; no byte has told yet */
     bool gzip_first;  /* the first byte of gzip's mark came */
     bool odd_coding;  /* one was named that nobody knows */
+    bool thought;     /* text was seen that is no visible answer */
     bool terminal;    /* the event being read ends the stream */
     bool repeats;     /* ... says nothing new */
     bool finished;

@@ -119,6 +119,7 @@ static void value_seen(void *self, const struct scan_value *value)
 
     switch (value->tag) {
     case SEEN_TEXT:
+        watch->thought |= value->text.len > 0;
         text_seen(watch, value);
         break;
     case SEEN_MODEL:

@@ -22,7 +22,7 @@ static void estimate_input(struct span model, uint64_t text_bytes, struct usage 
 static uint64_t count_text(const struct response_watch *watch, struct span model,
                            uint64_t tools)
 {
-    uint64_t tokens = tokens_count(model, &watch->text, tools);
+    uint64_t tokens = tokens_count(model, &watch->text, tools, watch->thought);
 
     return tokens > 0 && watch->dialect->counts_end ? tokens + 1 : tokens;
 }

@@ -10,9 +10,11 @@
  * ("openai/gpt-4o"). 0 only for no bytes. */
 uint64_t tokens_estimate(struct span model, uint64_t bytes);
 
-/* From the text itself, and how many tool calls were in it: exact but for what surrounds the
- * text where the model's encoding is public; elsewhere what it is in o200k_base, times what
- * the model's family makes of that. 0 where nothing could be counted (yet). */
-uint64_t tokens_count(struct span model, const struct sample *text, uint64_t tools);
+/* From the text itself, how many tool calls were in it, and whether thoughts were: exact but
+ * for what surrounds the text where the model's encoding is public; elsewhere what it is in
+ * o200k_base, times what the model's family makes of that. 0 where nothing could be counted
+ * (yet). */
+uint64_t tokens_count(struct span model, const struct sample *text, uint64_t tools,
+                      bool thought);
 
 #endif

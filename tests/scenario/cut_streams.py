@@ -226,6 +226,17 @@ HOSTED = re.compile(rb'"(web|file|tool)_search_call"|"server_tool_use"|"mcp_call
                     rb'"server_tool_use_details": ?\{"|"code_interpreter_call"')
 
 
+# Models that show all they think, in chats that do.
+OPEN = re.compile('deepseek|qwen|glm|kimi|gpt-oss|mimo', re.I)
+THOUGHT = re.compile(rb'"reasoning(_content)?":"[^"]')
+
+
+def thinks_openly(case):
+    return case.api == 'openai.chat' and OPEN.search(case.expected['model'] or '') and \
+        THOUGHT.search(case.response_body) and 'midstream_error' not in case.flags and \
+        not HOSTED.search(case.response_body)
+
+
 def visible(case):
     """Did the stream show all that was generated? What was only thought, or spoken, or the
     marks of citations, nobody saw; some models of Bedrock think without saying how much."""
@@ -242,12 +253,14 @@ def estimates(results, cases):
     for case in cases.cases.values():
         events = cases.events[case.id]
         count = next((at for at, event in enumerate(events) if reports(case, event)), 0)
-        if count > 0 and visible(case) and case.api != 'gemini.generate':
+        if count > 0 and case.api != 'gemini.generate' and \
+                (visible(case) or thinks_openly(case)):
             plays.append((case, count, 'die'))
     off = {}
     for (case, _, _), record in on_policy(cases, 'drain', plays):
         got = output(record) if record else None
-        off.setdefault(case.api, []).append((got or 0, case.expected['output_total'], case.id))
+        kind = case.api + ', thinking openly' * bool(thinks_openly(case))
+        off.setdefault(kind, []).append((got or 0, case.expected['output_total'], case.id))
     for api, pairs in sorted(off.items()):
         errors = sorted(abs(got - wanted) / wanted for got, wanted, _ in pairs
                         if wanted >= SMALL)

@@ -166,18 +166,20 @@ static void families_scale_what_is_counted(void **state)
 
     (void)state;
     sample_begin(&sample);
-    assert_int_equal(tokens_count(SPAN("gpt-4o"), &sample, 0), 0);
+    assert_int_equal(tokens_count(SPAN("gpt-4o"), &sample, 0, false), 0);
     put_prose(&sample, 10, PROSE);
     plain = sample_tokens(&sample, ENCODING_O200K_BASE);
-    assert_int_equal(tokens_count(SPAN("gpt-4o"), &sample, 0), plain);
-    assert_int_equal(tokens_count(SPAN("openai/gpt-4o-mini"), &sample, 1), plain + 7);
-    assert_int_equal(tokens_count(SPAN("gpt-4o"), &sample, 2), plain + 28);
-    assert_in_range(tokens_count(SPAN("claude-sonnet-4"), &sample, 0), plain * 11 / 10,
-                    plain * 13 / 10);
-    assert_int_equal(tokens_count(SPAN("us.anthropic.claude-sonnet-4-x"), &sample, 0),
-                     tokens_count(SPAN("claude-sonnet-4"), &sample, 0));
-    assert_true(tokens_count(SPAN("claude-opus-5"), &sample, 0) >
-                tokens_count(SPAN("claude-sonnet-4"), &sample, 0));
+    assert_int_equal(tokens_count(SPAN("gpt-4o"), &sample, 0, false), plain);
+    assert_int_equal(tokens_count(SPAN("openai/gpt-4o-mini"), &sample, 1, false),
+                     plain + 7);
+    assert_int_equal(tokens_count(SPAN("gpt-4o"), &sample, 2, false), plain + 28);
+    assert_in_range(tokens_count(SPAN("claude-sonnet-4"), &sample, 0, false),
+                    plain * 11 / 10, plain * 13 / 10);
+    assert_int_equal(tokens_count(SPAN("us.anthropic.claude-sonnet-4-x"), &sample, 0,
+                                  false),
+                     tokens_count(SPAN("claude-sonnet-4"), &sample, 0, false));
+    assert_true(tokens_count(SPAN("claude-opus-5"), &sample, 0, false) >
+                tokens_count(SPAN("claude-sonnet-4"), &sample, 0, false));
 }
 
 int main(void)
