@@ -53,3 +53,19 @@ bool database_run_all(sqlite3 *sqlite, const char *const *statements)
     }
     return true;
 }
+
+void database_bind(sqlite3_stmt *statement, int at, const char *text)
+{
+    if (text == NULL || text[0] == '\0') {
+        sqlite3_bind_null(statement, at);
+    } else {
+        sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+    }
+}
+
+const char *database_text(sqlite3_stmt *row, int column)
+{
+    const unsigned char *text = sqlite3_column_text(row, column);
+
+    return text == NULL ? "" : (const char *)text;
+}

@@ -21,4 +21,10 @@ bool database_run(sqlite3 *sqlite, const char *sql, int64_t *number) MUST_CHECK;
 /* Runs one after the other, up to a NULL, as long as none fails. */
 bool database_run_all(sqlite3 *sqlite, const char *const *statements) MUST_CHECK;
 
+/* Binds a text that lives until the statement is reset; NULL where it is NULL or empty. */
+void database_bind(sqlite3_stmt *statement, int at, const char *text);
+
+/* A column's text until the next row; "" for NULL. */
+const char *database_text(sqlite3_stmt *row, int column);
+
 #endif

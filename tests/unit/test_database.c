@@ -108,6 +108,27 @@ static void statements_run_to_their_end(void **state)
     sqlite3_close(sqlite);
 }
 
+static void empty_texts_are_null(void **state)
+{
+    sqlite3 *sqlite;
+    sqlite3_stmt *row;
+
+    (void)state;
+    assert_int_equal(sqlite3_open(":memory:", &sqlite), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(sqlite, "SELECT ?1, ?2, ?3", -1, &row, NULL),
+                     SQLITE_OK);
+    database_bind(row, 1, "ana");
+    database_bind(row, 2, "");
+    database_bind(row, 3, NULL);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    assert_string_equal(database_text(row, 0), "ana");
+    assert_int_equal(sqlite3_column_type(row, 1), SQLITE_NULL);
+    assert_string_equal(database_text(row, 1), "");
+    assert_int_equal(sqlite3_column_type(row, 2), SQLITE_NULL);
+    sqlite3_finalize(row);
+    sqlite3_close(sqlite);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, drop_folder)
 
 int main(void)
@@ -118,6 +139,7 @@ int main(void)
         TEST(a_file_that_is_there_stays_as_it_is),
         TEST(what_cannot_be_made_says_why),
         TEST(statements_run_to_their_end),
+        TEST(empty_texts_are_null),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
