@@ -100,7 +100,14 @@ class Scripted:
                 return response.body.decode()
             finally:
                 client.close()
-        return asyncio.run(fetch())
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                return asyncio.run(fetch())
+            except ConnectionRefusedError:  # the admin port opens after the others
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def quota(self, name):
         """What a policy has counted, once no call is under way."""
