@@ -119,7 +119,9 @@ def end_to_end(results):
         results.ok('"caller":"second"' in mine and '"evidence"' in mine and
                    '"caller":"second"' not in others and '"caller":"tester"' in others,
                    'everybody sees what is said of him, and of nobody else', mine, others)
-        results.ok('own virtual key' in me(house, 'assay_wrong'), 'a key is needed')
+        stranger = me(house, 'assay_wrong')
+        results.ok('is unknown' in stranger and 'caller' not in stranger,
+                   'a key that holds is needed', stranger)
         teams = http1_get(house.assay.admin_port, '/v1/findings/teams')
         results.ok(json.loads(teams)['teams'][0]['flagged'] is None,
                    'a small team has no sums', teams)
