@@ -939,6 +939,7 @@ static const struct field detection_fields[] = {
       .type = FIELD_SECRET,
       .reload = RELOAD_RESTART,
       .offset = IN_CONFIG(detection.secret),
+      .without = "one of its own",
       .help = "16 bytes or more, equal on all replicas: with 'quota.redis' they look "
               "at each "
               "other's calls; a new one starts detection anew" },
