@@ -275,16 +275,35 @@ static struct span keys_of(const struct field_group *group, char memory[KEYS_TOL
     return text.full ? span_text("") : text_span(&text);
 }
 
+/* The first group in the order of the reference that has this key; NULL: none. */
+static const struct field_group *group_with(const struct field_group *group,
+                                            const char *key)
+{
+    const struct field_group *found = field_find(group, key) != NULL ? group : NULL;
+
+    for (const struct field *field = group->fields; found == NULL && field->key != NULL;
+         field++) {
+        found = field->group == NULL ? NULL : group_with(field->group, key);
+    }
+    return found;
+}
+
 static void tell_unknown(struct loader *loader, const struct field_group *group,
                          const struct node *member)
 {
+    const struct field_group *elsewhere = group_with(&config_schema, member->key);
     struct nearest nearest = nearest_to(member->key);
     char memory[KEYS_TOLD];
 
     for (const struct field *field = group->fields; field->key != NULL; field++) {
         nearest_offer(&nearest, field->key);
     }
-    if (nearest.word == NULL) {
+    if (nearest.word == NULL && elsewhere != NULL) {
+        error_add(loader->error, member->key_place,
+                  "unknown key '%.60s'; it is one of %s", member->key,
+                  elsewhere->title == NULL ? "the file's own, at the left margin"
+                                           : elsewhere->title);
+    } else if (nearest.word == NULL) {
         struct span keys = keys_of(group, memory);
 
         error_add(loader->error, member->key_place, "unknown key '%.60s'%.*s",

@@ -244,7 +244,7 @@ static void test_places(void **state)
                     "14:1: unknown key 'nonsense-far-from-all'\n");
 }
 
-/* In a small map, what it could be is told. */
+/* In a small map, what it could be is told; of a key in the wrong place, where it belongs. */
 static void test_unknown_keys(void **state)
 {
     (void)state;
@@ -253,6 +253,15 @@ static void test_unknown_keys(void **state)
                                      "for: {user: ana}}\n",
                     "4:48: unknown key 'user'; here may stand team, caller, service, "
                     "provider, model, tool, mode and grade\n");
+    assert_mistakes(LISTEN PROVIDERS "timeouts: {connect: 1s}\n"
+                                     "first_byte: 3s\n"
+                                     "teams: {a: {providers: x}}\n",
+                    "3:1: unknown key 'timeouts'; it is one of providers.NAME\n"
+                    "4:1: unknown key 'first_byte'; it is one of "
+                    "providers.NAME.timeouts\n"
+                    "5:13: unknown key 'providers'; it is one of the file's own, at "
+                    "the "
+                    "left margin\n");
 }
 
 static void test_missing_keys(void **state)
