@@ -237,6 +237,11 @@ static void print_quotas(const struct config *config)
         [EACH_SESSION] = " for each session",
         [EACH_MODEL] = " for each model",
     };
+    static const char *const beyond[] = {
+        [OVER_REFUSE] = "",
+        [OVER_WARN] = "; warns, and refuses nothing",
+        [OVER_SHADOW] = "; only counts",
+    };
 
     for (size_t i = 0; i < config->quota_count; i++) {
         const struct config_quota *quota = &config->quotas[i];
@@ -252,6 +257,10 @@ static void print_quotas(const struct config *config)
         }
         fputs(each[quota->each], stdout);
         print_calls(&quota->scope);
+        fputs(beyond[quota->over], stdout);
+        if (quota->on_exceed == ON_EXCEED_CUT) {
+            fputs(", and cuts streams", stdout);
+        }
         print_meeting(config, quota);
         putchar('\n');
     }

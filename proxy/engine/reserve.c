@@ -57,12 +57,35 @@ static void note_bounds(const struct exchange *x, struct entry *entry)
 
 /* ---- refusals -------------------------------------------------------------------------- */
 
+/* Would something smaller have had room? */
+static bool has_some_left(const struct quota_state *refusal)
+{
+    const struct config_limit *limit = &refusal->policy->rule.limit;
+
+    return refusal->asked > 1 && !refusal->paced && !refusal->leased &&
+           refusal->used + refusal->reserved < limit->amount;
+}
+
+static void put_asked(struct text *text, const struct quota_state *refusal)
+{
+    const struct config_limit *limit = &refusal->policy->rule.limit;
+
+    text_put(text, SPAN(", and this call may come to "));
+    quota_put_amount(text, limit->unit, refusal->asked);
+    if (refusal->asked > limit->amount) {
+        text_put(text, SPAN(", more than it ever has: ask for less output, or with "
+                            "less input"));
+    }
+}
+
 static void put_counter(struct text *text, const struct quota_state *refusal)
 {
     const struct config_quota *rule = &refusal->policy->rule;
 
-    text_printf(text, "quota '%s' is used %s: ", rule->name,
-                refusal->paced ? "too fast" : "up");
+    text_printf(text, "quota '%s' %s: ", rule->name,
+                refusal->paced           ? "is used too fast"
+                : has_some_left(refusal) ? "has too little left for this call"
+                                         : "is used up");
     quota_put_amount(text, rule->limit.unit, refusal->used);
     text_put(text, SPAN(" used"));
     if (refusal->reserved > 0) {
@@ -85,6 +108,9 @@ static void put_counter(struct text *text, const struct quota_state *refusal)
     if (refusal->subject[0] != '\0') {
         text_printf(text, " for '%s'", refusal->subject);
     }
+    if (has_some_left(refusal)) {
+        put_asked(text, refusal);
+    }
 }
 
 static void put_way_out(struct text *text, const struct quota_state *refusal)
@@ -105,7 +131,7 @@ static void put_way_out(struct text *text, const struct quota_state *refusal)
                            ? SPAN("; some of it is free again at ")
                            : SPAN("; it begins anew at "));
         quota_put_reset(text, refusal);
-    } else {
+    } else if (refusal->reserved > 0) {
         text_put(text, SPAN("; wait for a call under way to end"));
     }
     if (rule->contact != NULL) {

@@ -301,6 +301,7 @@ static void note_refusal(struct quota *quota, struct quota_state *refusal,
     struct quota_state state = state_of(policy, cell);
     uint64_t limit = policy->rule.limit.amount, held = quota_cell_held(cell);
 
+    state.asked = amount;
     state.paced =
         policy->rule.burst.amount > 0 && amount <= limit && held <= limit - amount;
     if (quota->leases != NULL) {
@@ -567,6 +568,7 @@ bool quota_extend(struct quota *quota, const struct price_table *prices,
                   bound_at(policy, cell, seconds(unix_ns)))) {
             refusal->policy = NULL;
             note_refusal(quota, refusal, policy, cell, needed - held->amount);
+            refusal->asked = 0;
             atomic_fetch_add_explicit(&policy->refused, 1, memory_order_relaxed);
             return false;
         }

@@ -83,6 +83,7 @@ struct quota_state {
     const char *subject; /* "": one counter for all */
     uint64_t used;
     uint64_t reserved;
+    uint64_t asked; /* of a refusal: what the call may come to; 0: it had begun */
     bool leased; /* it is not used up, but what this replica may take up of it is */
     bool paced;  /* it is not used up, but ahead of its pace */
     int64_t resets_s; /* Unix time at which it has room again; 0: when calls end */

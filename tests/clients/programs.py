@@ -291,7 +291,7 @@ def claude_code(setting):
     worked = status == 0 and 'it ran' in setting.proof()
     checks.append(Check('runs a tool', None if worked else output + messages))
     status, output, messages = ask('say anything', model='claude-spent')
-    checks.append(stops(status, output + messages, "quota 'spent' is used up",
+    checks.append(stops(status, output + messages, "quota 'spent' has too little left",
                         'anthropic.messages'))
     return checks
 

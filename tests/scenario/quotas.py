@@ -108,8 +108,10 @@ def refusals(results):
     results.ok(anthropic.status == 429 and error['type'] == 'rate_limit_error' and
                anthropic.field('x-should-retry') == 'false',
                'Anthropic: 429 rate_limit_error, and no retry', anthropic.body)
-    results.ok(re.search(r"quota 'tiny' is used up: 0 tokens used, of 10 tokens per day for "
-                         r"'tester'; it begins anew at \S+T00:00:00\+0[12]:00; "
+    results.ok(re.search(r"quota 'tiny' has too little left for this call: 0 tokens used, of 10 "
+                         r"tokens per day for 'tester', and this call may come to \d+ tokens, "
+                         r"more than it ever has: ask for less output, or with less input; "
+                         r"it begins anew at \S+T00:00:00\+0[12]:00; "
                          r'ask ops@example.com', error['message']),
                'the words name policy, used, limit, reset and whom to ask', error['message'])
     results.ok(not reached and [r['outcome'] for r in records[:2]] == ['refused'] * 2 and
@@ -192,8 +194,8 @@ def weighted_tokens(results):
                first == sum(weighted(line['tokens']) for line in said),
                'weighted tokens: each class of what the provider says by its weight', first, said)
     results.ok(over.status == 429 and
-               "quota 'weighted' is used up: %d weighted tokens used, of %d weighted tokens per "
-               'day' % (first, limit) in json.loads(over.body)['error']['message'],
+               "quota 'weighted' has too little left for this call: %d weighted tokens used, of "
+               '%d weighted tokens per day' % (first, limit) in json.loads(over.body)['error']['message'],
                'a call is refused whose output may weigh too much', over.status, over.body)
     results.ok({reply.status for reply in replies} == {200, 429} and used <= limit and
                used == again == sum(weighted(line['tokens']) for line in truth),
@@ -331,7 +333,8 @@ def refused(house, *options):
 def commands(results):
     """What the commands tell is what the counters say."""
     quotas = [policy('day', '1M tokens', each='caller', timezone='Europe/Berlin'),
-              policy('opus', '$5', 'month', **{'for': {'model': 'claude-opus-*'}})]
+              policy('opus', '$5', 'month', **{'for': {'model': 'claude-opus-*'}}),
+              policy('look', '5 requests', over='shadow')]
     with House(quotas) as house:
         house.call()
         used = house.settled_counters()['day']
@@ -350,8 +353,9 @@ def commands(results):
     results.ok("no provider is called 'nobody'" in wrong[0] and "'odd' is neither" in wrong[1],
                'and asks back where a call is none', *wrong)
     results.ok(re.search(r'day +tester +%d tokens' % used, report), 'report --quota', report)
-    results.ok('day: 1M tokens per day for each caller of every call; counted together with opus'
-               in checked, 'check explains quotas and what they share', checked)
+    results.ok('day: 1M tokens per day for each caller of every call; counted together with opus, '
+               'look' in checked and
+               'look: 5 requests per day of every call; only counts; counted' in checked, 'check explains quotas and what they share', checked)
 
 
 def examples(results):
