@@ -84,8 +84,8 @@ struct quota_state {
     uint64_t used;
     uint64_t reserved;
     uint64_t asked; /* of a refusal: what the call may come to; 0: it had begun */
-    bool leased; /* it is not used up, but what this replica may take up of it is */
-    bool paced;  /* it is not used up, but ahead of its pace */
+    bool leased;    /* it is not used up, but what this replica may take up of it is */
+    bool paced;     /* it is not used up, but ahead of its pace */
     int64_t resets_s; /* Unix time at which it has room again; 0: when calls end */
     int64_t
         window_s; /* when its window began; of a rolling period, a whole number of it */

@@ -231,7 +231,8 @@ def redis_killed(results, _):
 
 
 def redis_by_tls(results, _):
-    """rediss://: shared as ever, and only with a server and a client that prove who they are."""
+    """rediss:// and an access control list: shared as ever, and only with a server and a client
+    that prove who they are."""
     if not shutil.which('redis-server'):
         results.skip('Redis is spoken to over TLS', 'there is no redis-server')
         return
@@ -239,7 +240,8 @@ def redis_by_tls(results, _):
         certs = DevCerts(folder)
         certs.server = certs.leaf('server')
         certs.replica = certs.leaf('replica', usage='clientAuth')
-        ours = {'ca': certs.ca, 'certificate': certs.replica[0], 'key': certs.replica[1]}
+        ours = {'ca': certs.ca, 'certificate': certs.replica[0], 'key': certs.replica[1],
+                'username': 'meter'}
         with replicas('closed', certs=certs, **ours) as shared:
             asyncio.run(shared.load(until_used_up(), lambda: shared.redis.command('FLUSHALL')))
             judge(results, shared, 'over TLS, flushed', LIMIT, BOUND)

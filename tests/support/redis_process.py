@@ -12,8 +12,8 @@ SECONDS = 30
 
 
 class Redis:
-    """A redis-server on a port of its own, with nothing on disk. With `certs` it speaks TLS,
-    and wants a certificate of its clients."""
+    """A redis-server on a port of its own, with nothing on disk. With `certs` it speaks TLS, wants
+    a certificate of its clients, and has a user `meter` who may do no more than is needed."""
 
     def __init__(self, folder, certs=None):
         self.folder = folder
@@ -23,7 +23,10 @@ class Redis:
         if certs:
             self.listen = ['--port', '0', '--tls-port', str(self.port),
                            '--tls-cert-file', certs.server[0], '--tls-key-file', certs.server[1],
-                           '--tls-ca-cert-file', certs.ca, '--tls-auth-clients', 'yes']
+                           '--tls-ca-cert-file', certs.ca, '--tls-auth-clients', 'yes',
+                           '--user', 'meter', 'on', '>sesame', '~assay:*', '+evalsha',
+                           '+script|load', '+get', '+set', '+hgetall', '+hdel', '+hset',
+                           '+pexpire']
         self.start()
 
     def start(self):
