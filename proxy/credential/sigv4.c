@@ -256,7 +256,7 @@ static bool signature(const struct sigv4_request *request,
     }
     text_put(&to_sign, ALGORITHM);
     text_put_char(&to_sign, '\n');
-    text_put(&to_sign, span_text(signer->date));
+    text_put(&to_sign, span_of(signer->date, SIGV4_DATE_SIZE - 1));
     text_put_char(&to_sign, '\n');
     put_scope(&to_sign, signer);
     text_put_char(&to_sign, '\n');

@@ -8,7 +8,7 @@
  * and writes the upstream head. With a fault, as much is set as was known: a refusal has
  * its dialect's shape, and that of a verified caller its slot. `raw` is the head as it came;
  * `known` is what it is like, with `head` inside, or NULL. */
-enum fault admit(struct exchange *exchange, const struct head *head,
+enum fault admit(struct exchange *x, const struct head *head,
                  const struct known_head *known, struct span raw) MUST_CHECK;
 
 /* More is asked for on a WebSocket: is the caller that opened it still who he was? A

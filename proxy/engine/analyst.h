@@ -68,7 +68,7 @@ void analyst_closed(struct analyst_ring *ring, struct analyst_open *open);
 /* Hands a call over, before analyst_closed(). `entry` is the call's: its names are copied.
  * Its turn's identity is analyst_identity() of the entry, begin_ms what analyst_opened()
  * was told. */
-void analyst_hand_over(struct analyst_ring *ring, const struct call *call,
+void analyst_hand_over(struct analyst_ring *ring, const struct call *seen,
                        const struct entry *entry);
 
 /* Who the entry's caller is to the detector: a keyed hash. */

@@ -7,11 +7,11 @@
 
 /* Before the response is settled: notes in the exchange's facts what its model's provider
  * finds where a thousand tokens are counted here, for an estimate. */
-void audit_expect(struct exchange *exchange);
+void audit_expect(struct exchange *x);
 
 /* After that: counts what was reported, if there is time for it, and learns from it. A
  * worker spends at most a hundredth of its time on this, so of much traffic only some
  * is counted. */
-void audit_settle(struct exchange *exchange, struct entry *entry);
+void audit_settle(struct exchange *x, struct entry *entry);
 
 #endif

@@ -28,17 +28,17 @@ struct cut {
 };
 
 /* The response's head came: notes how its events are framed, if it may have to be cut. */
-void cut_begin(struct exchange *exchange, const struct head *head);
+void cut_begin(struct exchange *x, const struct head *head);
 
 /* Takes the front of a piece up to the first end of an event, or all of it. */
 struct span cut_take(struct cut *cut, struct span *piece);
 
 /* What the response has come to so far may be more than what was reserved: holds more, or
  * wants the cut where a policy that cuts has no room for it. */
-void cut_look(struct exchange *exchange);
+void cut_look(struct exchange *x);
 
 /* To be called between two events: sends the error event and the body's end, and ends the
  * exchange with FAULT_QUOTA_CUT. */
-void cut_now(struct exchange *exchange);
+void cut_now(struct exchange *x);
 
 #endif

@@ -108,7 +108,7 @@ struct exchange {
     bool refused;          /* assay itself answered */
 };
 
-/* A whole request head has come: begins an exchange, or refuses. `raw` is borrowed. */
+/* A whole request head has come: begins an x, or refuses. `raw` is borrowed. */
 void exchange_begin(struct client *client, struct span raw);
 
 /* Begins the exchange of a response over this one's WebSocket. NULL when there are too many
@@ -119,46 +119,46 @@ struct exchange *exchange_within(struct exchange *socket);
 bool exchange_wants_body(const struct exchange *exchange);
 
 /* Takes request body off the front of the bytes; returns what is not its own. */
-struct span exchange_request(struct exchange *exchange, struct span bytes);
+struct span exchange_request(struct exchange *x, struct span bytes);
 
 /* The client's bytes of this turn are used up: what was borrowed from them is kept. */
-void exchange_keep(struct exchange *exchange);
+void exchange_keep(struct exchange *x);
 
 /* The client's connection is gone. */
-void exchange_client_left(struct exchange *exchange);
+void exchange_client_left(struct exchange *x);
 
 /* The client took what was queued. */
-void exchange_client_drained(struct exchange *exchange);
+void exchange_client_drained(struct exchange *x);
 
 /* The upstream connection stands (or stood already): the request goes out. */
-void exchange_upstream_ready(struct exchange *exchange);
+void exchange_upstream_ready(struct exchange *x);
 /* No connection could be had. */
-void exchange_upstream_failed(struct exchange *exchange, enum fault fault);
-void exchange_upstream_drained(struct exchange *exchange);
+void exchange_upstream_failed(struct exchange *x, enum fault fault);
+void exchange_upstream_drained(struct exchange *x);
 /* A whole response head; `rest` is what came behind it. */
-void exchange_response_head(struct exchange *exchange, const struct head *head);
-void exchange_response(struct exchange *exchange, struct span bytes);
+void exchange_response_head(struct exchange *x, const struct head *head);
+void exchange_response(struct exchange *x, struct span bytes);
 /* The upstream ended its side. */
-void exchange_upstream_ended(struct exchange *exchange, enum stream_end how);
-void exchange_upstream_expired(struct exchange *exchange);
+void exchange_upstream_ended(struct exchange *x, enum stream_end how);
+void exchange_upstream_expired(struct exchange *x);
 
 /* The last byte of the request came (or it has no body). */
-void exchange_request_ended(struct exchange *exchange);
+void exchange_request_ended(struct exchange *x);
 
 /* Ends it: the one way out. Settles, gives connections back, forgets the exchange. */
 void exchange_end(struct exchange *exchange, enum fault fault);
 
 /* Ends with a fault: refuses if nothing was sent to the client, cuts it otherwise. */
-void exchange_fail(struct exchange *exchange, enum fault fault);
+void exchange_fail(struct exchange *x, enum fault fault);
 
 /* The upstream has this much time for its next step. */
-void exchange_deadline(struct exchange *exchange, uint32_t wait_ms);
+void exchange_deadline(struct exchange *x, uint32_t wait_ms);
 
 /* The client left: may the response be read on for its usage? Then so it is. */
 bool exchange_may_drain(const struct exchange *exchange);
-void exchange_drain(struct exchange *exchange);
+void exchange_drain(struct exchange *x);
 
 /* Changes state; CHECKs that the transition is legal. */
-void exchange_move(struct exchange *exchange, enum exchange_state state);
+void exchange_move(struct exchange *x, enum exchange_state state);
 
 #endif

@@ -6,13 +6,13 @@
 #include "proxy/engine/exchange.h"
 
 /* Keeps a copy of the next body bytes. FAULT_OVERLOADED above the limit, FAULT_NO_MEMORY. */
-enum fault hold_put(struct exchange *exchange, struct span data) MUST_CHECK;
+enum fault hold_put(struct exchange *x, struct span data) MUST_CHECK;
 
 /* Keeps a piece of the body's decoded copy: a callback of request_watch_on_decoded(). */
-void hold_put_decoded(void *exchange, struct span piece);
+void hold_put_decoded(void *self, struct span piece);
 
 /* The body's decoded copy, if there is one, takes its place: it is to be changed. */
-void hold_use_decoded(struct exchange *exchange);
+void hold_use_decoded(struct exchange *x);
 
 /* Changes the body that is held. false without memory. */
 bool hold_splice(struct exchange *exchange, const struct splice *splice) MUST_CHECK;
@@ -22,9 +22,9 @@ bool hold_splice(struct exchange *exchange, const struct splice *splice) MUST_CH
 bool hold_inject_usage(struct exchange *exchange) MUST_CHECK;
 
 /* The decoded copy is not needed any longer. */
-void hold_clear_decoded(struct exchange *exchange);
+void hold_clear_decoded(struct exchange *x);
 
 /* Nothing is held any longer. */
-void hold_clear(struct exchange *exchange);
+void hold_clear(struct exchange *x);
 
 #endif

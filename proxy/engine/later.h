@@ -6,13 +6,13 @@
 
 /* At the response's head: does the exchange ask for an answer that somebody has to pay for?
  * Notes it in its facts. */
-void later_ask(struct exchange *exchange);
+void later_ask(struct exchange *x);
 
 /* May the response name an object that is asked for later? */
 bool later_expected(const struct exchange *exchange);
 
 /* After more of the response was read: is it one that comes later? Then it is awaited. */
-void later_read(struct exchange *exchange);
+void later_read(struct exchange *x);
 
 /* Its usage is known: is it the first to show it? If not, there is no usage. true: another
  * call's maker pays now, and *entry has its labels. */

@@ -11,6 +11,6 @@ bool permit_waits(const struct exchange *exchange);
 
 /* Its facts are known: FAULT_NONE, or FAULT_NOT_PERMITTED or FAULT_UNPRICED_MODEL with words
  * to tell. What costs nothing is permitted. */
-enum fault permit(struct exchange *exchange) MUST_CHECK;
+enum fault permit(struct exchange *x) MUST_CHECK;
 
 #endif

@@ -115,8 +115,7 @@ void tunnel_response(struct tunnel *tunnel, struct span bytes);
 enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun) MUST_CHECK;
 
 /* The exchange is sent, or the provider began it by itself: it is one of the tunnel's. */
-struct lane *lane_add(struct tunnel *tunnel, struct exchange *exchange,
-                      struct span name);
+struct lane *lane_add(struct tunnel *tunnel, struct exchange *x, struct span name);
 
 /* Which response the event belongs to; NULL: none that is under way. */
 struct lane *lane_of(const struct tunnel *tunnel, const struct event *event);
