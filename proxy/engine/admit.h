@@ -16,6 +16,6 @@ enum fault admit(struct exchange *x, const struct head *head,
 enum fault admit_again(struct exchange *socket) MUST_CHECK;
 
 /* May include_usage be spliced into this exchange's request? */
-bool admit_may_inject(const struct exchange *exchange);
+bool admit_may_inject(const struct exchange *x);
 
 #endif

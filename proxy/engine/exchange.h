@@ -116,7 +116,7 @@ void exchange_begin(struct client *client, struct span raw);
 struct exchange *exchange_within(struct exchange *socket);
 
 /* Does it still want request body? */
-bool exchange_wants_body(const struct exchange *exchange);
+bool exchange_wants_body(const struct exchange *x);
 
 /* Takes request body off the front of the bytes; returns what is not its own. */
 struct span exchange_request(struct exchange *x, struct span bytes);
@@ -146,7 +146,7 @@ void exchange_upstream_expired(struct exchange *x);
 void exchange_request_ended(struct exchange *x);
 
 /* Ends it: the one way out. Settles, gives connections back, forgets the exchange. */
-void exchange_end(struct exchange *exchange, enum fault fault);
+void exchange_end(struct exchange *x, enum fault fault);
 
 /* Ends with a fault: refuses if nothing was sent to the client, cuts it otherwise. */
 void exchange_fail(struct exchange *x, enum fault fault);
@@ -155,7 +155,7 @@ void exchange_fail(struct exchange *x, enum fault fault);
 void exchange_deadline(struct exchange *x, uint32_t wait_ms);
 
 /* The client left: may the response be read on for its usage? Then so it is. */
-bool exchange_may_drain(const struct exchange *exchange);
+bool exchange_may_drain(const struct exchange *x);
 void exchange_drain(struct exchange *x);
 
 /* Changes state; CHECKs that the transition is legal. */

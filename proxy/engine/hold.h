@@ -15,11 +15,11 @@ void hold_put_decoded(void *self, struct span piece);
 void hold_use_decoded(struct exchange *x);
 
 /* Changes the body that is held. false without memory. */
-bool hold_splice(struct exchange *exchange, const struct splice *splice) MUST_CHECK;
+bool hold_splice(struct exchange *x, const struct splice *splice) MUST_CHECK;
 
 /* Splices include_usage into the body that is held (into its decoded copy, which then
  * takes its place, if there is one). false without memory. */
-bool hold_inject_usage(struct exchange *exchange) MUST_CHECK;
+bool hold_inject_usage(struct exchange *x) MUST_CHECK;
 
 /* The decoded copy is not needed any longer. */
 void hold_clear_decoded(struct exchange *x);

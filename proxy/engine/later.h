@@ -9,17 +9,17 @@
 void later_ask(struct exchange *x);
 
 /* May the response name an object that is asked for later? */
-bool later_expected(const struct exchange *exchange);
+bool later_expected(const struct exchange *x);
 
 /* After more of the response was read: is it one that comes later? Then it is awaited. */
 void later_read(struct exchange *x);
 
 /* Its usage is known: is it the first to show it? If not, there is no usage. true: another
  * call's maker pays now, and *entry has its labels. */
-bool later_settle(struct exchange *exchange, struct entry *entry, bool whole);
+bool later_settle(struct exchange *x, struct entry *entry, bool whole);
 
 /* It was settled and its quotas charged. Where its answer comes later, the charge stands for
  * that until then. */
-void later_charged(struct exchange *exchange, const struct entry *entry);
+void later_charged(struct exchange *x, const struct entry *entry);
 
 #endif

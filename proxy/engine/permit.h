@@ -7,7 +7,7 @@
 
 /* May a permit fit this exchange that has to know its whole body first? Asks its entry
  * whose it is. */
-bool permit_waits(const struct exchange *exchange);
+bool permit_waits(const struct exchange *x);
 
 /* Its facts are known: FAULT_NONE, or FAULT_NOT_PERMITTED or FAULT_UNPRICED_MODEL with words
  * to tell. What costs nothing is permitted. */

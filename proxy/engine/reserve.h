@@ -7,7 +7,7 @@
 
 /* May a permit or a quota concern this exchange that has to know its whole body first?
  * Asks its entry whose it is. */
-bool reserve_waits(const struct exchange *exchange);
+bool reserve_waits(const struct exchange *x);
 
 /* Asks the permits, then reserves in every quota that counts the exchange, and notes in
  * its entry what it may come to. A fault of permit(); FAULT_QUOTA_EXCEEDED, with words
@@ -20,7 +20,7 @@ void reserve_join(struct exchange *x);
 
 /* The response has come to so many output tokens, which is more than was reserved: reserves
  * them where policies cut. false, with words to tell: one of them has no room. */
-bool reserve_more(struct exchange *exchange, uint64_t output) MUST_CHECK;
+bool reserve_more(struct exchange *x, uint64_t output) MUST_CHECK;
 
 /* Is there room in every quota for a call like this one? Nothing is reserved. For what
  * cannot be refused later. */

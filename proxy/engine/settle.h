@@ -7,16 +7,16 @@
 
 /* Writes what is known at the head: so that a crash leaves a row that says whose call it
  * was and where it went. */
-void settle_open(struct exchange *exchange, const struct caller *caller);
+void settle_open(struct exchange *x, const struct caller *caller);
 
 /* The same for a response over a WebSocket: whose it is stands in the entry of the exchange
  * that opened it. */
-void settle_open_within(struct exchange *exchange, const struct entry *socket);
+void settle_open_within(struct exchange *x, const struct entry *socket);
 
 /* The same for what the body said. */
-void settle_facts(struct exchange *exchange);
+void settle_facts(struct exchange *x);
 
 /* The exchange ends with exchange->fault: counts, prices and settles, once. */
-void settle(struct exchange *exchange);
+void settle(struct exchange *x);
 
 #endif

@@ -8,13 +8,13 @@
 #include "proxy/identity/caller_tag.h"
 
 /* Does the tag go into this exchange's body? The whole of it is then held first. */
-bool tag_waits(const struct exchange *exchange);
+bool tag_waits(const struct exchange *x);
 
 /* Writes it into the body that is held. FAULT_DUPLICATE_KEY if its place stands there
  * twice, FAULT_NO_MEMORY. */
-enum fault tag_body(struct exchange *exchange) MUST_CHECK;
+enum fault tag_body(struct exchange *x) MUST_CHECK;
 
 /* Appends the head's field, if there is one to tell. */
-void tag_put_field(const struct exchange *exchange, struct text *out);
+void tag_put_field(const struct exchange *x, struct text *out);
 
 #endif

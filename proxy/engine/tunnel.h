@@ -63,8 +63,7 @@ struct tunnel {
 
 /* Judges the request of a WebSocket and prepares for it: exchange->tunnel is set.
  * FAULT_HANDSHAKE, FAULT_NO_MEMORY. */
-enum fault tunnel_prepare(struct exchange *exchange,
-                          const struct head *head) MUST_CHECK;
+enum fault tunnel_prepare(struct exchange *x, const struct head *head) MUST_CHECK;
 
 /* May the connection be opened? Where responses begin unasked, they cannot be refused later:
  * then there has to be room in the caller's quotas now. A fault of reserve(). */
@@ -80,7 +79,7 @@ void tunnel_fail(struct tunnel *tunnel, enum fault fault, enum websocket_code co
 void tunnel_stop(struct tunnel *tunnel);
 
 /* The exchange ends that opened it, or that is one of its responses. */
-void tunnel_forget(struct exchange *exchange);
+void tunnel_forget(struct exchange *x);
 
 /* The time for the next byte begins anew. */
 void tunnel_touch(struct tunnel *tunnel);

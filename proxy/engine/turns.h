@@ -8,12 +8,12 @@
  * the call is not seen: detection never costs a caller an answer. */
 
 /* The request is about to be watched. */
-void turns_begin(struct exchange *exchange);
+void turns_begin(struct exchange *x);
 /* It has ended, and its watch is about to be closed. */
-void turns_asked(struct exchange *exchange);
+void turns_asked(struct exchange *x);
 /* The response is about to be watched. */
-void turns_answer(struct exchange *exchange);
+void turns_answer(struct exchange *x);
 /* The entry is complete. */
-void turns_settle(struct exchange *exchange, const struct entry *entry);
+void turns_settle(struct exchange *x, const struct entry *entry);
 
 #endif
