@@ -58,10 +58,10 @@ bool service_ready(const struct service *service);
 int64_t service_certificate_expiry(const struct service *service);
 
 /* Any thread, once the service runs: whose credential is it, by what is in force? Taken are
- * those that a listener takes, but for headers: of these only its proxies are believed. Sets
- * the evidence's listener. */
+ * those that a listener takes, but for headers: of these only its proxies are believed. The
+ * evidence needs no listener. */
 enum fault service_verify(struct service *service, struct evidence *evidence,
-                          struct known_caller *caller) MUST_CHECK;
+                          struct known_caller *kept) MUST_CHECK;
 
 /* Keys and tokens for providers that could not be had or renewed; from any thread, once the
  * service runs. */

@@ -70,7 +70,7 @@ enum fault tunnel_prepare(struct exchange *x, const struct head *head) MUST_CHEC
 enum fault tunnel_admit(struct tunnel *tunnel) MUST_CHECK;
 
 /* The provider has switched: state TUNNEL, if it did so rightly. */
-void tunnel_begin(struct exchange *socket, const struct head *head);
+void tunnel_begin(struct exchange *x, const struct head *head);
 
 /* Ends it with a fault: both sides are told by a close frame, where one can stand. */
 void tunnel_fail(struct tunnel *tunnel, enum fault fault, enum websocket_code code);
