@@ -285,7 +285,8 @@ void response_text_data(void *self, struct span piece)
 
     while (watch->reader != NULL || begin_text(watch)) {
         find_done_mark(watch, piece);
-        piece = scan_feed_one(&watch->reader->scan, piece, value_seen, watch);
+        piece = shapes_feed_one(&watch->pool->shapes, &watch->reader->scan, piece,
+                                value_seen, watch);
         if (piece.len == 0 || watch->event != NULL) {
             break;
         }

@@ -2,6 +2,7 @@
 #ifndef ASSAY_FILTERS_WATCH_POOL_H
 #define ASSAY_FILTERS_WATCH_POOL_H
 
+#include "filters/json/shape.h"
 #include "filters/turn/answer.h"
 #include "filters/turn/fresh.h"
 #include "filters/watch.h"
@@ -18,6 +19,7 @@ struct watch_pool {
     struct answer *answers;
     struct pooled_call *calls;
     struct text_reader *readers;
+    struct shapes shapes; /* of what they read */
     size_t fresh_count;
     size_t answer_count;
     size_t reader_count;

@@ -179,9 +179,18 @@ static void tool_begins(struct answer *answer, struct span name)
 
 /* ---- values -------------------------------------------------------------------------- */
 
+/* As memmem(), which prepares for longer texts than a type. */
 static bool has(struct span text, struct span part)
 {
-    return memmem(text.at, text.len, part.at, part.len) != NULL;
+    while (text.len >= part.len) {
+        const char *at = memchr(text.at, part.at[0], text.len - part.len + 1);
+
+        if (at == NULL || memcmp(at, part.at, part.len) == 0) {
+            return at != NULL;
+        }
+        text = span_after(text, (size_t)(at - text.at) + 1);
+    }
+    return false;
 }
 
 /* The Responses API says "delta" for all that comes in pieces. */

@@ -1,0 +1,336 @@
+#include "filters/json/shape.h"
+
+#include "filters/json/scan_feed.h"
+
+enum value { VALUE_STRING, VALUE_NUMBER, VALUE_END };
+
+enum { LEARN_EVERY = 8 }; /* misses: texts that have no shape in common cost little */
+
+/* ---- a text of a known shape --------------------------------------------------------- */
+
+/* Where the steps of a text begin. */
+struct places {
+    const char *steps[SHAPE_STEPS_MAX];
+};
+
+/* Behind the digits of a plain count; NULL if it is none. */
+static const char *pass_number(const char *at, const char *end)
+{
+    const char *from = at;
+
+    while (at < end && is_digit(*at)) {
+        at++;
+    }
+    return at == from || (*from == '0' && at - from > 1) ? NULL : at;
+}
+
+/* At the closing quote; NULL if something in the string is to be undone. */
+static const char *pass_string(const char *at, const char *end)
+{
+    at = run_to(at, end, STOPS_TOLERANT);
+    return at < end && *at == '"' ? at : NULL;
+}
+
+/* memcmp() without a call: the bytes are few. */
+static inline bool same(const char *a, const char *b, size_t len)
+{
+    uint64_t ours, theirs;
+
+    for (; len >= sizeof(ours); len -= sizeof(ours)) {
+        memcpy(&ours, a, sizeof(ours));
+        memcpy(&theirs, b, sizeof(theirs));
+        if (ours != theirs) {
+            return false;
+        }
+        a += sizeof(ours);
+        b += sizeof(ours);
+    }
+    for (; len > 0 && *a == *b; len--) {
+        a++;
+        b++;
+    }
+    return len == 0;
+}
+
+static bool fits(const struct shape *shape, struct span text, struct places *places)
+{
+    const char *at = text.at, *end = text.at + text.len, *from;
+
+    for (const struct shape_step *step = shape->steps;; step++) {
+        places->steps[step - shape->steps] = at;
+        if (end - at < step->len || !same(at, shape->fixed + step->from, step->len)) {
+            return false;
+        }
+        at += step->len;
+        if (step->value == VALUE_END) {
+            return at == end;
+        }
+        from = at;
+        at = step->value == VALUE_STRING ? pass_string(at, end) : pass_number(at, end);
+        if (at == NULL || (step->whole && at - from > SCAN_TEXT_MAX)) {
+            return false;
+        }
+    }
+}
+
+static const char *place_of(const struct places *places, struct shape_place place)
+{
+    return places->steps[place.step] + place.offset;
+}
+
+/* The text of a string or number. */
+static struct span text_of(const struct places *places, const struct shape_call *call)
+{
+    const char *from = place_of(places, call->begin);
+    const char *to = place_of(places, call->end);
+
+    return call->type == SCAN_STRING ? span_of(from + 1, (size_t)(to - from) - 2)
+                                     : span_of(from, (size_t)(to - from));
+}
+
+static void deliver(const struct shape_call *call, const struct places *places,
+                    const char *text, scan_seen *seen, void *self)
+{
+    struct scan_value value = { .tag = call->tag, .type = (enum scan_type)call->type };
+
+    value.begin = (uint64_t)(place_of(places, call->begin) - text);
+    if (value.type == SCAN_STRING || value.type == SCAN_NUMBER) {
+        value.text = text_of(places, call);
+    }
+    if (value.type == SCAN_STRING && call->strings == SCAN_PIECES) {
+        value.type = SCAN_PIECE;
+        if (value.text.len > 0) {
+            seen(self, &value);
+        }
+        value.type = SCAN_STRING;
+    }
+    if (value.type == SCAN_STRING && call->strings != SCAN_WHOLE) {
+        value.text = span_of(NULL, 0);
+    }
+    if (value.type != SCAN_OBJECT && value.type != SCAN_ARRAY) {
+        value.end = (uint64_t)(place_of(places, call->end) - text);
+    }
+    seen(self, &value);
+}
+
+/* The known shape of the text, which becomes the first of the known; NULL if it has none. */
+static const struct shape *find(struct shapes *shapes, const struct scan_plan *plan,
+                                struct span text, struct places *places)
+{
+    for (unsigned i = 0; i < SHAPES_MAX && shapes->known[i] != NULL; i++) {
+        struct shape *shape = shapes->known[i];
+
+        if (shape->plan == plan && fits(shape, text, places)) {
+            memmove(&shapes->known[1], &shapes->known[0], i * sizeof(shapes->known[0]));
+            shapes->known[0] = shape;
+            return shape;
+        }
+    }
+    return NULL;
+}
+
+/* ---- a new shape --------------------------------------------------------------------- */
+
+static bool add_step(struct shape *shape, struct span fixed, enum value value)
+{
+    const struct shape_step *last = &shape->steps[shape->step_count - 1];
+    size_t from = shape->step_count == 0 ? 0 : (size_t)last->from + last->len;
+
+    if (shape->step_count == SHAPE_STEPS_MAX || fixed.len > SHAPE_FIXED_MAX - from) {
+        return false;
+    }
+    memcpy(shape->fixed + from, fixed.at, fixed.len);
+    shape->steps[shape->step_count++] = (struct shape_step){ .from = (uint16_t)from,
+                                                             .len = (uint16_t)fixed.len,
+                                                             .value = (uint8_t)value };
+    return true;
+}
+
+static const char *pass_space(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n')) {
+        at++;
+    }
+    return at;
+}
+
+static bool is_of_number(char c)
+{
+    return is_digit(c) || c == '-' || c == '+' || c == '.' || (c | 0x20) == 'e';
+}
+
+/* Cuts a text, which is good JSON, into steps. */
+static bool cut(struct shape *shape, struct span text, struct places *places)
+{
+    const char *at = text.at, *end = text.at + text.len, *from = at;
+
+    while (at < end) {
+        bool string = *at == '"', number = is_digit(*at) || *at == '-';
+        const char *value = string ? at + 1 : at;
+
+        if (!string && !number) {
+            at++;
+            continue;
+        }
+        if (string) {
+            at = pass_string(value, end);
+            if (at == NULL) {
+                return false;
+            }
+            if (pass_space(at + 1, end) < end && *pass_space(at + 1, end) == ':') {
+                at++; /* a key */
+                continue;
+            }
+        } else {
+            while (at < end && is_of_number(*at)) {
+                at++;
+            }
+        }
+        if (!add_step(shape, span_of(from, (size_t)(value - from)),
+                      string ? VALUE_STRING : VALUE_NUMBER)) {
+            return false;
+        }
+        places->steps[shape->step_count - 1] = from;
+        from = at;
+        at += string;
+    }
+    if (!add_step(shape, span_of(from, (size_t)(end - from)), VALUE_END)) {
+        return false;
+    }
+    places->steps[shape->step_count - 1] = from;
+    return true;
+}
+
+/* The place of an offset of the text, in the last step that begins before it or there. */
+static struct shape_place place_at(const struct shape *shape,
+                                   const struct places *places, const char *at)
+{
+    unsigned step = shape->step_count - 1U;
+
+    while (places->steps[step] > at) {
+        step--;
+    }
+    return (struct shape_place){ (uint16_t)step, (uint16_t)(at - places->steps[step]) };
+}
+
+/* What a scan delivers, noted on its way. */
+struct notes {
+    const struct scan *scan;
+    scan_seen *seen;
+    void *self;
+    bool odd; /* something that no shape can repeat */
+    unsigned count;
+    struct {
+        uint64_t begin, end;
+        uint16_t node;
+        uint8_t type;
+    } values[SHAPE_CALLS_MAX];
+};
+
+static void note(void *self, const struct scan_value *value)
+{
+    struct notes *notes = self;
+
+    if (value->type != SCAN_PIECE) {
+        if (notes->count == SHAPE_CALLS_MAX) {
+            notes->odd = true;
+        } else {
+            notes->values[notes->count].begin = value->begin;
+            notes->values[notes->count].end = value->end;
+            notes->values[notes->count].node = notes->scan->current;
+            notes->values[notes->count].type = (uint8_t)value->type;
+            notes->count++;
+        }
+    }
+    notes->odd |= value->duplicate || value->cut;
+    notes->seen(notes->self, value);
+}
+
+static bool note_calls(struct shape *shape, const struct notes *notes,
+                       const struct places *places, const char *text)
+{
+    for (unsigned i = 0; i < notes->count; i++) {
+        const struct scan_node *node = &shape->plan->nodes[notes->values[i].node];
+        struct shape_call *call = &shape->calls[shape->call_count++];
+
+        if (node->strings == SCAN_RAW) {
+            return false;
+        }
+        *call = (struct shape_call){
+            .tag = node->tag,
+            .type = notes->values[i].type,
+            .strings = node->strings,
+            .begin = place_at(shape, places, text + notes->values[i].begin),
+            .end = place_at(shape, places, text + notes->values[i].end),
+        };
+        shape->steps[call->begin.step].whole |=
+            call->type == SCAN_NUMBER ||
+            (call->type == SCAN_STRING && node->strings == SCAN_WHOLE);
+    }
+    return true;
+}
+
+/* In place of the one that did not fit for longest. */
+static void learn(struct shapes *shapes, const struct notes *notes, struct span text)
+{
+    unsigned at = 0;
+    SCRATCH struct places places;
+    struct shape *shape;
+
+    while (at < SHAPES_MAX - 1 && shapes->known[at] != NULL) {
+        at++;
+    }
+    shape = shapes->known[at] != NULL ? shapes->known[at] : &shapes->memory[at];
+    shape->plan = notes->scan->plan;
+    shape->step_count = 0;
+    shape->call_count = 0;
+    if (cut(shape, text, &places) && note_calls(shape, notes, &places, text.at)) {
+        memmove(&shapes->known[1], &shapes->known[0], at * sizeof(shapes->known[0]));
+        shapes->known[0] = shape;
+    } else {
+        shape->plan = NULL; /* it fits nothing */
+    }
+}
+
+static struct span feed_and_learn(struct shapes *shapes, struct scan *scan,
+                                  struct span text, scan_seen *seen, void *self)
+{
+    SCRATCH struct notes notes;
+    struct span rest;
+
+    notes.scan = scan;
+    notes.seen = seen;
+    notes.self = self;
+    notes.odd = false;
+    notes.count = 0;
+    rest = scan_feed_one(scan, text, note, &notes);
+
+    if (scan->state == AT_END && rest.len == 0 && !notes.odd) {
+        learn(shapes, &notes, text);
+    }
+    return rest;
+}
+
+struct span shapes_feed_one(struct shapes *shapes, struct scan *scan, struct span piece,
+                            scan_seen *seen, void *self)
+{
+    const struct shape *shape;
+    SCRATCH struct places places;
+
+    if (scan->state != AT_START || scan->offset > 0 || scan->mode != SCAN_TOLERANT ||
+        piece.len == 0 || piece.len > SHAPE_TEXT_MAX) {
+        return scan_feed_one(scan, piece, seen, self);
+    }
+    shape = find(shapes, scan->plan, piece, &places);
+    if (shape == NULL) {
+        return shapes->misses++ % LEARN_EVERY == 0
+                   ? feed_and_learn(shapes, scan, piece, seen, self)
+                   : scan_feed_one(scan, piece, seen, self);
+    }
+    for (unsigned i = 0; i < shape->call_count; i++) {
+        deliver(&shape->calls[i], &places, piece.at, seen, self);
+    }
+    scan->state = AT_END;
+    scan->offset = piece.len;
+    return span_after(piece, piece.len);
+}
