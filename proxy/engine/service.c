@@ -504,7 +504,8 @@ static struct config_listener any_listener(const struct config *config)
 {
     struct config_listener any = { 0 };
 
-    for (uint8_t kind = IDENTIFY_KEY; kind <= IDENTIFY_CERTIFICATE; kind++) {
+    for (enum config_identify kind = IDENTIFY_KEY; kind <= IDENTIFY_CERTIFICATE;
+         kind++) {
         bool takes = false;
 
         for (size_t i = 0; i < config->listener_count; i++) {
@@ -516,7 +517,7 @@ static struct config_listener any_listener(const struct config *config)
             }
         }
         if (takes) {
-            any.identify.at[any.identify.count++] = kind;
+            any.identify.at[any.identify.count++] = (uint8_t)kind;
         }
     }
     return any;

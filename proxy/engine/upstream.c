@@ -64,6 +64,21 @@ static void idle_remove(struct upstream *upstream)
     origin->idle_count--;
 }
 
+/* The newest; NULL: none. */
+static struct upstream *idle_pop(struct origin *origin)
+{
+    struct upstream *newest = origin->idle;
+
+    if (newest != NULL) {
+        origin->idle = newest->next;
+        origin->idle_count--;
+    }
+    if (origin->idle != NULL) {
+        origin->idle->previous = NULL;
+    }
+    return newest;
+}
+
 /* ---- life -------------------------------------------------------------------------- */
 
 static void upstream_freed(void *self)
@@ -88,10 +103,9 @@ static void upstream_close(struct upstream *upstream)
 
 void origin_close_idle(struct origin *origin)
 {
-    while (origin->idle != NULL) {
-        struct upstream *upstream = origin->idle;
+    struct upstream *upstream;
 
-        idle_remove(upstream);
+    while ((upstream = idle_pop(origin)) != NULL) {
         upstream_close(upstream);
     }
 }
@@ -356,8 +370,7 @@ static struct upstream *idle_take(struct origin *origin, const struct loop *loop
 {
     struct upstream *upstream;
 
-    while ((upstream = origin->idle) != NULL) {
-        idle_remove(upstream);
+    while ((upstream = idle_pop(origin)) != NULL) {
         if (!loop_input_waits(loop, &upstream->stream.watch)) {
             return upstream;
         }
