@@ -267,6 +267,20 @@ def attacks(results, assay, provider):
         results.ok(not complaints, '%s: %d' % (title, len(kind)), *complaints[:SHOWN])
 
 
+def stop(pid):
+    """Stop a process; when this returns none of its threads runs any more."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        states = set()
+        for thread in os.listdir('/proc/%d/task' % pid):
+            with open('/proc/%d/task/%s/stat' % (pid, thread), encoding='ascii') as file:
+                states.add(file.read().rpartition(') ')[2][0])
+        if states == {'T'}:
+            return
+        time.sleep(0.001)
+
+
 def stray(results, assay, provider):
     """A response that lay on a pooled connection before the request was sent is nobody's."""
     complaints = []
@@ -276,7 +290,7 @@ def stray(results, assay, provider):
         with socket.create_connection(('127.0.0.1', assay.port), 5) as sock:
             sock.settimeout(4)
             time.sleep(REUSE_SECONDS)
-            os.kill(assay.process.pid, signal.SIGSTOP)
+            stop(assay.process.pid)
             if order == 'before':
                 pooled.sendall(EVIL)
             sock.sendall(request(assay))
