@@ -397,6 +397,14 @@ static void fetch_samples(struct company_table *table, const uint32_t *samples,
     }
 }
 
+static void fetch_phrases(struct company_table *table,
+                          const struct prompt_sketch *prompt)
+{
+    for (unsigned i = 0; i < prompt->bottom_count; i++) {
+        __builtin_prefetch(phrase_set(table, prompt->bottom[i]));
+    }
+}
+
 static bool others_got(struct company_table *table, uint32_t sample, uint32_t identity,
                        uint32_t hour)
 {
@@ -413,12 +421,10 @@ static bool others_got(struct company_table *table, uint32_t sample, uint32_t id
 }
 
 static void find_echo(struct company_table *table, const struct turn *turn,
-                      struct company *company)
+                      const uint32_t *samples, unsigned count, struct company *company)
 {
-    uint32_t samples[SKETCH_PROMPT];
-    unsigned count = echo_samples(&turn->prompt, samples), found = 0;
+    unsigned found = 0;
 
-    fetch_samples(table, samples, count);
     for (unsigned i = 0; i < count; i++) {
         found += others_got(table, samples[i], tag_of(turn->identity), hour_of(turn));
     }
@@ -429,12 +435,16 @@ static void find_echo(struct company_table *table, const struct turn *turn,
 struct company company_of(struct company_table *table, const struct turn *turn)
 {
     struct company company = { .circle = NULL };
+    uint32_t samples[SKETCH_PROMPT];
+    unsigned count = echo_samples(&turn->prompt, samples);
 
+    fetch_phrases(table, &turn->prompt);
+    fetch_samples(table, samples, count);
     if (turn->prompt.characters >= CIRCLE_CHARACTERS &&
         turn->prompt.bottom_count >= CIRCLE_BOTTOM_MIN) {
         find_circle(table, turn, &company);
     }
-    find_echo(table, turn, &company);
+    find_echo(table, turn, samples, count, &company);
     return company;
 }
 
