@@ -102,6 +102,7 @@ static void habit_observe(struct identity_state *state, const struct occasion *o
     if (occasion->opener) {
         session->opened = occasion->now;
         session->won = won_by(occasion);
+        session->opener = (uint8_t)occasion->turn->prompt.shape;
     } else if (is_new(&occasion->likeness)) {
         take_all_back(state, session);
     }

@@ -139,6 +139,8 @@ static void observe_turn(struct identity_state *state, const struct turn *turn,
     }
     occasion.answered = answered_at(state, root, occasion.opener);
     occasion.session = touch_session(state, root);
+    occasion.again =
+        !occasion.opener && occasion.session->opener == (uint8_t)turn->prompt.shape;
     occasion.excused = occasion.content && habit_excuses(&occasion);
     for (unsigned i = 0; signals[i] != NULL; i++) {
         if (signals[i]->observe != NULL && (without >> i & 1) == 0) {

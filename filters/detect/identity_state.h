@@ -23,7 +23,7 @@ enum {
     STATE_PHRASES_FRESH = 384, /* at most 8 of a prompt */
     STATE_PHRASES_KNOWN = 192,
     STATE_TEMPLATES = 7,
-    STATE_RESPONSES = 320,
+    STATE_RESPONSES = 256,
     PHASES = 4,
     PHASE_BINS = 20,
     GAP_BINS = 24,
@@ -50,6 +50,7 @@ struct session_state {
     uint32_t opened;
     uint16_t won;    /* by the prompt that opened it: bit n is bet n; habit.c */
     uint8_t excuses; /* for prompts that came before */
+    uint8_t opener;  /* of the template of the prompt that opened it */
 };
 
 /* A template and how often it came; for the evidence. Lengths in characters stop at

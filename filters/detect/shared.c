@@ -5,10 +5,11 @@
 #include "filters/detect/reference.h"
 
 /* An exercise that a class copies, a prompt that a team hands round: who sends it for the
- * first time gives no evidence. */
+ * first time, or again in one conversation, gives no evidence. */
 static bool is_handed_round(const struct occasion *occasion)
 {
-    return occasion->company.copied && occasion->likeness.shape == RECALLED_NEVER;
+    return occasion->company.copied &&
+           (occasion->again || occasion->likeness.shape == RECALLED_NEVER);
 }
 
 bool shared_wins(const struct occasion *occasion)

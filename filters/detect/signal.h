@@ -20,6 +20,7 @@ struct occasion {
     bool fresh;                    /* no retry */
     bool long_enough;              /* to bet on inside a conversation */
     bool content;                  /* its text is bet on */
+    bool again;                    /* within a conversation, what it was opened with */
     bool excused;                  /* ... but not that it came before: a habit, maybe */
     struct likeness likeness;      /* to earlier prompts; only if `content` */
     struct session_state *session; /* the turn's */

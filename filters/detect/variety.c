@@ -1,12 +1,14 @@
 /* Many different prompts that each come again: a pool to draw from. People who like a prompt
- * repeat that one, which counts here once. */
+ * repeat that one, which counts here once; and who says again what he opened a conversation
+ * with has not got through with it. */
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 
 static void variety_observe(struct identity_state *state,
                             const struct occasion *occasion)
 {
-    if (occasion->content && occasion->likeness.shape != RECALLED_OFTEN) {
+    if (occasion->content && occasion->likeness.shape != RECALLED_OFTEN &&
+        !occasion->again) {
         reference_bet(state, BET_variety, occasion->likeness.shape == RECALLED_ONCE,
                       occasion->now);
     }
