@@ -133,9 +133,13 @@ static const struct shape *find(struct shapes *shapes, const struct scan_plan *p
 
 static bool add_step(struct shape *shape, struct span fixed, enum value value)
 {
-    const struct shape_step *last = &shape->steps[shape->step_count - 1];
-    size_t from = shape->step_count == 0 ? 0 : (size_t)last->from + last->len;
+    size_t from = 0;
 
+    if (shape->step_count > 0) {
+        const struct shape_step *last = &shape->steps[shape->step_count - 1];
+
+        from = (size_t)last->from + last->len;
+    }
     if (shape->step_count == SHAPE_STEPS_MAX || fixed.len > SHAPE_FIXED_MAX - from) {
         return false;
     }

@@ -1,6 +1,7 @@
 /* JSON of arbitrary bytes: every split delivers the same values, what is accepted strictly
- * is accepted tolerantly with the same values, and by cJSON. */
-#include "filters/json/scan.h"
+ * is accepted tolerantly with the same values, and by cJSON; a text whose shape is known
+ * delivers what it delivered before. */
+#include "filters/json/shape.h"
 
 #include <cjson/cJSON.h>
 
@@ -114,6 +115,35 @@ static enum scan_verdict scan_everyhow(const struct scan_plan *plan,
     return verdict;
 }
 
+/* NULL for shapes: it is scanned. */
+static enum scan_verdict read_one(struct shapes *shapes, const struct scan_plan *plan,
+                                  struct span text, struct digest *digest)
+{
+    struct scan scan;
+
+    *digest = (struct digest){ .size = text.len };
+    scan_init(&scan, plan, SCAN_TOLERANT);
+    if (shapes == NULL) {
+        (void)scan_feed_one(&scan, text, note, digest);
+    } else {
+        (void)shapes_feed_one(shapes, &scan, text, note, digest);
+    }
+    return scan_end(&scan, note, digest);
+}
+
+static void compare_with_shape(const struct scan_plan *plan, struct span text)
+{
+    static struct shapes shapes;
+    struct digest scanned, shaped;
+    enum scan_verdict verdict = read_one(NULL, plan, text, &scanned);
+
+    shapes = (struct shapes){ .misses = 0 };
+    for (int i = 0; i < 2; i++) {
+        CHECK(read_one(&shapes, plan, text, &shaped) == verdict);
+        CHECK(shaped.sum == scanned.sum);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static struct scan_plan *plan;
@@ -126,6 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     strict = scan_everyhow(plan, SCAN_STRICT, text, &strict_sum);
     tolerant = scan_everyhow(plan, SCAN_TOLERANT, text, &tolerant_sum);
+    compare_with_shape(plan, text);
     if (strict == SCAN_COMPLETE) {
         CHECK(tolerant == SCAN_COMPLETE && tolerant_sum == strict_sum);
         compare_with_cjson(text);
