@@ -1,5 +1,5 @@
 /* A model of a counter: every interleaving of the atomic steps that quota_cell.c takes
- * to reserve, settle and expire, on small bounds. A state is explored once; what must
+ * to reserve, settle, refund and expire, on small bounds. A state is explored once; what must
  * hold does so in each. Mistakes that the code avoids are modelled, too: the search has
  * to find them. */
 #include "proxy/base/check.h"
@@ -19,9 +19,19 @@ enum { CALLS = 3, EXPIRIES = 2, LIMIT = 5, PLACES = 1 << 22 };
 /* What a call reserves and comes to: less, as much, and nothing at all. */
 static const uint8_t reserves[CALLS] = { 2, 3, 2 }, comes_to[CALLS] = { 1, 3, 0 };
 
-enum { NO_EPOCH, EPOCH, EPOCH_GONE };
+/* Whose charge is refunded once it was settled: its answer came. */
+enum { REFUNDED = 1 };
 
-enum mistake { NONE, CHECK_THEN_ACT, STEP_BEFORE_SUMS, EPOCH_COMES_BACK };
+enum { NO_EPOCH, EPOCH, EPOCH_LEAVING, EPOCH_GONE };
+
+enum mistake {
+    NONE,
+    CHECK_THEN_ACT,
+    STEP_BEFORE_SUMS,
+    EPOCH_COMES_BACK,
+    STALE_AMOUNT, /* what was refunded since it was read leaves, too */
+    OPEN_STEP     /* refunded from a step that may be leaving */
+};
 
 /* The steps of quota_cell_hold() and quota_cell_settle() ... */
 enum call_step {
@@ -36,26 +46,38 @@ enum call_step {
     CALL_OVER,
     CALL_REFUSED
 };
-/* ... and of empty_step(). */
+/* ... of empty_step() ... */
 enum expiry_step {
     LOAD_EPOCH,
     LOAD_AMOUNT,
     CLAIM_STEP,
+    LOAD_AGAIN,
     AMOUNT_SHRINKS,
     USED_SHRINKS,
     HELD_SHRINKS,
+    STEP_LEFT,
     EXPIRY_OVER
+};
+/* ... and of quota_cell_refund(). */
+enum refund_step {
+    CLOSE_STEP,
+    LOAD_REFUND,
+    AMOUNT_REFUNDED,
+    OPEN_AGAIN,
+    USED_REFUNDED,
+    HELD_REFUNDED,
+    REFUND_OVER
 };
 
 struct model {
     uint8_t held, used, amount;
-    uint8_t epoch; /* of the one step: none, the one, or the one is gone */
+    uint8_t epoch; /* of the one step: none, the one, or the one leaves or is gone */
     struct {
         uint8_t step, seen; /* what it read of held */
     } calls[CALLS];
     struct {
         uint8_t step, seen; /* what it read of amount */
-    } expiries[EXPIRIES];
+    } expiries[EXPIRIES], refund;
 };
 
 struct search {
@@ -156,10 +178,16 @@ static bool expiry_steps(struct model *model, unsigned n, enum mistake mistake)
         *step = CLAIM_STEP;
         return true;
     case CLAIM_STEP:
-        *step = model->epoch != EPOCH ? EXPIRY_OVER : AMOUNT_SHRINKS;
+        *step = model->epoch != EPOCH ? EXPIRY_OVER : LOAD_AGAIN;
         model->epoch = model->epoch != EPOCH         ? model->epoch
                        : mistake == EPOCH_COMES_BACK ? NO_EPOCH
-                                                     : EPOCH_GONE;
+                                                     : EPOCH_LEAVING;
+        return true;
+    case LOAD_AGAIN:
+        if (mistake != STALE_AMOUNT && model->amount < seen) {
+            model->expiries[n].seen = model->amount;
+        }
+        *step = AMOUNT_SHRINKS;
         return true;
     case AMOUNT_SHRINKS:
         *step = USED_SHRINKS;
@@ -168,9 +196,47 @@ static bool expiry_steps(struct model *model, unsigned n, enum mistake mistake)
         *step = HELD_SHRINKS;
         return shrink(&model->used, seen);
     case HELD_SHRINKS:
-        *step = EXPIRY_OVER;
+        *step = STEP_LEFT;
         return shrink(&model->held, seen);
+    case STEP_LEFT:
+        *step = EXPIRY_OVER;
+        model->epoch = model->epoch == EPOCH_LEAVING ? EPOCH_GONE : model->epoch;
+        return true;
     case EXPIRY_OVER:
+        break;
+    }
+    return true;
+}
+
+static bool refund_steps(struct model *model, enum mistake mistake)
+{
+    uint8_t *step = &model->refund.step, *seen = &model->refund.seen;
+
+    switch ((enum refund_step) * step) {
+    case CLOSE_STEP:
+        *step = model->epoch != EPOCH ? REFUND_OVER : LOAD_REFUND;
+        if (model->epoch == EPOCH && mistake != OPEN_STEP) {
+            model->epoch = EPOCH_LEAVING;
+        }
+        return true;
+    case LOAD_REFUND:
+        *seen = model->amount < comes_to[REFUNDED] ? model->amount : comes_to[REFUNDED];
+        *step = AMOUNT_REFUNDED;
+        return true;
+    case AMOUNT_REFUNDED:
+        *step = OPEN_AGAIN;
+        return shrink(&model->amount, *seen);
+    case OPEN_AGAIN:
+        *step = USED_REFUNDED;
+        model->epoch = mistake == OPEN_STEP ? model->epoch : EPOCH;
+        return true;
+    case USED_REFUNDED:
+        *step = HELD_REFUNDED;
+        return shrink(&model->used, *seen);
+    case HELD_REFUNDED:
+        *step = REFUND_OVER;
+        return shrink(&model->held, *seen);
+    case REFUND_OVER:
         break;
     }
     return true;
@@ -223,10 +289,11 @@ static uint64_t packed(const struct model *model)
         bits = bits << 4 | model->calls[n].seen;
     }
     for (unsigned n = 0; n < EXPIRIES; n++) {
-        bits = bits << 3 | model->expiries[n].step;
+        bits = bits << 4 | model->expiries[n].step;
         bits = bits << 4 | model->expiries[n].seen;
     }
-    return bits;
+    bits = bits << 3 | model->refund.step;
+    return bits << 4 | model->refund.seen;
 }
 
 static bool is_new(struct search *search, const struct model *model)
@@ -245,6 +312,25 @@ static bool is_new(struct search *search, const struct model *model)
     return true;
 }
 
+/* Calls come first, then expiries, then the refund. */
+enum { REFUND = CALLS + EXPIRIES, ALL };
+
+/* Can it take a step? A charge is refunded when it was settled. */
+static bool is_due(const struct model *model, unsigned n)
+{
+    return n < CALLS    ? model->calls[n].step < CALL_OVER
+           : n < REFUND ? model->expiries[n - CALLS].step != EXPIRY_OVER
+                        : model->calls[REFUNDED].step == CALL_OVER &&
+                              model->refund.step != REFUND_OVER;
+}
+
+static bool take_step(struct model *model, unsigned n, enum mistake mistake)
+{
+    return n < CALLS    ? call_steps(model, n, mistake)
+           : n < REFUND ? expiry_steps(model, n - CALLS, mistake)
+                        : refund_steps(model, mistake);
+}
+
 static void explore(struct search *search, const struct model *model)
 {
     bool moved = false;
@@ -252,20 +338,15 @@ static void explore(struct search *search, const struct model *model)
     if (search->broken || !is_new(search, model)) {
         return;
     }
-    for (unsigned n = 0; n < CALLS + EXPIRIES; n++) {
+    for (unsigned n = 0; n < ALL; n++) {
         struct model next = *model;
-        bool over = n < CALLS ? next.calls[n].step >= CALL_OVER
-                              : next.expiries[n - CALLS].step == EXPIRY_OVER;
 
-        if (over) {
-            continue;
+        if (is_due(model, n)) {
+            moved = true;
+            search->broken |=
+                !take_step(&next, n, search->mistake) || !nothing_is_lost(&next);
+            explore(search, &next);
         }
-        moved = true;
-        search->broken |=
-            !(n < CALLS ? call_steps(&next, n, search->mistake)
-                        : expiry_steps(&next, n - CALLS, search->mistake)) ||
-            !nothing_is_lost(&next);
-        explore(search, &next);
     }
     if (!moved) {
         search->ends++;
@@ -301,6 +382,8 @@ static void mistakes_are_found(void **state)
     assert_true(search_all(CHECK_THEN_ACT).broken);
     assert_true(search_all(STEP_BEFORE_SUMS).broken);
     assert_true(search_all(EPOCH_COMES_BACK).broken);
+    assert_true(search_all(STALE_AMOUNT).broken);
+    assert_true(search_all(OPEN_STEP).broken);
 }
 
 int main(void)
