@@ -7,7 +7,7 @@
 
 #include "filters/count/bpe.h"
 
-enum { SAMPLE_CHUNK = 64, SAMPLE_MAX = 128 * SAMPLE_CHUNK, SAMPLE_ROOM = 64 };
+enum { SAMPLE_CHUNK = 64, SAMPLE_MAX = 128 * SAMPLE_CHUNK, SAMPLE_ROOM = 32 };
 
 struct sample {
     uint64_t bytes;  /* of the whole text */

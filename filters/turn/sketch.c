@@ -51,10 +51,9 @@ static uint64_t hash_end(struct hash_stream *stream)
 
 /* ---- shingles ----------------------------------------------------------------------- */
 
-static void shingles_init(struct shingles *shingles, unsigned most)
+static void shingles_init(struct shingles *shingles, uint32_t *samples, unsigned most)
 {
-    memset(shingles, 0, sizeof(*shingles));
-    shingles->sample_most = (uint8_t)most;
+    *shingles = (struct shingles){ .samples = samples, .sample_most = (uint8_t)most };
 }
 
 /* Powers of an odd number, modulo 2^64. */
@@ -260,7 +259,7 @@ void sketch_prompt_begin(struct prompt_sketcher *sketcher, const struct sketch_k
     words_init(&sketcher->words, key, put_word, sketcher);
     sketcher->words.tell_content = true;
     template_init(&sketcher->template, put_shape, sketcher);
-    shingles_init(&sketcher->shingles, SKETCH_PROMPT);
+    shingles_init(&sketcher->shingles, sketcher->samples, SKETCH_PROMPT);
     memset(sketcher->planes, 0, sizeof(sketcher->planes));
     sketcher->pairs = 0;
     sketcher->bottom_count = 0;
@@ -412,7 +411,7 @@ void sketch_response_begin(struct response_sketcher *sketcher,
 {
     sketcher->utf8 = (struct utf8){ .left = 0 };
     words_init(&sketcher->words, key, put_response_word, sketcher);
-    shingles_init(&sketcher->shingles, SKETCH_RESPONSE);
+    shingles_init(&sketcher->shingles, sketcher->samples, SKETCH_RESPONSE);
     sketcher->characters = 0;
 }
 
@@ -485,7 +484,7 @@ void sketch_argument_begin(struct argument_sketcher *sketcher,
     hash_begin(&sketcher->whole, key);
     sketcher->utf8 = (struct utf8){ .left = 0 };
     words_init(&sketcher->words, key, put_argument_word, sketcher);
-    shingles_init(&sketcher->shingles, SKETCH_PROMPT);
+    shingles_init(&sketcher->shingles, sketcher->samples, SKETCH_PROMPT);
     sketcher->normaliser = (struct normaliser){ .begun = false };
     sketcher->characters = 0;
 }

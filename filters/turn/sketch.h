@@ -35,7 +35,7 @@ struct shingles {
         recent[2 * SKETCH_SHINGLE]; /* the last tokens, twice: see shingles_put() */
     uint64_t rolled[3];             /* sums over the last 2, 3 and 6 of them */
     uint32_t tokens;
-    uint32_t samples[SKETCH_PROMPT]; /* ascending */
+    uint32_t *samples; /* ascending; in the sketcher, sample_most at most */
     uint8_t sample_count;
     uint8_t sample_most;
 };
@@ -63,6 +63,7 @@ struct prompt_sketcher {
     struct words words;
     struct template template;
     struct shingles shingles;
+    uint32_t samples[SKETCH_PROMPT];
     uint64_t bottom[SKETCH_BOTTOM]; /* ascending */
     uint64_t planes[SKETCH_PLANES]; /* bit i of plane n: bit n of the count of bit i */
     uint32_t pairs;                 /* 2-token shingles counted in the planes */
@@ -85,6 +86,7 @@ struct argument_sketcher {
     struct utf8 utf8;
     struct words words;
     struct shingles shingles;
+    uint32_t samples[SKETCH_PROMPT];
     struct normaliser normaliser;
     uint32_t characters;
 };
@@ -93,6 +95,7 @@ struct response_sketcher {
     struct utf8 utf8;
     struct words words;
     struct shingles shingles;
+    uint32_t samples[SKETCH_RESPONSE];
     uint32_t characters;
 };
 
