@@ -234,7 +234,7 @@ static bool chains_make(struct directory *directory, size_t names)
     while (chains < names) {
         chains *= 2;
     }
-    directory->chains = calloc(chains, sizeof *directory->chains);
+    directory->chains = calloc(chains, sizeof(struct listed *));
     directory->mask = chains - 1;
     return directory->chains != NULL;
 }

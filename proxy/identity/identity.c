@@ -257,5 +257,6 @@ enum fault identity_verify(struct verifier *verifier, const struct trust *trust,
         return subject_verify(verifier, trust, evidence, &found, caller);
     }
     field = found.own != NULL || evidence->passthrough ? found.own : found.other;
+    CHECK(field != NULL); /* it was counted */
     return field_verify(verifier, trust, evidence, field, caller);
 }

@@ -13,7 +13,7 @@
 
 bool peer_is_in(int fd, const struct config_networks *networks)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = { 0 };
     socklen_t size = sizeof peer;
     uint8_t address[16] = { [10] = 0xff, [11] = 0xff };
 

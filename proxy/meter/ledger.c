@@ -183,7 +183,7 @@ static enum written write_settled(struct ledger *ledger)
     if (ledger->batch_count == 0) {
         gather(ledger);
         /* Ascending keys go to the end of the table, where its last page is at hand. */
-        qsort(ledger->batch, ledger->batch_count, sizeof ledger->batch[0], by_id);
+        qsort(ledger->batch, ledger->batch_count, sizeof(const struct entry *), by_id);
     }
     if (ledger->batch_count == 0) {
         if (!ledger_healthy(ledger)) {
@@ -295,9 +295,9 @@ bool ledger_start(struct ledger *ledger, struct journal **journals, size_t count
 
     CHECK(!ledger->started);
     free(ledger->journals);
-    ledger->journals = calloc(count, sizeof *journals);
+    ledger->journals = calloc(count, sizeof(struct journal *));
     CHECK(ledger->journals != NULL || count == 0);
-    memcpy(ledger->journals, journals, count * sizeof *journals);
+    memcpy(ledger->journals, journals, count * sizeof(struct journal *));
     ledger->count = count;
     ledger->slots = 0;
     for (size_t i = 0; i < count; i++) {

@@ -39,11 +39,13 @@ static void bind_range(sqlite3_stmt *statement, const struct ledger_query *query
 static const char select_entries[] = SELECT_ENTRIES
 #include "proxy/meter/ledger_column.def"
     FROM_ENTRIES " ORDER BY e.id";
+#define FROM_OBJECTS FROM_ENTRIES " AND e.object <> 0 ORDER BY e.id"
 static const char select_objects[] = SELECT_ENTRIES
 #include "proxy/meter/ledger_column.def"
-    FROM_ENTRIES " AND e.object <> 0 ORDER BY e.id";
+    FROM_OBJECTS;
 #undef SELECT_ENTRIES
 #undef FROM_ENTRIES
+#undef FROM_OBJECTS
 #undef TEXT
 #undef WORD
 #undef MARK
@@ -80,15 +82,15 @@ static bool column_known(sqlite3_stmt *row, int at)
 #define OF_WORD(type, count, name, otherwise)                                          \
     static uint8_t type##_of_word(struct span word)                                    \
     {                                                                                  \
-        for (uint8_t i = 0; i < (count); i++) {                                        \
+        for (unsigned i = 0; i < (count); i++) {                                       \
             if (span_equal(word, span_text(name(i)))) {                                \
-                return i;                                                              \
+                return (uint8_t)i;                                                     \
             }                                                                          \
         }                                                                              \
         return otherwise;                                                              \
     }
 
-static const char *fault_name(uint8_t fault)
+static const char *fault_name(unsigned fault)
 {
     return fault_row(fault)->name;
 }
