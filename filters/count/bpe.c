@@ -138,10 +138,19 @@ static void counter_init(struct counter *counter, enum encoding encoding)
     counter->waiting = 0;
 }
 
+static enum ranks_name ranks_for(enum encoding encoding)
+{
+    return encoding == ENCODING_CL100K_BASE ? RANKS_CL100K : RANKS_O200K;
+}
+
 bool bpe_ready(enum encoding encoding)
 {
-    return encoding != ENCODING_UNKNOWN &&
-           ranks_ready(encoding == ENCODING_CL100K_BASE ? RANKS_CL100K : RANKS_O200K);
+    return encoding != ENCODING_UNKNOWN && ranks_ready(ranks_for(encoding));
+}
+
+bool bpe_loaded(enum encoding encoding)
+{
+    return encoding != ENCODING_UNKNOWN && ranks_loaded(ranks_for(encoding));
 }
 
 uint64_t bpe_count(enum encoding encoding, struct span text)

@@ -30,6 +30,9 @@ uint64_t bpe_count(enum encoding encoding, struct span text);
  * once: so that an event loop never waits for them. */
 bool bpe_ready(enum encoding encoding);
 
+/* The same without beginning to load them. */
+bool bpe_loaded(enum encoding encoding);
+
 /* A text that comes in pieces: every split counts as the whole does. */
 struct bpe_stream {
     enum encoding encoding;

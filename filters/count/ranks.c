@@ -333,12 +333,17 @@ static void *load_apart(void *name)
     return NULL;
 }
 
+bool ranks_loaded(enum ranks_name name)
+{
+    return atomic_load_explicit(&ready[name], memory_order_acquire);
+}
+
 bool ranks_ready(enum ranks_name name)
 {
     static atomic_flag begun[2] = { ATOMIC_FLAG_INIT, ATOMIC_FLAG_INIT };
     pthread_t thread;
 
-    if (atomic_load_explicit(&ready[name], memory_order_acquire)) {
+    if (ranks_loaded(name)) {
         return true;
     }
     if (!atomic_flag_test_and_set_explicit(&begun[name], memory_order_relaxed)) {

@@ -44,6 +44,9 @@ const struct ranks *ranks_of(enum ranks_name name);
 /* Are they there? If not, a thread begins to make them, once. */
 bool ranks_ready(enum ranks_name name);
 
+/* The same without beginning. */
+bool ranks_loaded(enum ranks_name name);
+
 static inline size_t ranks_hash(uint64_t word, unsigned shift)
 {
     return (size_t)((word * 0x9e3779b97f4a7c15) >> shift);

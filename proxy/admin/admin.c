@@ -1,6 +1,7 @@
 #include "proxy/admin/admin.h"
 
 #include "certs/tls.h"
+#include "filters/count/bpe.h"
 #include "proxy/admin/answer.h"
 #include "proxy/admin/callers.h"
 #include "proxy/admin/findings.h"
@@ -204,6 +205,10 @@ static void on_metrics(struct evhttp_request *request, void *self)
     put_value(body, "assay_log_lines_dropped_total",
               "Log lines dropped because the log could not be written in time.",
               log_dropped(), "counter");
+    put_value(body, "assay_rank_tables_loaded",
+              "1 once cut streams are estimated by o200k_base, not by their bytes "
+              "alone.",
+              bpe_loaded(ENCODING_O200K_BASE) ? 1 : 0, "gauge");
     evbuffer_add_printf(body,
                         "# HELP assay_build_info The running version.\n"
                         "# TYPE assay_build_info gauge\n"

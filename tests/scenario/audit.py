@@ -101,10 +101,8 @@ def calibration(results):
                 'factor': 1.9, **more}))
 
         def load_tables():
-            time.sleep(1)  # the start itself takes memory
-            resident = house.assay.rss()
             ask(model='claude-of-another-kind')
-            house.assay.wait_for_tables(resident)
+            house.assay.wait_for_tables()
         load_tables()
         before = ask(cut=True)
         for _ in range(CALLS):

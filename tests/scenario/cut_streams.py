@@ -132,9 +132,8 @@ def on_policy(cases, policy, plays):
                   'credential': 'env:UPSTREAM_KEY', 'on_client_abort': policy}
         with Assay({name: {**common, 'dialects': dialects}
                     for name, dialects in corpus.PROVIDERS.items()}) as assay:
-            before = assay.rss()
             await play(assay, cases, *plays[0])
-            await asyncio.to_thread(assay.wait_for_tables, before)
+            await asyncio.to_thread(assay.wait_for_tables)
             done = await play_all(assay, cases, plays)
             await asyncio.sleep(0.5)
             records = {record['id']: record for record in await asyncio.to_thread(

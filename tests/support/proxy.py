@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 COMMAND = shlex.split(os.environ.get('ASSAY_UNDER_TEST') or os.environ.get('ASSAY') or
@@ -131,13 +132,19 @@ class Assay:
         with open('/proc/%d/statm' % self.process.pid, encoding='ascii') as file:
             return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 
-    def wait_for_tables(self, before):
-        """Until the tables that tokens are counted by, some 10 MiB, are in memory. They are
-        loaded behind the first answer; `before` is rss() before it."""
+    def wait_for_tables(self):
+        """Until the tables that tokens are counted by are in memory. They are loaded behind
+        the first answer."""
         deadline = time.monotonic() + 20
-        while self.rss() < before + 8 * 1024 * 1024 and time.monotonic() < deadline:
+        url = 'http://127.0.0.1:%d/metrics' % self.admin_port
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    if b'\nassay_rank_tables_loaded 1\n' in answer.read():
+                        return
+            except OSError:
+                pass  # it may listen there a little later than for calls
             time.sleep(0.05)
-        time.sleep(0.3)
 
     def stop(self, number=signal.SIGTERM, seconds=20):
         """End the process; its exit status, or None if it had to be killed."""

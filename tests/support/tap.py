@@ -1,6 +1,9 @@
 """Test Anything Protocol on standard output."""
 
+import re
 import sys
+
+RESULT = re.compile(r'(not )?ok \d+ - (.*?)( # SKIP .*)?$')
 
 
 class Tap:
@@ -33,6 +36,19 @@ class Tap:
         for line in str(text).splitlines():
             print('# ' + line)
         sys.stdout.flush()
+
+    def adopt(self, name, output, status):
+        """The results of another program, which must have run them all."""
+        count = self.count
+        for line in output.splitlines():
+            match = RESULT.match(line)
+            if match:
+                self.result(not match.group(1), match.group(2), match.group(3) or '')
+            elif not line.startswith('1..'):
+                print(line)
+        whole = '1..%d' % (self.count - count) in output.splitlines()
+        if not whole or status not in (0, 1):
+            self.ok(False, name + ' runs all its tests', 'exit status %d' % status)
 
     def done(self):
         """Print the plan; return the exit status."""
