@@ -133,8 +133,10 @@ void block_drop(struct block_queue *queue, struct block_pool *pool, size_t n)
     queue->bytes -= n;
     while (n > 0) {
         struct block *first = queue->first;
-        size_t here = first->end - first->begin;
+        size_t here;
 
+        CHECK(first != NULL);
+        here = first->end - first->begin;
         if (n < here) {
             first->begin += n;
             return;
