@@ -21,6 +21,7 @@ FAULTS = ('cut', 'abort', 'error', 'refused', 'malformed')
 FAULT_SHARE = 0.05
 DISTURBANCES = (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP)
 BETWEEN = 10_000  # calls from one disturbance to the next
+BACK_SECONDS = 120  # every call here has a label of its own, which is dear to read
 SECONDS = 30
 PRICES = 'models:\n  - {model: "m", per_million: {input: 1.25, output: 9.99}}\n'
 PICO_INPUT, PICO_OUTPUT = 1_250_000, 9_990_000
@@ -94,6 +95,7 @@ class Clients:
         self.next = 0
         self.faults = {}
         self.disturbed = {}
+        self.longest = 0.0  # seconds that a start took: it reads the month's ledger
         self.done = 0
 
     async def one(self, client, number):
@@ -146,7 +148,9 @@ class Clients:
                 self.assay.send_signal(what)
             else:
                 await asyncio.to_thread(self.assay.stop, what)
-                await asyncio.to_thread(self.assay.start)
+                begun = time.monotonic()
+                await asyncio.to_thread(self.assay.start, seconds=BACK_SECONDS)
+                self.longest = max(self.longest, time.monotonic() - begun)
 
     async def run(self):
         await asyncio.gather(self.disturb(), *(self.worker() for _ in range(AT_ONCE)))
@@ -235,7 +239,7 @@ def audit(results, assay, truth, clients):
     time.sleep(0.5)
     ledger = Ledger(exported(assay), truth)
     assay.stop()
-    assay.start()
+    assay.start(seconds=BACK_SECONDS)
     after, _ = asyncio.run(counters(assay))
     results.note('%d calls with faults %s and %s; recorded %s; counters %s' % (
         CALLS, clients.faults, clients.disturbed, ledger.outcomes, before))
@@ -273,7 +277,8 @@ def random_traffic(results, _):
             clients = Clients(assay, (assay.key, assay.add_key('second')), seed=4)
             started = time.monotonic()
             asyncio.run(clients.run())
-            results.note('%d calls in %d s' % (CALLS, time.monotonic() - started))
+            results.note('%d calls in %d s; the longest start took %.1f s' % (
+                CALLS, time.monotonic() - started, clients.longest))
             with open(truth_file, encoding='utf-8') as file:
                 truth = {int(line) for line in file}
             audit(results, assay, truth, clients)

@@ -99,14 +99,14 @@ class Assay:
     def add_key(self, caller='tester'):
         return self.run('keys', 'add', '--team', 'tests', '--caller', caller).strip()
 
-    def start(self, preexec=None):
+    def start(self, preexec=None, seconds=START_SECONDS):
         if self.key is None:
             self.key = self.add_key()
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
                 [*COMMAND, 'run', '--config', self.file], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env=self.environment(), preexec_fn=preexec)
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + seconds
         while not self.accepts():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop(signal.SIGKILL)
