@@ -87,7 +87,7 @@ struct teller {
     void *self;
 };
 
-/* Does the circle implicate this member? It must have sent such prompts more than once, and
+/* Does the circle implicate this member? It must have sent such prompts several times, and
  * not many others lately: neither whoever copies a person's prompts implicates him, nor a
  * team its members by a prompt that all of them use. */
 static bool implicates(struct detector *detector, const struct circle *circle,
@@ -96,7 +96,7 @@ static bool implicates(struct detector *detector, const struct circle *circle,
     const struct lately *turns = &circle->turns[member];
     const struct identity_state *state = NULL;
 
-    if (member < circle->count && turns->count > 1) {
+    if (member < circle->count && turns->count >= RING_TURNS) {
         state = detector_state(detector, circle->members[member]);
     }
     return state != NULL && state->bets[BET_shared].nats >= RING_OWN &&

@@ -11,6 +11,7 @@ enum {
     TYPING_SPEED = 15, /* characters per second */
     REST_HOURS = 3,
     RING_SHARE = 3, /* a third of its turns implicates an identity, too */
+    RING_TURNS = 3, /* such prompts of an identity, at least */
     RING_MIN = 3,   /* identities that a ring has at least */
     TOPIC_MIN = 2   /* bags of words before the next is compared */
 };
@@ -24,9 +25,9 @@ enum {
 /* The cosine of a bag of words with the mean of those before. */
 #define TOPIC_COSINE .75
 
-/* Nats of its own that implicate an identity in a ring: three shared prompts and hardly
- * any others between them. */
-#define RING_OWN 5.0F
+/* Nats of its own that implicate an identity in a ring: two shared prompts and at most one
+ * other between them. */
+#define RING_OWN 4.4F
 
 /* What a yes/no bet is about, in words. */
 struct reference_row {

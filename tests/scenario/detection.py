@@ -5,8 +5,10 @@ import asyncio
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
+import tempfile
 import time
 
 from proxy import COMMAND
@@ -220,7 +222,35 @@ def flood(results):
                    'a report says what the ledger no longer has', done.stderr)
 
 
+def abort(process):
+    """Did it leave a core?"""
+    os.kill(process.pid, signal.SIGABRT)
+    status = os.waitpid(process.pid, 0)[1]
+    process.returncode = -signal.SIGABRT
+    return os.WCOREDUMP(status)
+
+
+def no_core(results):
+    """What a crash leaves has no prompt in it, for it leaves nothing."""
+    def allow():
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+        os.chdir(folder)
+    with tempfile.TemporaryDirectory(prefix='assay-core-') as folder, House([]) as house:
+        try:
+            dumps = abort(subprocess.Popen(['sleep', '60'], preexec_fn=allow))
+        except (OSError, ValueError, subprocess.SubprocessError):
+            dumps = False
+        if not dumps:
+            results.skip('a crash leaves no core', 'nothing leaves a core here')
+            return
+        house.assay.stop()
+        house.assay.start(allow)
+        house.call(messages=[{'role': 'user', 'content': BOT % 1}])
+        results.ok(not abort(house.assay.process), 'a crash leaves no core')
+
+
 def run(results):
     end_to_end(results)
+    no_core(results)
     modes(results)
     flood(results)
