@@ -1,5 +1,6 @@
 #include "filters/json/scan_plan.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 enum { KEYS_PER_NODE_MAX = 64 }; /* bits of `seen` */
@@ -134,22 +135,19 @@ static size_t children(const struct builder *builder, size_t node)
     return count;
 }
 
-/* How many keys of a node would not stand where their hash says. */
-static unsigned collisions(const struct builder *builder, size_t node, unsigned factor)
+/* How many keys, by the ends of each, would not stand where their hash says. */
+static unsigned collisions(const uint32_t *ends, size_t count, unsigned factor,
+                           unsigned mask)
 {
-    unsigned mask = builder->nodes[node].mask, found = 0;
     uint64_t taken[(UINT8_MAX + 1) / 64] = { 0 };
+    unsigned found = 0;
 
-    for (size_t i = 0; i < builder->edge_count; i++) {
-        const struct edge *edge = &builder->edges[i];
+    for (size_t i = 0; i < count; i++) {
+        unsigned at = scan_ends_hash(ends[i], factor) & mask;
+        uint64_t bit = UINT64_C(1) << (at % 64);
 
-        if (edge->parent == node) {
-            unsigned at = scan_key_hash(edge->key.at, edge->key.len, factor) & mask;
-            uint64_t bit = UINT64_C(1) << (at % 64);
-
-            found += (taken[at / 64] & bit) != 0;
-            taken[at / 64] |= bit;
-        }
+        found += (taken[at / 64] & bit) != 0;
+        taken[at / 64] |= bit;
     }
     return found;
 }
@@ -157,10 +155,19 @@ static unsigned collisions(const struct builder *builder, size_t node, unsigned 
 /* The factor that lets most keys of a node be found at once. */
 static uint8_t best_factor(const struct builder *builder, size_t node)
 {
-    unsigned best = 1, least = collisions(builder, node, 1);
+    unsigned mask = builder->nodes[node].mask, best = 1, least = UINT_MAX;
+    uint32_t ends[KEYS_PER_NODE_MAX];
+    size_t count = 0;
 
-    for (unsigned factor = 3; factor <= UINT8_MAX && least > 0; factor += 2) {
-        unsigned found = collisions(builder, node, factor);
+    for (size_t i = 0; i < builder->edge_count; i++) {
+        const struct edge *edge = &builder->edges[i];
+
+        if (edge->parent == node) {
+            ends[count++] = scan_key_ends(edge->key.at, edge->key.len);
+        }
+    }
+    for (unsigned factor = 1; factor <= UINT8_MAX && least > 0; factor += 2) {
+        unsigned found = collisions(ends, count, factor, mask);
 
         if (found < least) {
             least = found;

@@ -34,12 +34,20 @@ struct scan_plan {
     char *keys;
 };
 
+static inline uint32_t scan_key_ends(const char *key, size_t len)
+{
+    return (uint32_t)(unsigned char)key[0] * 5 + (uint32_t)(unsigned char)key[len - 1] +
+           (uint32_t)len * 3;
+}
+
+static inline uint32_t scan_ends_hash(uint32_t ends, uint32_t factor)
+{
+    return ends * factor >> 4;
+}
+
 static inline uint32_t scan_key_hash(const char *key, size_t len, uint32_t factor)
 {
-    uint32_t ends = (uint32_t)(unsigned char)key[0] * 5 +
-                    (uint32_t)(unsigned char)key[len - 1] + (uint32_t)len * 3;
-
-    return ends * factor >> 4;
+    return scan_ends_hash(scan_key_ends(key, len), factor);
 }
 
 /* Compares the first and the last `width` bytes, which may overlap. */
