@@ -28,29 +28,30 @@ static void bind_range(sqlite3_stmt *statement, const struct ledger_query *query
 
 /* --- entries ------------------------------------------------------------------------ */
 
-#define TEXT(name, field)              ", l." #name
-#define WORD(name, value, to, from)    ", l." #name
-#define MARK(name, field)              ", l." #name
-#define NUMBER(name, field)            ", e." #name
-#define KNOWN(name, value, known, bit) ", e." #name
-#define SELECT_ENTRIES                 "SELECT e.id, e.lead_us, e.cost_nanousd, e.reported_nanousd"
-#define FROM_ENTRIES                                                                   \
-    " FROM exchange e JOIN label l ON l.id = e.label WHERE e.id >= ?1 AND e.id < ?2"
+#define NUMBER(name, field)            ", " #name
+#define KNOWN(name, value, known, bit) ", " #name
+#define SELECT_ENTRIES                 "SELECT id, label, lead_us, cost_nanousd, reported_nanousd"
+#define FROM_ENTRIES                   " FROM exchange WHERE id >= ?1 AND id < ?2"
 static const char select_entries[] = SELECT_ENTRIES
 #include "proxy/meter/ledger_column.def"
-    FROM_ENTRIES " ORDER BY e.id";
-#define FROM_OBJECTS FROM_ENTRIES " AND e.object <> 0 ORDER BY e.id"
+    FROM_ENTRIES " ORDER BY id";
 static const char select_objects[] = SELECT_ENTRIES
 #include "proxy/meter/ledger_column.def"
-    FROM_OBJECTS;
+    FROM_ENTRIES " AND object <> 0 ORDER BY id";
 #undef SELECT_ENTRIES
 #undef FROM_ENTRIES
-#undef FROM_OBJECTS
+#undef NUMBER
+#undef KNOWN
+
+#define TEXT(name, field)           ", " #name
+#define WORD(name, value, to, from) ", " #name
+#define MARK(name, field)           ", " #name
+static const char select_label[] = "SELECT id"
+#include "proxy/meter/ledger_column.def"
+                                   " FROM label WHERE id = ?1";
 #undef TEXT
 #undef WORD
 #undef MARK
-#undef NUMBER
-#undef KNOWN
 
 #define KNOWN(name, value, known, bit) ", " #name
 static const char select_lines[] =
@@ -149,38 +150,82 @@ static bool take_lines(struct lines *lines, struct entry *entry)
     return good;
 }
 
-static void read_entry(sqlite3_stmt *row, struct entry *entry)
-{
-    int64_t lead_us = sqlite3_column_int64(row, 1);
-    int at = 4;
+/* Labels that were read lately: exchanges have few different ones. */
+enum { LABELS = 256 };
+struct labels {
+    sqlite3_stmt *row;
+    struct known_label {
+        int64_t id; /* 0: none */
+        struct entry entry;
+    } known[LABELS];
+};
 
-    *entry = (struct entry){ .id = column_number(row, 0), .lines = entry->lines };
-    entry->started_ns =
-        (entry_id_time(entry->id) / NS_PER_US - (uint64_t)lead_us) * NS_PER_US;
-    entry->priced = column_known(row, 2);
-    entry->cost_nanousd = sqlite3_column_int64(row, 2);
-    entry->usage.reported_nanousd =
-        column_known(row, 3) ? sqlite3_column_int64(row, 3) : -1;
+static void read_label(sqlite3_stmt *row, struct entry *entry)
+{
+    int at = 1;
+
 #define TEXT(name, field)                                                              \
     text_store(entry->field, sizeof entry->field, column_span(row, at++));
 #define WORD(name, value, to, from) entry->value = from(column_span(row, at++));
 #define MARK(name, field)                                                              \
     entry->field = (__typeof__(entry->field))column_number(row, at++);
+#include "proxy/meter/ledger_column.def"
+#undef TEXT
+#undef WORD
+#undef MARK
+}
+
+/* What a label says, and nothing else; NULL if it cannot be read. */
+static const struct entry *find_label(struct labels *labels, int64_t id)
+{
+    struct known_label *known = &labels->known[(uint64_t)id % LABELS];
+
+    if (known->id == id) {
+        return &known->entry;
+    }
+    *known = (struct known_label){ .id = 0 };
+    sqlite3_reset(labels->row);
+    sqlite3_bind_int64(labels->row, 1, id);
+    if (sqlite3_step(labels->row) != SQLITE_ROW) {
+        return NULL;
+    }
+    read_label(labels->row, &known->entry);
+    known->id = id;
+    return &known->entry;
+}
+
+static bool read_entry(sqlite3_stmt *row, struct labels *labels, struct entry *entry)
+{
+    const struct entry *label = find_label(labels, sqlite3_column_int64(row, 1));
+    int64_t lead_us = sqlite3_column_int64(row, 2);
+    struct line *lines = entry->lines;
+    int at = 5;
+
+    if (label == NULL) {
+        return false;
+    }
+    *entry = *label;
+    entry->lines = lines;
+    entry->id = column_number(row, 0);
+    entry->started_ns =
+        (entry_id_time(entry->id) / NS_PER_US - (uint64_t)lead_us) * NS_PER_US;
+    entry->priced = column_known(row, 3);
+    entry->cost_nanousd = sqlite3_column_int64(row, 3);
+    entry->usage.reported_nanousd =
+        column_known(row, 4) ? sqlite3_column_int64(row, 4) : -1;
 #define NUMBER(name, field)                                                            \
     entry->field = (__typeof__(entry->field))column_number(row, at++);
 #define KNOWN(name, value, known, bit)                                                 \
     entry->known |= (uint8_t)(column_known(row, at) ? 1U << (bit) : 0);                \
     entry->value = column_number(row, at++);
 #include "proxy/meter/ledger_column.def"
-#undef TEXT
-#undef WORD
-#undef MARK
 #undef NUMBER
 #undef KNOWN
+    return true;
 }
 
 /* SQLITE_DONE: all were read, or nobody wants more. */
-static int each_entry(sqlite3_stmt *entries, struct lines *lines,
+static int each_entry(sqlite3_stmt *entries, struct labels *labels, struct lines *lines,
                       bool (*each)(void *self, const struct entry *entry), void *self)
 {
     struct line room[LINES_MAX];
@@ -191,8 +236,7 @@ static int each_entry(sqlite3_stmt *entries, struct lines *lines,
         return SQLITE_ERROR;
     }
     while ((result = sqlite3_step(entries)) == SQLITE_ROW) {
-        read_entry(entries, &entry);
-        if (!take_lines(lines, &entry)) {
+        if (!read_entry(entries, labels, &entry) || !take_lines(lines, &entry)) {
             return SQLITE_ERROR;
         }
         if (!each(self, &entry)) {
@@ -220,20 +264,27 @@ bool ledger_each(const char *directory, const struct ledger_query *query,
     sqlite3 *sqlite = ledger_db_read(directory, error);
     sqlite3_stmt *entries = NULL;
     struct lines lines = { .row = NULL };
+    struct labels *labels;
     bool good;
 
     if (sqlite == NULL) {
         return false;
     }
-    /* One snapshot for both. */
-    good = sqlite3_exec(sqlite, "BEGIN", NULL, NULL, NULL) == SQLITE_OK &&
-           prepare_range(sqlite, query->objects ? select_objects : select_entries,
-                         query, &entries) == SQLITE_OK &&
-           prepare_range(sqlite, select_lines, query, &lines.row) == SQLITE_OK &&
-           each_entry(entries, &lines, each, self) == SQLITE_DONE;
+    labels = calloc(1, sizeof *labels);
+    CHECK(labels != NULL);
+    /* One snapshot for all. */
+    good =
+        sqlite3_exec(sqlite, "BEGIN", NULL, NULL, NULL) == SQLITE_OK &&
+        prepare_range(sqlite, query->objects ? select_objects : select_entries, query,
+                      &entries) == SQLITE_OK &&
+        prepare_range(sqlite, select_lines, query, &lines.row) == SQLITE_OK &&
+        sqlite3_prepare_v2(sqlite, select_label, -1, &labels->row, NULL) == SQLITE_OK &&
+        each_entry(entries, labels, &lines, each, self) == SQLITE_DONE;
     good = good || fail(sqlite, error);
     sqlite3_finalize(entries);
     sqlite3_finalize(lines.row);
+    sqlite3_finalize(labels->row);
+    free(labels);
     sqlite3_close(sqlite);
     return good;
 }
