@@ -101,7 +101,8 @@ class Crowd:
         yield 'plan', any_of((.35, (PLAN,))), few
         yield 'slashes', any_of((.25, SLASHES)), any_of((.4, SLASHES))
         yield 'snippets', any_of((.35, rng.sample(LIBRARY, 5))), any_of((.1, LIBRARY), (.2, SHORT))
-        traces = tuple('%s:%%s: %s in %s: %%s' % (word(rng), word(rng), word(rng)) for _ in range(12))
+        traces = tuple('%s:%%s: %s in %s: %%s' % (word(rng), word(rng), word(rng))
+                       for _ in range(12))
         yield 'pastes', any_of((.4, traces)), any_of((.3, traces), (.2, SHORT))
         yield 'chinese', lambda: han(rng), lambda: rng.choice((han(rng), han(rng), '继续', '好的'))
 
