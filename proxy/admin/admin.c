@@ -593,17 +593,23 @@ void admin_entry(struct admin *admin, const struct entry *entry)
     }
 }
 
-struct admin *admin_free(struct admin *admin)
+void admin_stop(struct admin *admin)
 {
     const uint64_t one = 1;
 
+    if (admin != NULL && admin->started) {
+        (void)!write(admin->stop_fd, &one, sizeof one);
+        pthread_join(admin->thread, NULL);
+        admin->started = false;
+    }
+}
+
+struct admin *admin_free(struct admin *admin)
+{
     if (admin == NULL) {
         return NULL;
     }
-    if (admin->started) {
-        (void)!write(admin->stop_fd, &one, sizeof one);
-        pthread_join(admin->thread, NULL);
-    }
+    admin_stop(admin);
     if (admin->http != NULL) {
         evhttp_free(admin->http);
     }

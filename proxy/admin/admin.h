@@ -49,6 +49,10 @@ bool admin_use(struct admin *admin, const struct config *config, struct error *e
 /* Any one thread: remembers a settled exchange for /v1/exchanges. Takes NULL. */
 void admin_entry(struct admin *admin, const struct entry *entry);
 
+/* Ends its thread, which looks at what it was given; entries may still be handed over. Takes
+ * NULL. */
+void admin_stop(struct admin *admin);
+
 /* Ends the thread; takes NULL; returns NULL. */
 struct admin *admin_free(struct admin *admin);
 

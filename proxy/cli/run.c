@@ -337,6 +337,7 @@ int command_run(const struct command_line *line)
             code = COMMAND_OK;
         }
         service_stop(run.service, true);
+        admin_stop(run.admin);
         service_free(run.service);
         admin_free(run.admin);
         webhook_free(run.webhook);
