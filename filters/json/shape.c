@@ -121,7 +121,7 @@ static const struct shape *find(struct shapes *shapes, const struct scan_plan *p
         struct shape *shape = shapes->known[i];
 
         if (shape->plan == plan && fits(shape, text, places)) {
-            memmove(&shapes->known[1], &shapes->known[0], i * sizeof(shapes->known[0]));
+            memmove(&shapes->known[1], &shapes->known[0], i * sizeof(struct shape *));
             shapes->known[0] = shape;
             return shape;
         }
@@ -211,7 +211,7 @@ static struct shape_place place_at(const struct shape *shape,
 {
     unsigned step = shape->step_count - 1U;
 
-    while (places->steps[step] > at) {
+    while (step > 0 && places->steps[step] > at) {
         step--;
     }
     return (struct shape_place){ (uint16_t)step, (uint16_t)(at - places->steps[step]) };
@@ -289,7 +289,7 @@ static void learn(struct shapes *shapes, const struct notes *notes, struct span 
     shape->step_count = 0;
     shape->call_count = 0;
     if (cut(shape, text, &places) && note_calls(shape, notes, &places, text.at)) {
-        memmove(&shapes->known[1], &shapes->known[0], at * sizeof(shapes->known[0]));
+        memmove(&shapes->known[1], &shapes->known[0], at * sizeof(struct shape *));
         shapes->known[0] = shape;
     } else {
         shape->plan = NULL; /* it fits nothing */
