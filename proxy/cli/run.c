@@ -304,16 +304,34 @@ static void use_digest(void)
     CHECK(key_digest(SPAN("no key"), &unused));
 }
 
+/* Will calls be encrypted, on either side? */
+static bool speaks_tls(const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i].tls.certificate_count > 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < config->provider_count; i++) {
+        if (config->providers[i].tls) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What reading configuration and certificates took of memory is given back. No call has to
  * wait for what it needs itself to come back. */
-static void forget_start(void)
+static void forget_start(const struct config *config)
 {
     malloc_trim(0);
-    use_digest(); /* it is set up at its first use */
-    pages_release((uintptr_t)OPENSSL_init_crypto);
-    pages_release((uintptr_t)OPENSSL_init_ssl);
     pages_release((uintptr_t)yaml_parser_initialize);
-    use_digest();
+    if (!speaks_tls(config)) {
+        use_digest(); /* it is set up at its first use */
+        pages_release((uintptr_t)OPENSSL_init_crypto);
+        pages_release((uintptr_t)OPENSSL_init_ssl);
+        use_digest();
+    }
 }
 
 int command_run(const struct command_line *line)
@@ -331,7 +349,7 @@ int command_run(const struct command_line *line)
     run.service = service_new(config, &error);
     if (run.service != NULL) {
         if (start(&run, &error)) {
-            forget_start();
+            forget_start(service_config(run.service));
             tell_ready(&run);
             serve(&run);
             code = COMMAND_OK;
