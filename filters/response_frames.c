@@ -465,10 +465,13 @@ static enum frames begin_frames(struct response_watch *watch, struct span front)
 
 static void settle_frames(struct response_watch *watch)
 {
-    struct span front = span_of(watch->front, watch->front_len);
+    watch->frames =
+        (uint8_t)begin_frames(watch, span_of(watch->front, watch->front_len));
+}
 
-    watch->frames = (uint8_t)begin_frames(watch, front);
-    feed_frames(watch, front);
+static void feed_front(struct response_watch *watch)
+{
+    feed_frames(watch, span_of(watch->front, watch->front_len));
 }
 
 /* White space and a byte order mark before a body mean nothing in any framing. */
@@ -477,9 +480,12 @@ static bool is_lead(char c)
     return memchr(" \t\r\n\xef\xbb\xbf", c, 7) != NULL;
 }
 
-/* Gathers the bytes that tell the framing; a stream's first event is longer. */
+/* Gathers the bytes that tell the framing; a stream's first event is longer. What is left of
+ * the piece begins with them if they all came in it: small texts are read in one go. */
 static void gather_front(struct response_watch *watch, struct span *piece)
 {
+    bool begun = watch->front_len > 0;
+
     while (piece->len > 0 && watch->front_len < FRONT_SIZE) {
         char c = piece->at[0];
 
@@ -488,8 +494,14 @@ static void gather_front(struct response_watch *watch, struct span *piece)
             watch->front[watch->front_len++] = c;
         }
     }
-    if (watch->front_len == FRONT_SIZE) {
-        settle_frames(watch);
+    if (watch->front_len < FRONT_SIZE) {
+        return;
+    }
+    settle_frames(watch);
+    if (begun) {
+        feed_front(watch);
+    } else {
+        *piece = span_of(piece->at - FRONT_SIZE, piece->len + FRONT_SIZE);
     }
 }
 
@@ -507,6 +519,7 @@ void response_frames_end(struct response_watch *watch)
 {
     if (watch->frames == FRAMES_UNSETTLED && watch->front_len > 0) {
         settle_frames(watch);
+        feed_front(watch);
     }
     switch ((enum frames)watch->frames) {
     case FRAMES_EVENTS:

@@ -128,6 +128,7 @@ static inline const char *read_key(const struct feed *feed, const char *at)
         match_key(feed, from, (size_t)(end - from));
     } else {
         scan->current = NODE_NONE;
+        scan->free_key = true;
     }
     scan->state = AT_COLON;
     return end + 1;
@@ -336,6 +337,7 @@ void scan_init(struct scan *scan, const struct scan_plan *plan, enum scan_mode m
     scan->in_object = false;
     scan->duplicate = false;
     scan->raw = false;
+    scan->free_key = false;
 }
 
 static enum scan_verdict verdict(const struct scan *scan)

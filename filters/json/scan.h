@@ -113,7 +113,8 @@ struct scan {
     bool in_key;
     bool duplicate;
     bool cut;
-    bool raw; /* are strings of SCAN_RAW wanted? For the user to set, any time */
+    bool raw;      /* are strings of SCAN_RAW wanted? For the user to set, any time */
+    bool free_key; /* one came where any key may stand: it may be anybody's word */
     char text[SCAN_TEXT_MAX];
 };
 

@@ -75,6 +75,7 @@ static inline void match_key(const struct feed *feed, const char *key, size_t le
     if (slot == NULL) {
         scan->current = feed->plan->nodes[scan->node[level]].any;
         scan->duplicate = false;
+        scan->free_key |= scan->current != NODE_NONE;
     } else {
         uint64_t bit = UINT64_C(1) << slot->ordinal;
 

@@ -309,7 +309,7 @@ static struct span feed_and_learn(struct shapes *shapes, struct scan *scan,
     notes.count = 0;
     rest = scan_feed_one(scan, text, note, &notes);
 
-    if (scan->state == AT_END && rest.len == 0 && !notes.odd) {
+    if (scan->state == AT_END && rest.len == 0 && !notes.odd && !scan->free_key) {
         learn(shapes, &notes, text);
     }
     return rest;

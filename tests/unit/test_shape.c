@@ -215,6 +215,30 @@ static void bounds_hold(void **state)
     free(shapes);
 }
 
+/* What stands between values is kept, but not keys that may be anything. */
+static void free_keys_are_not_kept(void **state)
+{
+    static const char *const words[] = {
+        "{\"id\":1,\"input\":{\"secret\":\"b\"}}",
+        "{\"id\":1,\"metadata\":{\"secret\":2}}",
+        "{\"id\":1,\"choices\":[{\"extra\":[{\"secret\":2}]}]}",
+    };
+    struct scan_plan *plan = scan_plan_new(paths, sizeof(paths) / sizeof(paths[0]));
+    struct shapes *shapes = calloc(1, sizeof(*shapes));
+
+    (void)state;
+    assert_non_null(shapes);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        learn(shapes, plan, words[i]);
+        assert_null(memmem(shapes, sizeof(*shapes), "secret", 6));
+        assert_null(shapes->known[0]);
+    }
+    learn(shapes, plan, "{\"id\":1,\"usage\":{\"unheard_of\":2}}");
+    assert_non_null(shapes->known[0]);
+    scan_plan_free(plan);
+    free(shapes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +246,7 @@ int main(void)
         cmocka_unit_test(whatever_differs_is_scanned),
         cmocka_unit_test(long_values_are_cut_alike),
         cmocka_unit_test(bounds_hold),
+        cmocka_unit_test(free_keys_are_not_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
