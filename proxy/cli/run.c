@@ -321,17 +321,17 @@ static bool speaks_tls(const struct config *config)
 }
 
 /* What reading configuration and certificates took of memory is given back. No call has to
- * wait for what it needs itself to come back. */
+ * wait for what it needs itself to come back; what every handshake needs stays. */
 static void forget_start(const struct config *config)
 {
     malloc_trim(0);
-    pages_release((uintptr_t)yaml_parser_initialize);
+    use_digest(); /* it is set up at its first use */
+    pages_release((uintptr_t)OPENSSL_init_crypto);
     if (!speaks_tls(config)) {
-        use_digest(); /* it is set up at its first use */
-        pages_release((uintptr_t)OPENSSL_init_crypto);
         pages_release((uintptr_t)OPENSSL_init_ssl);
-        use_digest();
     }
+    pages_release((uintptr_t)yaml_parser_initialize);
+    use_digest();
 }
 
 int command_run(const struct command_line *line)

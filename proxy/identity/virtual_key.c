@@ -286,7 +286,7 @@ const struct key_record *key_table_find(const struct key_table *table, struct sp
     const struct key_row *found = &nobody;
     struct key_digest digest;
 
-    if (!key_well_formed(key) || !key_digest(key, &digest)) {
+    if (!key_digest(key, &digest)) {
         return NULL;
     }
     /* The whole run of slots is walked, also past the key. */
