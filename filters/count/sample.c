@@ -1,7 +1,6 @@
 #include "filters/count/sample.h"
 
 #include "proxy/base/check.h"
-#include "proxy/base/digit.h"
 
 #include <stdlib.h>
 
@@ -110,90 +109,6 @@ void sample_wipe(struct sample *sample)
         free(sample->text);
     }
     *sample = (struct sample){ 0 };
-}
-
-/* ---- escapes ------------------------------------------------------------------------- */
-
-/* \uXXXX as UTF-8, halves of pairs as U+FFFD; 0: it is none. */
-static size_t unescape_unit(const char *at, char *out)
-{
-    unsigned unit = 0;
-
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(at[i]);
-
-        if (digit < 0) {
-            return 0;
-        }
-        unit = unit << 4 | (unsigned)digit;
-    }
-    if (unit >= 0xd800 && unit <= 0xdfff) {
-        unit = 0xfffd;
-    }
-    if (unit < 0x80) {
-        out[0] = (char)unit;
-        return 1;
-    }
-    if (unit < 0x800) {
-        out[0] = (char)(0xc0 | unit >> 6);
-        out[1] = (char)(0x80 | (unit & 0x3f));
-        return 2;
-    }
-    out[0] = (char)(0xe0 | unit >> 12);
-    out[1] = (char)(0x80 | (unit >> 6 & 0x3f));
-    out[2] = (char)(0x80 | (unit & 0x3f));
-    return 3;
-}
-
-static char plain_of(char c)
-{
-    switch (c) {
-    case 'n':
-        return '\n';
-    case 't':
-        return '\t';
-    case 'r':
-        return '\r';
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    default:
-        return c;
-    }
-}
-
-void sample_unescape(struct sample *sample)
-{
-    const uint32_t unit = 6; /* characters of \uXXXX */
-    char *text = sample->text;
-    uint32_t from = 0, to = 0;
-
-    while (from < sample->kept) {
-        size_t len = 0;
-
-        if (text[from] != '\\' || from + 1 == sample->kept) {
-            text[to++] = text[from++];
-            continue;
-        }
-        if (text[from + 1] == 'u' && from + unit <= sample->kept) {
-            char out[3];
-
-            len = unescape_unit(text + from + 2, out);
-            memcpy(text + to, out, len);
-        }
-        if (len == 0) {
-            text[to++] = plain_of(text[from + 1]);
-            from += 2;
-        } else {
-            to += (uint32_t)len;
-            from += unit;
-        }
-    }
-    if (sample->kept > 0) {
-        sample->bytes = sample->bytes * to / sample->kept;
-    }
-    sample->kept = to;
 }
 
 /* ---- counting ------------------------------------------------------------------------ */

@@ -37,7 +37,7 @@ struct journal {
     unsigned worker;
     uint64_t last_id;
     uint64_t settled_count;
-    _Atomic uint32_t taken; /* ever, cancelled ones not counted */
+    _Atomic uint32_t taken; /* ever */
 
     struct ring settled; /* numbers of slots, worker to ledger */
     struct ring freed;   /* ledger to worker */
@@ -460,11 +460,11 @@ static bool next_slot(struct journal *journal, uint32_t *number)
     return true;
 }
 
-static void change_taken(struct journal *journal, uint32_t by)
+static void count_one_taken(struct journal *journal)
 {
     uint32_t taken = atomic_load_explicit(&journal->taken, memory_order_relaxed);
 
-    atomic_store_explicit(&journal->taken, taken + by, memory_order_relaxed);
+    atomic_store_explicit(&journal->taken, taken + 1, memory_order_relaxed);
 }
 
 struct entry *journal_take(struct journal *journal, uint64_t now_unix_ns)
@@ -481,7 +481,7 @@ struct entry *journal_take(struct journal *journal, uint64_t now_unix_ns)
                                   .lines = lines_at(journal, number) };
     slot->entry.usage.reported_nanousd = -1;
     atomic_store_explicit(&slot->state, SLOT_OPEN, memory_order_release);
-    change_taken(journal, 1);
+    count_one_taken(journal);
     return &slot->entry;
 }
 
@@ -496,17 +496,6 @@ void journal_settle(struct journal *journal, struct entry *entry)
                           ++journal->settled_count << SLOT_STATE_BITS | SLOT_SETTLED,
                           memory_order_release);
     number_put(&journal->settled, number);
-}
-
-void journal_cancel(struct journal *journal, struct entry *entry)
-{
-    uint32_t number;
-    struct journal_slot *slot = slot_of(journal, entry, &number);
-
-    CHECK(slot_state(slot) == SLOT_OPEN);
-    atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
-    journal->idle[journal->idle_count++] = number;
-    change_taken(journal, UINT32_MAX);
 }
 
 /* --- the ledger --------------------------------------------------------------------- */

@@ -47,9 +47,6 @@ struct entry *journal_take(struct journal *journal, uint64_t now_unix_ns) MUST_C
 /* Worker: the entry is final. Not touched afterwards. */
 void journal_settle(struct journal *journal, struct entry *entry);
 
-/* Worker: takes an open slot back as if it had never been taken. */
-void journal_cancel(struct journal *journal, struct entry *entry);
-
 /* Ledger: the oldest settled entry that was not peeked at yet; NULL if none. */
 const struct entry *journal_peek(struct journal *journal);
 

@@ -133,32 +133,6 @@ static void nothing_is_left_of_a_text(void **state)
     }
 }
 
-static void escapes_stand_for_characters(void **state)
-{
-    static const struct {
-        const char *raw, *text;
-    } rows[] = {
-        { "plain", "plain" },
-        { "a\\nb\\t\\\"\\\\\\/", "a\nb\t\"\\/" },
-        { "\\u0041\\u00e9\\u4e2d", "A\xc3\xa9\xe4\xb8\xad" },
-        { "\\ud83d\\ude00", "\xef\xbf\xbd\xef\xbf\xbd" },
-        { "\\u00", "u00" },
-        { "\\uzzzz", "uzzzz" },
-        { "end\\", "end\\" },
-    };
-    static struct sample sample;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        sample_begin(&sample);
-        sample_put(&sample, span_text(rows[i].raw));
-        sample_unescape(&sample);
-        assert_true(
-            span_equal(span_of(sample.text, sample.kept), span_text(rows[i].text)));
-        assert_int_equal(sample.bytes, strlen(rows[i].text));
-    }
-}
-
 static void families_scale_what_is_counted(void **state)
 {
     static struct sample sample;
@@ -189,7 +163,6 @@ int main(void)
         cmocka_unit_test(cut_characters_do_not_count),
         cmocka_unit_test(long_texts_are_sampled),
         cmocka_unit_test(nothing_is_left_of_a_text),
-        cmocka_unit_test(escapes_stand_for_characters),
         cmocka_unit_test(families_scale_what_is_counted),
     };
 
