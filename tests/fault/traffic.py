@@ -234,9 +234,12 @@ class Ledger:
             self.wrong.append(record)
 
 
-def audit(results, assay, truth, clients):
+def audit(results, assay, truth_file, clients):
     before, reserved = asyncio.run(counters(assay))
     time.sleep(0.5)
+    # Only now: of the last calls some were drained after their clients had gone.
+    with open(truth_file, encoding='utf-8') as file:
+        truth = {int(line) for line in file}
     ledger = Ledger(exported(assay), truth)
     assay.stop()
     assay.start(seconds=BACK_SECONDS)
@@ -279,8 +282,6 @@ def random_traffic(results, _):
             asyncio.run(clients.run())
             results.note('%d calls in %d s; the longest start took %.1f s' % (
                 CALLS, time.monotonic() - started, clients.longest))
-            with open(truth_file, encoding='utf-8') as file:
-                truth = {int(line) for line in file}
-            audit(results, assay, truth, clients)
+            audit(results, assay, truth_file, clients)
         pipe.send(None)
         provider.join(SECONDS)
