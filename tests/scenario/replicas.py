@@ -82,6 +82,17 @@ class Replicas:
     def found(self, number):
         return json.loads(http1_get(self.assays[number].admin_port, '/v1/findings'))['findings']
 
+    def await_agreement(self):
+        """Once all have heard of all calls. False: they differ."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            seen = [score for score in scores(self.await_found(range(REPLICAS)))
+                    if score is not None]
+            if len(seen) == REPLICAS and max(seen) - min(seen) < 1:
+                return True
+            time.sleep(0.3)
+        return False
+
     def await_found(self, numbers, seconds=WAIT_SECONDS):
         """What each has found, once all have found something or it takes too long."""
         deadline = time.monotonic() + seconds
@@ -131,9 +142,8 @@ def one_state(results):
         found = shared.await_found(range(REPLICAS))
         results.ok(all(len(rows) == 1 and rows[0]['caller'] == 'second' for rows in found),
                    'a bot that goes from replica to replica is found by each', found)
-        seen = [score for score in scores(found) if score is not None]
-        results.ok(len(seen) == REPLICAS and max(seen) - min(seen) < 1,
-                   'and each finds about the same', scores(found))
+        results.ok(shared.await_agreement(), 'and each finds about the same',
+                   scores(shared.await_found(range(REPLICAS))))
         time.sleep(0.5)
         shared.bot(REPLICAS, rng)
         time.sleep(1)
