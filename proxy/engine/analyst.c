@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -32,6 +33,9 @@ enum {
 
 /* Of identities' states: with what they share, a million take 4 GiB. */
 #define STATES_MEMORY (UINT64_C(4000) << 20)
+
+/* Of another replica's calls: what Unix time can be in 32 bits. */
+#define TIME_MOST_MS (INT64_C(1000) * UINT32_MAX)
 
 /* A worker's end. What it changes lies apart from what the analyst changes: in `calls`. */
 struct analyst_ring {
@@ -236,13 +240,51 @@ static void take_ring(struct analyst *analyst, struct ring *calls)
     }
 }
 
+static bool is_truth(const bool *value)
+{
+    unsigned char byte;
+
+    memcpy(&byte, value, sizeof byte);
+    return byte <= 1;
+}
+
+static bool ends(const char *array, size_t size)
+{
+    return memchr(array, '\0', size) != NULL;
+}
+
+/* Whoever can write to the server can put anything there: may it be a call? */
+static bool is_legal(const struct analyst_call *call)
+{
+    const struct call *seen = &call->call;
+    const struct turn *turn = &seen->turn;
+    const struct prompt_sketch *prompt = &turn->prompt;
+
+    return (unsigned)turn->kind <= TURN_SUBAGENT && turn->begin_ms >= 0 &&
+           turn->begin_ms <= turn->end_ms && turn->end_ms <= TIME_MOST_MS &&
+           prompt->bottom_count <= SKETCH_BOTTOM &&
+           prompt->sample_count <= SKETCH_PROMPT &&
+           turn->response.count <= SKETCH_RESPONSE &&
+           seen->argument_count <= CALL_ARGUMENTS && is_truth(&turn->retry) &&
+           is_truth(&turn->harness) && is_truth(&turn->has_prompt) &&
+           is_truth(&prompt->has_words) && is_truth(&seen->opens) &&
+           is_truth(&seen->failed) && is_truth(&call->service) &&
+           ends(call->team, sizeof call->team) &&
+           ends(call->caller, sizeof call->caller) &&
+           ends(call->model, sizeof call->model) && ends(call->tool, sizeof call->tool);
+}
+
 /* Those of other replicas: what began before them may have been looked at already. */
 static void take_feed(struct analyst *analyst)
 {
+    struct analyst_call *call = free_slot(analyst);
     unsigned taken = 0;
 
-    while (taken++ < RING_CALLS && feed_take(analyst->feed, free_slot(analyst))) {
-        call_order_put(analyst->order);
+    while (taken++ < RING_CALLS && feed_take(analyst->feed, call)) {
+        if (is_legal(call)) {
+            call_order_put(analyst->order);
+            call = free_slot(analyst);
+        }
     }
 }
 

@@ -84,7 +84,7 @@ class Replicas:
 
     def await_agreement(self):
         """Once all have heard of all calls. False: they differ."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             seen = [score for score in scores(self.await_found(range(REPLICAS)))
                     if score is not None]
@@ -101,13 +101,18 @@ class Replicas:
             time.sleep(0.1)
         return [self.found(number) for number in numbers]
 
-    def raw(self):
-        """All that the server holds of calls, as it would go over the wire."""
+    @contextlib.contextmanager
+    def stream(self):
+        """A connection to the server, and the stream's key."""
         with socket.create_connection(('127.0.0.1', self.redis.port), 5) as sock:
             sock.sendall(b'AUTH sesame\r\n')
             sock.recv(64)
             sock.sendall(b'KEYS *calls-*\r\n')
-            key = sock.recv(4096).split(b'\r\n')[2]
+            yield sock, sock.recv(4096).split(b'\r\n')[2]
+
+    def raw(self):
+        """All that the server holds of calls, as it would go over the wire."""
+        with self.stream() as (sock, key):
             sock.sendall(b'XRANGE %s - +\r\n' % key)
             sock.settimeout(1)
             out = b''
@@ -115,6 +120,18 @@ class Replicas:
                 while data := sock.recv(65536):
                     out += data
         return out
+
+    def forge(self, message):
+        """Puts a message on the server that no replica sent."""
+        with self.stream() as (sock, key):
+            words = (b'XADD', key, b'*', b'from', b'nobody', b'message', message)
+            sock.sendall(b'*%d\r\n' % len(words) + b''.join(
+                b'$%d\r\n%s\r\n' % (len(word), word) for word in words))
+            assert sock.recv(64).startswith(b'$')
+
+    def message_size(self):
+        with self.stream() as (_, key):
+            return int(key.split(b'-')[2])
 
 
 @contextlib.contextmanager
@@ -196,6 +213,25 @@ def alone(results):
         results.ok(bool(found[0]), 'when it is back they are one again', scores(found))
 
 
+def forged(results):
+    """What the server hands out is believed only as far as it can be a call."""
+    rng = random.Random(10)
+    with replicas() as shared:
+        shared.bot(REPLICAS, rng)
+        time.sleep(1)
+        size = shared.message_size()
+        for at in range(0, size, 8):  # every count, word and name in turn
+            shared.forge(b'\0' * at + b'\xff' * 8 + b'\0' * (size - at - 8))
+        for byte in (b'\0', b'\1', b'\x7f', b'\xff'):
+            shared.forge(byte * size)
+        time.sleep(2)
+        dead = [assay.log_tail() for assay in shared.assays if not assay.running()]
+        if not dead:
+            shared.bot(TURNS, rng)
+        found = [] if dead else shared.await_found(range(REPLICAS))
+        results.ok(found and all(found), 'forged calls on the server harm nobody', found, *dead)
+
+
 def strangers(results):
     """Another secret is another installation."""
     rng = random.Random(10)
@@ -215,4 +251,5 @@ def run(results):
     one_state(results)
     newcomer(results)
     alone(results)
+    forged(results)
     strangers(results)
