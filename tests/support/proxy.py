@@ -1,7 +1,9 @@
 """A running assay for a test: configuration, key, process, export."""
 
+import fcntl
 import json
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -14,6 +16,8 @@ import urllib.request
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 COMMAND = shlex.split(os.environ.get('ASSAY_UNDER_TEST') or os.environ.get('ASSAY') or
                       os.path.join(ROOT, 'build', 'assay'))
+PORTS = range(10000, 20000)  # below those of outgoing connections
+PORT_LOCKS = []
 START_SECONDS = 20
 EXPORT_SECONDS = 15
 
@@ -30,9 +34,21 @@ def shared(*parts):
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
+    """A port that no other test gets while this process lives: each is locked by a file, and
+    the kernel hands out none of them."""
+    folder = '%s/assay-test-ports-%d' % (tempfile.gettempdir(), os.getuid())
+    os.makedirs(folder, exist_ok=True)
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        lock = os.open(os.path.join(folder, str(port)), os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            socket.create_server(('127.0.0.1', port)).close()
+        except OSError:
+            os.close(lock)
+            continue
+        PORT_LOCKS.append(lock)
+        return port
+    raise RuntimeError('no port is free')
 
 
 def yaml(value, indent=0):
@@ -82,11 +98,15 @@ class Assay:
             file.write(text)
         os.replace(self.file + '.new', self.file)
 
-    def run(self, *arguments):
-        """Run an assay command to its end; its standard output."""
-        done = subprocess.run([*COMMAND, *arguments, '--config', self.file], timeout=60,
+    def run_whole(self, *arguments):
+        """Run an assay command to its end; exit status and output."""
+        return subprocess.run([*COMMAND, *arguments, '--config', self.file], timeout=60,
                               stdin=subprocess.DEVNULL, capture_output=True, check=False,
                               env=self.environment())
+
+    def run(self, *arguments):
+        """Run an assay command that succeeds; its standard output."""
+        done = self.run_whole(*arguments)
         if done.returncode != 0:
             raise RuntimeError('assay %s: exit status %d: %s' % (
                 arguments[0], done.returncode, done.stderr.decode(errors='replace')))
@@ -135,7 +155,7 @@ class Assay:
     def wait_for_tables(self):
         """Until the tables that tokens are counted by are in memory. They are loaded behind
         the first answer."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + START_SECONDS
         url = 'http://127.0.0.1:%d/metrics' % self.admin_port
         while time.monotonic() < deadline:
             try:
@@ -145,6 +165,7 @@ class Assay:
             except OSError:
                 pass  # it may listen there a little later than for calls
             time.sleep(0.05)
+        raise RuntimeError('the rank tables are not loaded:\n' + self.log_tail())
 
     def stop(self, number=signal.SIGTERM, seconds=20):
         """End the process; its exit status, or None if it had to be killed."""
