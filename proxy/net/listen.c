@@ -62,11 +62,50 @@ static socklen_t address_fill(const struct listen_address *address,
     return 0;
 }
 
-static int socket_bind(const struct listen_address *address)
+/* Leaves errno as it is. */
+static int close_failed(int fd)
+{
+    int problem = errno;
+
+    close(fd);
+    errno = problem;
+    return -1;
+}
+
+/* A port that may be shared would be shared with another process, too, which would get some
+ * of the connections: is nobody there yet? */
+static bool is_ours_alone(const struct sockaddr *where, socklen_t size)
+{
+    int on = 1;
+    int fd = socket(where->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return false;
+    }
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, where, size) != 0) {
+        (void)close_failed(fd);
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
+/* False, and errno: no. */
+static bool allow_reuse(int fd, const struct sockaddr *where, socklen_t size,
+                        bool first)
+{
+    int on = 1;
+
+    return (!first || is_ours_alone(where, size)) &&
+           setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+}
+
+static int socket_bind(const struct listen_address *address, bool first)
 {
     struct sockaddr_storage where;
     socklen_t size = address_fill(address, &where);
-    int on = 1;
     int fd;
 
     if (size == 0) {
@@ -79,17 +118,11 @@ static int socket_bind(const struct listen_address *address)
     }
     if (address->path != NULL) {
         unlink(address->path);
-    } else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-               setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
-        close(fd);
-        return -1;
+    } else if (!allow_reuse(fd, (struct sockaddr *)&where, size, first)) {
+        return close_failed(fd);
     }
     if (bind(fd, (struct sockaddr *)&where, size) != 0 || listen(fd, BACKLOG) != 0) {
-        int problem = errno;
-
-        close(fd);
-        errno = problem;
-        return -1;
+        return close_failed(fd);
     }
     return fd;
 }
@@ -123,7 +156,7 @@ struct listener *listener_open(const struct listen_address *address,
     if (shared != NULL && address->path != NULL) {
         listener->fd = dup(shared->fd);
     } else {
-        listener->fd = socket_bind(address);
+        listener->fd = socket_bind(address, shared == NULL);
     }
     if (listener->fd < 0) {
         const char *where = address->path != NULL ? address->path : address->host;

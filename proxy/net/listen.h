@@ -19,7 +19,8 @@ struct listener;
 
 /* Binds and listens; connections wait in the backlog until listener_start(). `shared` (may
  * be NULL) is an earlier worker's listener: a Unix socket cannot be bound twice and is
- * shared instead. NULL and an entry in *error on failure. */
+ * shared instead; a port is bound once more. Without it a port that somebody listens at is
+ * an error. NULL and an entry in *error on failure. */
 struct listener *listener_open(const struct listen_address *address,
                                const struct listener *shared, struct error *error);
 

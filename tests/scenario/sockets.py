@@ -4,6 +4,7 @@ one at a time, and the instant at which an event arrives."""
 import hashlib
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -231,9 +232,22 @@ def second_signal(results):
                    'waiting %s, status %s after %.1f s, %s' % (waiting, status, took, outcomes))
 
 
+def taken_port(results):
+    """A second assay at the same port would get half of the first one's connections."""
+    with Scripted(good) as upstream, proxy(upstream) as first:
+        second = proxy(upstream)
+        second.config['listen'] = first.config['listen']
+        second.write_config()
+        done = second.run_whole('run')
+        shutil.rmtree(second.folder)
+        results.ok(done.returncode != 0 and b'port %d: Address already in use' % first.port
+                   in done.stderr and first.running(),
+                   'a port that somebody listens at is an error', done.stderr)
+
+
 def run(results):
     for check in (half_close, byte_by_byte, slow_reader, slow_provider, prompt_events,
-                  reset_mid_stream, client_reset_in_body, second_signal):
+                  reset_mid_stream, client_reset_in_body, second_signal, taken_port):
         try:
             check(results)
         except (OSError, RuntimeError, IndexError, ValueError) as error:
