@@ -27,6 +27,17 @@ struct dismissal {
     int64_t until_ms;
 };
 
+/* What was found of somebody last, until it is written down: of the calls that one page
+ * brings of him only the last tells anything. */
+struct unwritten {
+    char team[32];
+    char caller[48];
+    bool any;
+    bool service;
+    bool clears; /* tell what would clear him */
+    struct finding finding;
+};
+
 struct casebook {
     char *state;
     struct grades *grades;
@@ -39,6 +50,7 @@ struct casebook {
     int64_t at_ms; /* the greatest begin_ms of a call */
     struct dismissal *dismissals;
     size_t dismissal_count;
+    struct unwritten unwritten;
     bool saving;             /* a round is under way */
     uint64_t saved_number;   /* of the last call when the last round began */
     uint64_t round_ns;       /* when that was */
@@ -151,22 +163,6 @@ static void go_on_saving(struct casebook *casebook, struct detector *detector,
     }
 }
 
-void casebook_finish(struct casebook *casebook, struct detector *detector)
-{
-    if (casebook->saved_number == detector_number(detector) && !casebook->saving) {
-        return;
-    }
-    while (casebook->saving && !detector_save_some(detector)) {
-    }
-    begin_round(casebook, detector, casebook->round_ns);
-    while (casebook->saving && !detector_save_some(detector)) {
-    }
-    if (casebook->saving) {
-        end_round(casebook);
-    }
-    (void)!turn_log_flush(casebook->turns);
-}
-
 /* ---- recovery -------------------------------------------------------------------------- */
 
 static void put_grade(void *self, uint64_t identity, enum grade grade)
@@ -224,21 +220,16 @@ void casebook_call(struct casebook *casebook, const struct analyst_call *call,
 
 /* ---- findings -------------------------------------------------------------------------- */
 
-struct names {
-    char team[32];
-    char caller[48];
-};
-
 /* A ring's other members have gone quiet, maybe: their names are on file. */
-static bool names_of(struct casebook *casebook, const struct analyst_call *call,
-                     uint64_t identity, struct names *names)
+static bool name(struct casebook *casebook, const struct analyst_call *call,
+                 uint64_t identity, struct unwritten *found)
 {
     if (call->call.turn.identity != identity) {
-        return finding_store_name(casebook->store, identity, names->team,
-                                  names->caller);
+        return finding_store_name(casebook->store, identity, found->team,
+                                  found->caller);
     }
-    (void)text_store(names->team, sizeof names->team, span_text(call->team));
-    (void)text_store(names->caller, sizeof names->caller, span_text(call->caller));
+    (void)text_store(found->team, sizeof found->team, span_text(call->team));
+    (void)text_store(found->caller, sizeof found->caller, span_text(call->caller));
     return true;
 }
 
@@ -283,17 +274,18 @@ static const char *what_clears(const struct casebook *casebook,
     return memory;
 }
 
-static void note_finding(struct casebook *casebook, const struct names *names,
-                         const struct finding *finding, struct detector *detector)
+static void note_finding(struct casebook *casebook, const struct unwritten *found,
+                         struct detector *detector)
 {
+    const struct finding *finding = &found->finding;
     char evidence[EVIDENCE_JSON_MAX], clears[CLEARS_MAX];
     struct text rows = text_over(evidence, sizeof evidence - 1);
     const struct identity_state *state = detector_state(detector, finding->identity);
     bool shadow = casebook->detection.mode != DETECTION_ON;
     struct finding_row row = {
         .identity = finding->identity,
-        .team = names->team,
-        .caller = names->caller,
+        .team = found->team,
+        .caller = found->caller,
         .shadow = shadow,
         .first_ms = finding->at_ms,
         .last_ms = finding->at_ms,
@@ -305,7 +297,7 @@ static void note_finding(struct casebook *casebook, const struct names *names,
 
     evidence_put_json(&rows, &finding->evidence);
     evidence[rows.len] = '\0';
-    if (finding->turns % CLEARS_EVERY == 0) {
+    if (found->clears) {
         row.clears = what_clears(casebook, state, clears);
     }
     if (finding_store_again(casebook->store, &row)) {
@@ -317,32 +309,60 @@ static void note_finding(struct casebook *casebook, const struct names *names,
     }
 }
 
-void casebook_found(struct casebook *casebook, const struct analyst_call *call,
-                    const struct finding *finding, struct detector *detector)
+static enum grade grade_found(const struct casebook *casebook,
+                              const struct unwritten *found)
 {
-    struct names names = { .team = "" };
-    bool service = call->service && call->call.turn.identity == finding->identity;
-    bool dismissed = dismissal_of(casebook, finding->identity) != NULL;
-    struct suspect_row row = {
+    const struct finding *finding = &found->finding;
+
+    if (found->service) {
+        return GRADE_DECLARED;
+    }
+    return finding->grade > GRADE_CLEAR &&
+                   dismissal_of(casebook, finding->identity) != NULL
+               ? GRADE_CLEAR
+               : finding->grade;
+}
+
+static void write_found(struct casebook *casebook, struct detector *detector)
+{
+    struct unwritten *found = &casebook->unwritten;
+    const struct finding *finding = &found->finding;
+    const struct suspect_row row = {
         .identity = finding->identity,
-        .team = names.team,
-        .caller = names.caller,
-        .grade = service ? GRADE_DECLARED : finding->grade,
+        .team = found->team,
+        .caller = found->caller,
+        .grade = grade_found(casebook, found),
         .score = (double)finding->score,
         .turns = finding->turns,
         .seen_ms = finding->at_ms,
     };
 
-    if (!names_of(casebook, call, finding->identity, &names)) {
+    if (!found->any) {
         return;
     }
-    if (dismissed && finding->grade > GRADE_CLEAR) {
-        row.grade = GRADE_CLEAR;
-    }
+    found->any = false;
     finding_store_rate(casebook->store, &row);
-    grades_set(casebook->grades, finding->identity, row.grade);
-    if (finding->alarm && !service) {
-        note_finding(casebook, &names, finding, detector);
+    if (finding->alarm && !found->service) {
+        note_finding(casebook, found, detector);
+    }
+}
+
+void casebook_found(struct casebook *casebook, const struct analyst_call *call,
+                    const struct finding *finding, struct detector *detector)
+{
+    struct unwritten *found = &casebook->unwritten;
+
+    if (!found->any || found->finding.identity != finding->identity ||
+        found->finding.alarm != finding->alarm) {
+        write_found(casebook, detector);
+        found->any = name(casebook, call, finding->identity, found);
+        found->clears = false;
+    }
+    found->service = call->service && call->call.turn.identity == finding->identity;
+    found->clears = found->clears || finding->turns % CLEARS_EVERY == 0;
+    found->finding = *finding;
+    if (found->any) {
+        grades_set(casebook->grades, finding->identity, grade_found(casebook, found));
     }
 }
 
@@ -392,6 +412,7 @@ static void look_for_remarks(struct casebook *casebook)
 void casebook_turn_page(struct casebook *casebook, struct detector *detector,
                         uint64_t now_ns, int64_t unix_ms)
 {
+    write_found(casebook, detector);
     if (!turn_log_flush(casebook->turns) || !finding_store_commit(casebook->store)) {
         log_line(LOG_ERROR, "detection_unsaved", "%s cannot be written",
                  casebook->state);
@@ -402,6 +423,23 @@ void casebook_turn_page(struct casebook *casebook, struct detector *detector,
         keep_house(casebook, detector, unix_ms);
     }
     (void)!finding_store_commit(casebook->store);
+}
+
+void casebook_finish(struct casebook *casebook, struct detector *detector)
+{
+    write_found(casebook, detector);
+    if (casebook->saved_number == detector_number(detector) && !casebook->saving) {
+        return;
+    }
+    while (casebook->saving && !detector_save_some(detector)) {
+    }
+    begin_round(casebook, detector, casebook->round_ns);
+    while (casebook->saving && !detector_save_some(detector)) {
+    }
+    if (casebook->saving) {
+        end_round(casebook);
+    }
+    (void)!turn_log_flush(casebook->turns);
 }
 
 /* ---- life ------------------------------------------------------------------------------ */
