@@ -72,8 +72,7 @@ struct exchange {
     struct block_queue held;    /* request body that did not leave yet */
     struct block_queue decoded; /* its decoded copy, kept while a splice may need it */
     struct facts facts;
-    struct claims
-        *claims; /* in the arena; NULL: they are in the entry, or there are none */
+    struct claims *claims; /* borrowed; NULL: none, or in the entry */
     struct reservation reservation;
     struct analyst_open looked_at; /* until it is settled */
     struct call *call;             /* what the turn gate tells of it; NULL: nothing */
@@ -108,7 +107,8 @@ struct exchange {
     bool refused;          /* assay itself answered */
 };
 
-/* A whole request head has come: begins an x, or refuses. `raw` is borrowed. */
+/* A whole request head has come: begins an exchange, or refuses the
+ * request. `raw` is borrowed. */
 void exchange_begin(struct client *client, struct span raw);
 
 /* Begins the exchange of a response over this one's WebSocket. NULL when there are too many
