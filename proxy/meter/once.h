@@ -29,8 +29,9 @@ uint64_t once_object(const char *provider, uint64_t id);
  * happens if it is awaited already. `began_s` is that of quota_take_back(). */
 void once_await(struct once *once, const struct entry *maker, int64_t began_s);
 
-/* The maker is settled as it is now, and quotas are charged with what was reserved for it until
- * its answer comes. false: it came already, and the charge is the caller's to take back. */
+/* The maker is settled with what it is now. Until its answer comes, quotas are charged with
+ * what was reserved for it. false: the answer came already, and the charge is the caller's
+ * to take back. */
 bool once_charged(struct once *once, const struct entry *maker) MUST_CHECK;
 
 /* What stood for an answer until it came. */

@@ -67,8 +67,8 @@ bool loop_watch(struct loop *loop, int fd, uint32_t events,
 /* No further call, not even for events of this turn. Before the descriptor is closed. */
 void loop_unwatch(struct loop *loop, int fd, struct loop_watch *watch);
 
-/* Did bytes, or the end, reach the watched descriptor before this turn began, and has nobody
- * been told yet? */
+/* Has the watched descriptor become readable (bytes, or the end of the stream) without its
+ * callback having been called for it yet? */
 bool loop_input_waits(const struct loop *loop, const struct loop_watch *watch);
 
 /* Waits for events and deadlines, serves them, sends what was gathered, frees the turn's
