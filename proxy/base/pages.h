@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* Code and constants of the program or library that holds this address are resident no
- * more. What is used again comes back from the cache, some microseconds for every 64 KB. */
+/* Gives back the resident code and constants of the program or library that this address
+ * lies in. Whatever is used again is mapped from the cache anew, at the cost of page faults. */
 void pages_release(uintptr_t address);
 
 #endif
