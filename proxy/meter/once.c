@@ -15,25 +15,37 @@ enum place_state { PLACE_FREE, PLACE_AWAITED, PLACE_TAKEN };
 
 enum { WAYS = 16, SETS = ONCE_OBJECTS / WAYS };
 
-#define ROOM(field) char field[sizeof(((struct entry *)NULL)->field)]
+/* What is kept of the call that made an object: what decides which quotas were charged
+ * with how much ... */
+#define CHARGE_FIELDS(FIELD)                                                           \
+    FIELD(started_ns)                                                                  \
+    FIELD(reserved_input)                                                              \
+    FIELD(reserved_output)                                                             \
+    FIELD(response_model)                                                              \
+    FIELD(provider)                                                                    \
+    FIELD(tool)                                                                        \
+    FIELD(mode)                                                                        \
+    FIELD(session)                                                                     \
+    FIELD(service_tier)                                                                \
+    FIELD(grade)
 
-/* Who pays, and what of his call decides which quotas were charged with how much. */
+/* ... and who pays. */
+#define PAYER_FIELDS(FIELD)                                                            \
+    FIELD(team)                                                                        \
+    FIELD(caller)                                                                      \
+    FIELD(key)                                                                         \
+    FIELD(tags)                                                                        \
+    FIELD(request_model)                                                               \
+    FIELD(service)
+
+#define MEMBER(field) __typeof__(((struct entry *)NULL)->field) field;
+#define COPY(field)   memcpy(&to->field, &from->field, sizeof to->field);
+
 struct maker {
     uint64_t id; /* of the call: older is smaller */
     int64_t began_s;
-    uint64_t started_ns, reserved_input, reserved_output;
-    ROOM(team);
-    ROOM(caller);
-    ROOM(key);
-    ROOM(tags);
-    ROOM(request_model);
-    ROOM(response_model);
-    ROOM(provider);
-    ROOM(tool);
-    ROOM(mode);
-    ROOM(session);
-    ROOM(service_tier);
-    uint8_t service, grade;
+    CHARGE_FIELDS(MEMBER)
+    PAYER_FIELDS(MEMBER)
     bool charged;
 };
 
@@ -145,53 +157,28 @@ static uint32_t take_place(struct once *once, uint64_t object)
 
 /* ---- life ---------------------------------------------------------------------------- */
 
-#define COPY(to, from, field)                                                          \
-    memcpy((to)->field, (from)->field, sizeof((to)->field)) /* of one size */
-
-static void keep_maker(struct maker *kept, const struct entry *maker)
+static void keep_maker(struct maker *to, const struct entry *from)
 {
-    COPY(kept, maker, team);
-    COPY(kept, maker, caller);
-    COPY(kept, maker, key);
-    COPY(kept, maker, tags);
-    COPY(kept, maker, request_model);
-    COPY(kept, maker, response_model);
-    COPY(kept, maker, provider);
-    COPY(kept, maker, tool);
-    COPY(kept, maker, mode);
-    COPY(kept, maker, session);
-    COPY(kept, maker, service_tier);
-    kept->service = maker->service;
-    kept->grade = maker->grade;
-    kept->started_ns = maker->started_ns;
-    kept->reserved_input = maker->reserved_input;
-    kept->reserved_output = maker->reserved_output;
+    CHARGE_FIELDS(COPY)
+    PAYER_FIELDS(COPY)
 }
 
-static void tell_charge(const struct maker *maker, uint64_t object,
+static void tell_payer(const struct maker *from, uint64_t object, struct entry *to)
+{
+    PAYER_FIELDS(COPY)
+    to->object = object;
+}
+
+static void tell_charge(const struct maker *from, uint64_t object,
                         struct once_charge *charge)
 {
-    struct entry *call = &charge->call;
+    struct entry *to = &charge->call;
 
     *charge =
-        (struct once_charge){ .charged = maker->charged, .began_s = maker->began_s };
-    COPY(call, maker, team);
-    COPY(call, maker, caller);
-    COPY(call, maker, key);
-    COPY(call, maker, request_model);
-    COPY(call, maker, response_model);
-    COPY(call, maker, provider);
-    COPY(call, maker, tool);
-    COPY(call, maker, mode);
-    COPY(call, maker, session);
-    COPY(call, maker, service_tier);
-    call->object = object;
-    call->service = maker->service;
-    call->grade = maker->grade;
-    call->started_ns = maker->started_ns;
-    call->reserved_input = maker->reserved_input;
-    call->reserved_output = maker->reserved_output;
-    call->usage.reported_nanousd = -1;
+        (struct once_charge){ .charged = from->charged, .began_s = from->began_s };
+    tell_payer(from, object, to);
+    CHARGE_FIELDS(COPY)
+    to->usage.reported_nanousd = -1;
 }
 
 void once_await(struct once *once, const struct entry *maker, int64_t began_s)
@@ -264,13 +251,8 @@ bool once_claim(struct once *once, uint64_t object, struct entry *bill,
         return false;
     }
     maker = &once->maker[place];
-    COPY(bill, maker, team);
-    COPY(bill, maker, caller);
-    COPY(bill, maker, key);
-    COPY(bill, maker, tags);
-    COPY(bill, maker, request_model);
-    bill->service = maker->service;
-    bill->object = atomic_load_explicit(&once->object[place], memory_order_relaxed);
+    tell_payer(maker, atomic_load_explicit(&once->object[place], memory_order_relaxed),
+               bill);
     tell_charge(maker, bill->object, charge);
     give(once, place, PLACE_FREE);
     return true;
