@@ -251,8 +251,3 @@ void multipart_feed(struct multipart *multipart, struct span piece,
         }
     }
 }
-
-bool multipart_end(const struct multipart *multipart)
-{
-    return multipart->state == FORM_OVER;
-}

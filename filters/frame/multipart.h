@@ -46,7 +46,4 @@ bool multipart_init(struct multipart *multipart, struct span content_type);
 void multipart_feed(struct multipart *multipart, struct span piece,
                     multipart_seen *seen, void *self);
 
-/* The body has ended: with its closing delimiter? */
-bool multipart_end(const struct multipart *multipart);
-
 #endif

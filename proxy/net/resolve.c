@@ -305,8 +305,3 @@ void resolve_cancel(struct resolve_wait *wait)
         wait->previous = NULL;
     }
 }
-
-bool resolve_failing(const struct resolve_name *name)
-{
-    return name->failing;
-}

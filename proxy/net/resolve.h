@@ -40,7 +40,4 @@ bool resolve_address(struct resolve_name *name, struct resolve_wait *wait,
 /* Stops waiting; does nothing if it does not wait. */
 void resolve_cancel(struct resolve_wait *wait);
 
-/* Did the last attempt fail, so that addresses (if any) are old? */
-bool resolve_failing(const struct resolve_name *name);
-
 #endif

@@ -22,7 +22,7 @@ static void on_part(void *self, const struct multipart_part *part)
 }
 
 /* Every first piece, then the rest in steps. */
-static void check(const char *type, struct span body, const char *want, bool whole)
+static void check(const char *type, struct span body, const char *want)
 {
     for (size_t first = 1; first <= body.len; first++) {
         for (size_t step = 1; step <= body.len; step = step * 7 + first % 3) {
@@ -39,7 +39,6 @@ static void check(const char *type, struct span body, const char *want, bool who
                 rest = span_after(rest, len);
                 len = step;
             }
-            assert_int_equal(multipart_end(&form), whole);
             if (!span_equal(text_span(&told), span_text(want))) {
                 fail_msg("first %zu step %zu: %.*s", first, step, (int)told.len,
                          told.at);
@@ -59,7 +58,7 @@ static void small_parts_are_read_and_files_skipped(void **state)
                    PART("name=\"file\"; filename=\"a.wav\"",
                         "RIFF\r\n-\r\n--\r\n--c data")
                        PART("name=stream", "true") "--b--\r\n"),
-          "model=whisper-1;stream=true;", true);
+          "model=whisper-1;stream=true;");
 }
 
 static void delimiters_are_found_in_any_company(void **state)
@@ -70,7 +69,7 @@ static void delimiters_are_found_in_any_company(void **state)
                "Content-Type: text/plain\r\n\r\n\r\r\n--\r\n-\r\n--B\r\n\r\n--b\r\n"
                "Content-Disposition: form-data; filename*=utf-8''x; name=\"f\"\r\n\r\nx"
                "\r\n--b--\r\nepilogue --b\r\n"),
-          "a=\r\r\n--\r\n-\r\n--B\r\n;", true);
+          "a=\r\r\n--\r\n-\r\n--B\r\n;");
 }
 
 static void names_may_be_escaped(void **state)
@@ -79,7 +78,7 @@ static void names_may_be_escaped(void **state)
     check("multipart/form-data;boundary=b",
           SPAN(PART("x=\"; name=no\"; name=\"a\\\"b\"", "1") PART("name=\"\"", "2")
                    PART("name=\"n\"; filename=\"\"", "3") "--b--"),
-          "a\"b=1;", true);
+          "a\"b=1;");
 }
 
 static void long_values_are_measured(void **state)
@@ -101,16 +100,15 @@ static void long_values_are_measured(void **state)
     text_put(&text, SPAN("\r\n--b--\r\n"));
     text_put(&wanted, SPAN("+300;"));
     text_put_char(&wanted, '\0');
-    check("multipart/form-data; boundary=b", text_span(&text), want, true);
+    check("multipart/form-data; boundary=b", text_span(&text), want);
 }
 
-static void cut_forms_are_not_whole(void **state)
+static void a_part_that_is_cut_is_not_told(void **state)
 {
     (void)state;
     check("multipart/form-data; boundary=b",
-          SPAN(PART("name=\"a\"", "1") PART("name=\"b\"", "2")), "a=1;", false);
-    check("multipart/form-data; boundary=b", SPAN("--bx\r\n\r\n1\r\n--b--\r\n"), "",
-          false);
+          SPAN(PART("name=\"a\"", "1") PART("name=\"b\"", "2")), "a=1;");
+    check("multipart/form-data; boundary=b", SPAN("--bx\r\n\r\n1\r\n--b--\r\n"), "");
 }
 
 static void boundaries_must_be_legal(void **state)
@@ -134,7 +132,7 @@ int main(void)
         cmocka_unit_test(delimiters_are_found_in_any_company),
         cmocka_unit_test(names_may_be_escaped),
         cmocka_unit_test(long_values_are_measured),
-        cmocka_unit_test(cut_forms_are_not_whole),
+        cmocka_unit_test(a_part_that_is_cut_is_not_told),
         cmocka_unit_test(boundaries_must_be_legal),
     };
 
