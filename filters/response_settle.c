@@ -179,7 +179,7 @@ void response_watch_settle(struct response_watch *watch, bool whole,
 
 /* ---- beside the provider's count ---------------------------------------------------- */
 
-enum { AUDIT_LEAST = 160 }; /* bytes of text that can be compared */
+enum { COMPARABLE_LEAST = 160 }; /* bytes of text that can be compared */
 
 /* Is all output the text that was seen? */
 static bool is_text_only(const struct response_watch *watch, const struct entry *entry)
@@ -199,7 +199,7 @@ uint64_t response_watch_count(const struct response_watch *watch,
     const char *model =
         entry->response_model[0] != '\0' ? entry->response_model : entry->request_model;
 
-    if (entry->usage.source != USAGE_REPORTED || watch->text.bytes < AUDIT_LEAST ||
+    if (entry->usage.source != USAGE_REPORTED || watch->text.bytes < COMPARABLE_LEAST ||
         !is_readable(watch) || !is_text_only(watch, entry)) {
         return 0;
     }

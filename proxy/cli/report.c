@@ -7,7 +7,7 @@
 #include "proxy/cli/command.h"
 #include "proxy/cli/period.h"
 #include "proxy/cli/quota_view.h"
-#include "proxy/cli/report_audit.h"
+#include "proxy/cli/report_drift.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -360,7 +360,7 @@ int command_report(const struct command_line *line)
                                      "their own: one at a time");
     }
     if (audit) {
-        return report_audit(line);
+        return report_drift(line);
     }
     if (quota) {
         return quota_view_report(line);

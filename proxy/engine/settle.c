@@ -1,7 +1,7 @@
 #include "proxy/engine/settle.h"
 
 #include "proxy/base/clock.h"
-#include "proxy/engine/audit.h"
+#include "proxy/engine/drift.h"
 #include "proxy/engine/later.h"
 #include "proxy/engine/reserve.h"
 #include "proxy/engine/turns.h"
@@ -175,11 +175,11 @@ static void settle_entry(struct exchange *x, struct entry *entry)
     entry->fault = (uint8_t)x->fault;
     entry->drained = x->state == EXCHANGE_DRAIN && whole;
     if (x->answered != NULL) {
-        audit_expect(x);
+        drift_expect(x);
         response_watch_settle(x->answered, whole, &x->facts, x->input_text_bytes,
                               entry);
         later = later_settle(x, entry, whole);
-        audit_settle(x, entry);
+        drift_settle(x, entry);
     }
     entry->outcome = (uint8_t)outcome_of(x);
     price(x, entry);

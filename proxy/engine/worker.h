@@ -59,8 +59,8 @@ struct worker {
     struct quota *quota; /* all workers share it */
     struct once *once;   /* so with these */
     struct calibration *calibration;
-    uint64_t audit_bytes; /* of text that may be counted beside its provider now */
-    uint64_t audit_ns;    /* when that was reckoned, monotonic */
+    uint64_t drift_bytes; /* of text that may be counted beside its provider now */
+    uint64_t drift_ns;    /* when that was reckoned, monotonic */
     struct analyst_ring *analyst;
     struct turn_pace turn_pace;
     struct watch_pool *watches;

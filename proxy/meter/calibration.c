@@ -101,21 +101,21 @@ uint32_t calibration_of(const struct calibration *calibration, const char *model
 
 /* ---- after a restart ------------------------------------------------------------------ */
 
-static void load_model(void *self, const struct ledger_audit *audit)
+static void load_model(void *self, const struct ledger_drift *drift)
 {
     struct calibration *calibration = self;
     uint32_t spread = 0;
 
     /* As if every call had been the average one. */
-    for (uint64_t i = 0; i < audit->calls && i < MEMORY; i++) {
-        calibration_learn(calibration, audit->model, audit->reported / audit->calls,
-                          audit->counted / audit->calls);
+    for (uint64_t i = 0; i < drift->calls && i < MEMORY; i++) {
+        calibration_learn(calibration, drift->model, drift->reported / drift->calls,
+                          drift->counted / drift->calls);
     }
-    if (calibration_of(calibration, audit->model, &spread) != 0 && audit->counted > 0) {
-        uint64_t hash = XXH3_64bits(audit->model, strlen(audit->model));
+    if (calibration_of(calibration, drift->model, &spread) != 0 && drift->counted > 0) {
+        uint64_t hash = XXH3_64bits(drift->model, strlen(drift->model));
 
         set(&calibration->places[hash % MODELS].error,
-            (uint32_t)(audit->off / (audit->counted / 1000 + 1)));
+            (uint32_t)(drift->off / (drift->counted / 1000 + 1)));
     }
 }
 
@@ -124,6 +124,6 @@ bool calibration_load(struct calibration *calibration, const char *directory,
 {
     const struct ledger_query query = { 0 };
 
-    return ledger_audits(directory, &query, CALIBRATION_CALLS, load_model, calibration,
+    return ledger_drifts(directory, &query, CALIBRATION_CALLS, load_model, calibration,
                          error);
 }

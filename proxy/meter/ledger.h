@@ -92,7 +92,7 @@ bool ledger_sums(const char *directory, const struct ledger_query *query, unsign
 
 /* What providers reported beside what was counted here, for calls of which both are known:
  * visible output tokens. */
-struct ledger_audit {
+struct ledger_drift {
     const char *provider, *model;
     uint64_t calls;
     uint64_t reported;
@@ -103,9 +103,9 @@ struct ledger_audit {
 
 /* Calls back per provider and model, most reported first. At most the last `calls` (0: all)
  * of the ledger's calls are looked at. */
-bool ledger_audits(const char *directory, const struct ledger_query *query,
+bool ledger_drifts(const char *directory, const struct ledger_query *query,
                    uint64_t calls,
-                   void (*each)(void *self, const struct ledger_audit *audit),
+                   void (*each)(void *self, const struct ledger_drift *drift),
                    void *self, struct error *error);
 
 #endif

@@ -446,9 +446,9 @@ bool ledger_sums(const char *directory, const struct ledger_query *query, unsign
     return good;
 }
 
-/* --- audits --------------------------------------------------------------------------- */
+/* --- drift ---------------------------------------------------------------------------- */
 
-static const char select_audits[] =
+static const char select_drifts[] =
     "WITH call AS ("
     " SELECT l.provider, ifnull(l.response_model, l.request_model) AS model,"
     "  e.output, e.local_output AS counted"
@@ -466,9 +466,9 @@ static const char select_audits[] =
     " FROM call c JOIN whole w ON w.provider IS c.provider AND w.model IS c.model"
     " GROUP BY 1, 2 ORDER BY w.output DESC, 1, 2";
 
-bool ledger_audits(const char *directory, const struct ledger_query *query,
+bool ledger_drifts(const char *directory, const struct ledger_query *query,
                    uint64_t calls,
-                   void (*each)(void *self, const struct ledger_audit *audit),
+                   void (*each)(void *self, const struct ledger_drift *drift),
                    void *self, struct error *error)
 {
     sqlite3 *sqlite = ledger_db_read(directory, error);
@@ -479,11 +479,11 @@ bool ledger_audits(const char *directory, const struct ledger_query *query,
     if (sqlite == NULL) {
         return false;
     }
-    result = prepare_range(sqlite, select_audits, query, &row);
+    result = prepare_range(sqlite, select_drifts, query, &row);
     if (result == SQLITE_OK) {
         sqlite3_bind_int64(row, 3, calls == 0 ? -1 : (int64_t)calls);
         while ((result = sqlite3_step(row)) == SQLITE_ROW) {
-            const struct ledger_audit audit = {
+            const struct ledger_drift drift = {
                 .provider = column_word(row, 0),
                 .model = column_word(row, 1),
                 .calls = column_number(row, 2),
@@ -493,7 +493,7 @@ bool ledger_audits(const char *directory, const struct ledger_query *query,
                 .off = column_number(row, 6),
             };
 
-            each(self, &audit);
+            each(self, &drift);
         }
     }
     good = result == SQLITE_DONE || fail(sqlite, error);

@@ -6,7 +6,7 @@ import random
 import signal
 import time
 
-from load import Audit, Load
+from load import Load, Reconciliation
 
 ROUNDS = 10
 SETTLE = 0.05   # seconds between the last byte at the client and the settled record
@@ -34,19 +34,19 @@ def kill_in_load(results, demo):
             assay.start()
         status = assay.stop()
         records = assay.export()
-        audit = Audit(calls, provider.truth(), records)
-        audit.settled(before=lambda call: kill_of[call.number] - SETTLE)
-        audit.nothing_unrecorded()
-        unknown = audit.unknown()
+        books = Reconciliation(calls, provider.truth(), records)
+        books.settled(before=lambda call: kill_of[call.number] - SETTLE)
+        books.nothing_unrecorded()
+        unknown = books.unknown()
         for number in unknown:
-            call = audit.calls[number]
+            call = books.calls[number]
             if call.ended is not None and call.ended < kill_of[number] - SETTLE:
-                audit.complaints.append('call %d had ended, recorded as unknown' % number)
+                books.complaints.append('call %d had ended, recorded as unknown' % number)
         ended = sum(call.ended is not None for call in calls)
         results.note('%d calls, %d ended, %d records, %d recovered as unknown' % (
             len(calls), ended, len(records), len(unknown)))
-        results.ok(ended > 100 and not audit.complaints,
+        results.ok(ended > 100 and not books.complaints,
                    'kill -9 ten times: nothing settled is lost or doubled',
-                   *audit.complaints[:20])
+                   *books.complaints[:20])
         results.ok(unknown, 'calls that were under way are recovered as unknown')
         results.ok(status == 0, 'and assay goes on', 'exit status %s' % status)

@@ -1,5 +1,5 @@
-"""Load with an audit: numbered calls whose number is in the model's name, so that the client's
-log, the provider's truth and the ledger can be joined."""
+"""Load that can be reconciled: numbered calls whose number is in the model's name, so that
+the client's log, the provider's truth and the ledger can be joined."""
 
 import asyncio
 import itertools
@@ -84,7 +84,7 @@ def tokens(record):
             for name in ('input', 'cache_read', 'cache_write', 'output', 'reasoning')}
 
 
-class Audit:
+class Reconciliation:
     """Joins what clients, provider and ledger say."""
 
     def __init__(self, calls, truth, records):

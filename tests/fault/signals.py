@@ -7,7 +7,7 @@ import tempfile
 import time
 
 import http1
-from load import Audit, Load
+from load import Load, Reconciliation
 
 RELOADS = 25
 ROTATIONS = 6
@@ -19,11 +19,12 @@ def reload_in_load(results, demo):
         calls = asyncio.run(load_and_reload(assay))
         failed = [call.failure for call in calls if call.failure]
         assay.stop()
-        audit = Audit(calls, provider.truth(), assay.export()).settled().nothing_unrecorded()
+        books = Reconciliation(calls, provider.truth(), assay.export())
+        books.settled().nothing_unrecorded()
         results.note('%d calls over %d reloads' % (len(calls), RELOADS))
         results.ok(len(calls) > 100 and not failed, 'reloads under load fail no request',
                    *failed[:10])
-        results.ok(not audit.complaints, 'and lose no record', *audit.complaints[:10])
+        results.ok(not books.complaints, 'and lose no record', *books.complaints[:10])
         with open(assay.log, encoding='utf-8') as file:
             log = file.read()
         results.ok('providerz' in log, 'the reason why a bad file was refused is logged',

@@ -156,7 +156,7 @@ class Clients:
         await asyncio.gather(self.disturb(), *(self.worker() for _ in range(AT_ONCE)))
 
 
-# ---- the audit ------------------------------------------------------------------------
+# ---- reconciling ----------------------------------------------------------------------
 
 
 async def counters(assay):
@@ -234,7 +234,7 @@ class Ledger:
             self.wrong.append(record)
 
 
-def audit(results, assay, truth_file, clients):
+def reconcile(results, assay, truth_file, clients):
     before, reserved = asyncio.run(counters(assay))
     time.sleep(0.5)
     # Only now: of the last calls some were drained after their clients had gone.
@@ -282,6 +282,6 @@ def random_traffic(results, _):
             asyncio.run(clients.run())
             results.note('%d calls in %d s; the longest start took %.1f s' % (
                 CALLS, time.monotonic() - started, clients.longest))
-            audit(results, assay, truth_file, clients)
+            reconcile(results, assay, truth_file, clients)
         pipe.send(None)
         provider.join(SECONDS)

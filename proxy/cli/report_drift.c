@@ -1,4 +1,4 @@
-#include "proxy/cli/report_audit.h"
+#include "proxy/cli/report_drift.h"
 
 #include "filters/count/bpe.h"
 #include "proxy/base/text.h"
@@ -11,53 +11,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct audits {
-    struct ledger_audit *rows;
+struct drifts {
+    struct ledger_drift *rows;
     size_t count;
 };
 
-static void keep(void *self, const struct ledger_audit *audit)
+static void keep(void *self, const struct ledger_drift *drift)
 {
-    struct audits *audits = self;
-    struct ledger_audit *row;
+    struct drifts *drifts = self;
+    struct ledger_drift *row;
 
-    audits->rows = reallocarray(audits->rows, audits->count + 1, sizeof *audits->rows);
-    CHECK(audits->rows != NULL);
-    row = &audits->rows[audits->count++];
-    *row = *audit;
-    row->provider = strdup(audit->provider);
-    row->model = strdup(audit->model);
+    drifts->rows = reallocarray(drifts->rows, drifts->count + 1, sizeof *drifts->rows);
+    CHECK(drifts->rows != NULL);
+    row = &drifts->rows[drifts->count++];
+    *row = *drift;
+    row->provider = strdup(drift->provider);
+    row->model = strdup(drift->model);
     CHECK(row->provider != NULL && row->model != NULL);
 }
 
-static void forget(struct audits *audits)
+static void forget(struct drifts *drifts)
 {
-    for (size_t i = 0; i < audits->count; i++) {
-        free((void *)(uintptr_t)audits->rows[i].provider);
-        free((void *)(uintptr_t)audits->rows[i].model);
+    for (size_t i = 0; i < drifts->count; i++) {
+        free((void *)(uintptr_t)drifts->rows[i].provider);
+        free((void *)(uintptr_t)drifts->rows[i].model);
     }
-    free(audits->rows);
+    free(drifts->rows);
 }
 
 /* reported / counted, and how far single calls were apart, per mille. */
-static uint64_t drift_of(const struct ledger_audit *row)
+static uint64_t drift_of(const struct ledger_drift *row)
 {
     return (row->reported * 1000 + row->counted / 2) / row->counted;
 }
 
-static uint64_t apart_of(const struct ledger_audit *row)
+static uint64_t apart_of(const struct ledger_drift *row)
 {
     return (row->apart * 1000 + row->counted / 2) / row->counted;
 }
 
 /* Where the tokenizer is not public, estimates are multiplied by the drift. */
-static bool is_calibrated(const struct ledger_audit *row)
+static bool is_calibrated(const struct ledger_drift *row)
 {
     return bpe_encoding_for_model(span_text(row->model)) == ENCODING_UNKNOWN;
 }
 
 /* How far an estimate of such a call is off on average, per mille. */
-static uint64_t error_of(const struct ledger_audit *row)
+static uint64_t error_of(const struct ledger_drift *row)
 {
     uint64_t off = is_calibrated(row) ? row->off : row->apart;
 
@@ -66,11 +66,11 @@ static uint64_t error_of(const struct ledger_audit *row)
 
 /* ---- formats -------------------------------------------------------------------------- */
 
-static void print_table(const struct audits *audits)
+static void print_table(const struct drifts *drifts)
 {
     struct grid *grid;
 
-    if (audits->count == 0) {
+    if (drifts->count == 0) {
         puts("No call has been compared yet.");
         return;
     }
@@ -83,8 +83,8 @@ static void print_table(const struct audits *audits)
     grid_column(grid, "DRIFT", GRID_RIGHT);
     grid_column(grid, "CALLS APART", GRID_RIGHT);
     grid_column(grid, "ESTIMATES", GRID_RIGHT);
-    for (size_t i = 0; i < audits->count; i++) {
-        const struct ledger_audit *row = &audits->rows[i];
+    for (size_t i = 0; i < drifts->count; i++) {
+        const struct ledger_drift *row = &drifts->rows[i];
         int64_t drift = (int64_t)drift_of(row) - 1000;
 
         grid_put(grid, row->provider);
@@ -107,13 +107,13 @@ static void print_table(const struct audits *audits)
          "average.");
 }
 
-static void print_json(const struct audits *audits)
+static void print_json(const struct drifts *drifts)
 {
     char memory[512];
 
     fputs("{\"audit\":[", stdout);
-    for (size_t i = 0; i < audits->count; i++) {
-        const struct ledger_audit *row = &audits->rows[i];
+    for (size_t i = 0; i < drifts->count; i++) {
+        const struct ledger_drift *row = &drifts->rows[i];
         struct text text = text_over(memory, sizeof memory);
 
         text_put(&text, i == 0 ? SPAN("{\"provider\":") : SPAN(",{\"provider\":"));
@@ -132,7 +132,7 @@ static void print_json(const struct audits *audits)
     fputs("]}\n", stdout);
 }
 
-static void print_csv(const struct audits *audits)
+static void print_csv(const struct drifts *drifts)
 {
     static const char *const heads[] = { "provider",        "model",   "calls",
                                          "reported",        "counted", "apart",
@@ -143,8 +143,8 @@ static void print_csv(const struct audits *audits)
         csv_put(&csv, heads[i]);
     }
     csv_end(&csv);
-    for (size_t i = 0; i < audits->count; i++) {
-        const struct ledger_audit *row = &audits->rows[i];
+    for (size_t i = 0; i < drifts->count; i++) {
+        const struct ledger_drift *row = &drifts->rows[i];
 
         csv = (struct csv){ .out = stdout };
         csv_put(&csv, row->provider);
@@ -163,23 +163,23 @@ static void print_csv(const struct audits *audits)
 static const char *const format_names[] = { "table", "json", "csv", NULL };
 
 /* As they are named. */
-static void (*const formats[])(const struct audits *audits) = { print_table, print_json,
+static void (*const formats[])(const struct drifts *drifts) = { print_table, print_json,
                                                                 print_csv };
 
-static bool print_audits(const char *state, const struct ledger_query *query,
+static bool print_drifts(const char *state, const struct ledger_query *query,
                          int format, struct error *error)
 {
-    struct audits audits = { .count = 0 };
-    bool good = ledger_audits(state, query, 0, keep, &audits, error);
+    struct drifts drifts = { .count = 0 };
+    bool good = ledger_drifts(state, query, 0, keep, &drifts, error);
 
     if (good) {
-        formats[format](&audits);
+        formats[format](&drifts);
     }
-    forget(&audits);
+    forget(&drifts);
     return good;
 }
 
-int report_audit(const struct command_line *line)
+int report_drift(const struct command_line *line)
 {
     int format = command_choice(line, "format", format_names);
     struct ledger_query query = { 0 };
@@ -202,7 +202,7 @@ int report_audit(const struct command_line *line)
     }
     error_init(&error);
     good = period_ledger(config, &error) &&
-           print_audits(config->state, &query, format, &error);
+           print_drifts(config->state, &query, format, &error);
     config_free(config);
     error_print(&error, stderr);
     error_done(&error);

@@ -1,4 +1,4 @@
-#include "proxy/engine/audit.h"
+#include "proxy/engine/drift.h"
 
 #include "filters/count/sample.h"
 #include "proxy/engine/worker.h"
@@ -19,7 +19,7 @@ static bool is_guess(const char *model)
     return bpe_encoding_for_model(span_text(model)) == ENCODING_UNKNOWN;
 }
 
-void audit_expect(struct exchange *x)
+void drift_expect(struct exchange *x)
 {
     const char *model = model_of(x);
     uint32_t error;
@@ -30,20 +30,20 @@ void audit_expect(struct exchange *x)
 
 static bool has_time(struct worker *worker, uint64_t bytes)
 {
-    uint64_t passed = (worker->loop->now_ns - worker->audit_ns) / NS_PER_BYTE;
+    uint64_t passed = (worker->loop->now_ns - worker->drift_ns) / NS_PER_BYTE;
 
-    worker->audit_ns += passed * NS_PER_BYTE;
-    worker->audit_bytes = passed < BYTES_MOST - worker->audit_bytes
-                              ? worker->audit_bytes + passed
+    worker->drift_ns += passed * NS_PER_BYTE;
+    worker->drift_bytes = passed < BYTES_MOST - worker->drift_bytes
+                              ? worker->drift_bytes + passed
                               : BYTES_MOST;
-    if (bytes > worker->audit_bytes) {
+    if (bytes > worker->drift_bytes) {
         return false;
     }
-    worker->audit_bytes -= bytes;
+    worker->drift_bytes -= bytes;
     return true;
 }
 
-void audit_settle(struct exchange *x, struct entry *entry)
+void drift_settle(struct exchange *x, struct entry *entry)
 {
     uint64_t bytes = response_watch_text_bytes(x->answered);
 

@@ -75,20 +75,20 @@ def overbilling(results):
                        record['tokens']['output'] == int(TOKENS * factor),
                        '%s: %s reported, %s counted' % (
                            model, record['tokens']['output'], record['local_output']))
-        audit, metrics = rows(house), house.metrics()
+        drift, metrics = rows(house), house.metrics()
         for model, ratio in (('gpt-4o', 1), ('gpt-4o-mini', 1.5), ('gpt-4.1', 0.5)):
             name = 'assay_count_drift_ratio{provider="openai",model="%s"}' % model
-            results.ok(abs(audit[model]['drift_ratio'] - ratio) < 0.002 and
-                       audit[model]['calls'] == CALLS and
+            results.ok(abs(drift[model]['drift_ratio'] - ratio) < 0.002 and
+                       drift[model]['calls'] == CALLS and
                        abs(metrics.get(name, 0) - ratio) < 0.002,
                        '%s: the drift shows in the report and the metric' % model,
-                       audit[model], metrics.get(name))
+                       drift[model], metrics.get(name))
         told = house.assay.run('report', '--audit')
         results.ok('+50.0%' in told and '-50.0%' in told, 'and to people', told)
-        results.ok(not audit['gpt-4o']['calibrated'] and
-                   audit['gpt-4o']['estimate_error_ratio'] < 0.002 and
-                   abs(audit['gpt-4.1']['estimate_error_ratio'] - 1) < 0.01,
-                   'what a public tokenizer counts is not calibrated away', audit['gpt-4.1'])
+        results.ok(not drift['gpt-4o']['calibrated'] and
+                   drift['gpt-4o']['estimate_error_ratio'] < 0.002 and
+                   abs(drift['gpt-4.1']['estimate_error_ratio'] - 1) < 0.01,
+                   'what a public tokenizer counts is not calibrated away', drift['gpt-4.1'])
 
 
 def calibration(results):
@@ -108,10 +108,10 @@ def calibration(results):
         for _ in range(CALLS):
             ask()
         after = ask(cut=True)
-        audit = rows(house)['claude-x']
-        results.ok(audit['calibrated'] and audit['drift_ratio'] > 1.2 and
-                   audit['apart_ratio'] > 0.2 and audit['estimate_error_ratio'] < 0.05,
-                   'the report says how far calibrated estimates are off', audit)
+        drift = rows(house)['claude-x']
+        results.ok(drift['calibrated'] and drift['drift_ratio'] > 1.2 and
+                   drift['apart_ratio'] > 0.2 and drift['estimate_error_ratio'] < 0.05,
+                   'the report says how far calibrated estimates are off', drift)
         house.assay.stop()
         house.assay.start()
         load_tables()

@@ -1,9 +1,9 @@
 /* assay report --audit: what providers report beside what was counted here. */
-#ifndef ASSAY_CLI_REPORT_AUDIT_H
-#define ASSAY_CLI_REPORT_AUDIT_H
+#ifndef ASSAY_CLI_REPORT_DRIFT_H
+#define ASSAY_CLI_REPORT_DRIFT_H
 
 #include "proxy/cli/command.h"
 
-int report_audit(const struct command_line *line);
+int report_drift(const struct command_line *line);
 
 #endif
