@@ -109,26 +109,26 @@ static const char *read_field(const struct feed *feed, const char *at)
 
 /* By memchr(), the quickest way through long lines; window by window, so that a stream that
  * has only CRs is not searched for a LF line after line. */
-static const char *find_line_end(const char *at, const char *end)
+size_t sse_line_end(struct span text)
 {
-    while (at < end) {
-        size_t len = end - at < WINDOW ? (size_t)(end - at) : WINDOW;
-        const char *lf = memchr(at, '\n', len);
-        const char *cr = memchr(at, '\r', lf == NULL ? len : (size_t)(lf - at));
+    for (size_t at = 0; at < text.len; at += WINDOW) {
+        struct span rest = span_after(text, at);
+        size_t len = rest.len < WINDOW ? rest.len : WINDOW;
+        size_t lf = span_find(span_of(rest.at, len), '\n');
+        size_t cr = span_find(span_of(rest.at, lf), '\r');
 
-        if (cr != NULL || lf != NULL) {
-            return cr != NULL ? cr : lf;
+        if (cr < len) {
+            return at + cr;
         }
-        at += len;
     }
-    return end;
+    return text.len;
 }
 
 static const char *read_value(const struct feed *feed, const char *at)
 {
     const char *from = at;
 
-    at = find_line_end(at, feed->end);
+    at += sse_line_end(span_of(at, (size_t)(feed->end - at)));
     if (feed->sse->in_data && at > from) {
         feed->sink->data(feed->self, span_of(from, (size_t)(at - from)));
     }

@@ -26,6 +26,9 @@ struct sse_sink {
     void (*event)(void *self);
 };
 
+/* Where the first LF or CR stands; text.len if nowhere. */
+size_t sse_line_end(struct span text);
+
 void sse_init(struct sse *sse);
 void sse_feed(struct sse *sse, struct span piece, const struct sse_sink *sink,
               void *self);

@@ -1,5 +1,6 @@
 #include "proxy/engine/splice.h"
 
+#include "filters/frame/sse.h"
 #include "filters/json/scan.h"
 
 #include <stdlib.h>
@@ -152,6 +153,22 @@ static void chunk_seen(void *self, const struct scan_value *value)
     }
 }
 
+/* Is there a [] in it? Most chunks are told from the usage chunk by this alone. */
+static bool has_empty_array(struct span text)
+{
+    for (size_t at = 0; (at += span_find(span_after(text, at), ']')) < text.len; at++) {
+        size_t open = at;
+
+        while (open > 0 && (unsigned char)text.at[open - 1] <= ' ') {
+            open--;
+        }
+        if (open > 0 && text.at[open - 1] == '[') {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Does this whole event say {"choices":[], "usage":{...}}? */
 static bool is_usage_chunk(struct span event)
 {
@@ -159,7 +176,7 @@ static bool is_usage_chunk(struct span event)
     struct chunk_marks marks = { 0 };
     struct scan scan;
 
-    if (event.len > EVENT_MAX || !span_starts(event, data) ||
+    if (event.len > EVENT_MAX || !span_starts(event, data) || !has_empty_array(event) ||
         memmem(event.at, event.len, "\"usage\"", 7) == NULL) {
         return false;
     }
@@ -171,31 +188,34 @@ static bool is_usage_chunk(struct span event)
     return marks.no_choice && marks.usage;
 }
 
+/* What is behind the line end at `at`: of a CRLF, too, if its LF is here already. */
+static size_t behind_line_end(struct strip *strip, struct span piece, size_t at)
+{
+    bool cr = piece.at[at] == '\r';
+
+    at++;
+    strip->after_cr = cr && at == piece.len;
+    return cr && at < piece.len && piece.at[at] == '\n' ? at + 1 : at;
+}
+
 /* Length up to and with the blank line that ends the running event; 0: it goes on. */
 static size_t event_end(struct strip *strip, struct span piece)
 {
-    for (size_t i = 0; i < piece.len; i++) {
-        char c = piece.at[i];
+    size_t at = strip->after_cr && piece.at[0] == '\n'; /* the line ended at its CR */
 
-        if (c == '\n' && strip->after_cr) {
-            strip->after_cr = false; /* the line ended at its CR */
-            continue;
+    strip->after_cr = false;
+    while (at < piece.len) {
+        size_t end = at + sse_line_end(span_after(piece, at));
+        bool blank = strip->line_empty && end == at;
+
+        strip->line_empty = end < piece.len;
+        if (end == piece.len) {
+            break;
         }
-        strip->after_cr = c == '\r';
-        if (c != '\n' && c != '\r') {
-            strip->line_empty = false;
-            continue;
+        at = behind_line_end(strip, piece, end);
+        if (blank) {
+            return at;
         }
-        if (!strip->line_empty) {
-            strip->line_empty = true;
-            continue;
-        }
-        /* The LF of a CRLF blank line goes with it, if it is here already. */
-        if (c == '\r' && i + 1 < piece.len && piece.at[i + 1] == '\n') {
-            strip->after_cr = false;
-            i++;
-        }
-        return i + 1;
     }
     return 0;
 }
