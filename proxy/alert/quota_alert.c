@@ -59,7 +59,7 @@ static void tell(void *self, const struct quota_state *state, uint32_t percent)
     XXH128_hash_t id = id_of(state, percent);
     char memory[DATA_MAX];
     struct text data = text_over(memory, sizeof memory);
-    int64_t now_s = (int64_t)(telling->unix_ns / NS_PER_S);
+    int64_t now_s = clock_seconds(telling->unix_ns);
     int64_t rolling_s = state->policy->rule.period.rolling_s;
 
     put_data(&data, state, percent);

@@ -262,7 +262,7 @@ static void wake(const struct webhook *webhook)
 
 static void put_body(const struct webhook_news *news, struct text *body)
 {
-    int64_t unix_s = (int64_t)(news->unix_ns / NS_PER_S);
+    int64_t unix_s = clock_seconds(news->unix_ns);
 
     text_printf(body, "{\"type\":\"%s\",\"timestamp\":\"", news->event);
     date_put(body, unix_s, unix_s);

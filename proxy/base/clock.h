@@ -15,4 +15,10 @@ uint64_t clock_monotonic_ns(void);
 /* Nanoseconds since 1970-01-01 UTC; may be set by an administrator. For records. */
 uint64_t clock_unix_ns(void);
 
+/* Whole seconds of either clock. */
+static inline int64_t clock_seconds(uint64_t ns)
+{
+    return (int64_t)(ns / NS_PER_S);
+}
+
 #endif

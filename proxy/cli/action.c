@@ -92,7 +92,7 @@ int action_run(const struct command_line *line, const struct action *actions)
             return COMMAND_MISUSED;
         }
     }
-    status = action->run(line, config, (int64_t)(clock_unix_ns() / NS_PER_S));
+    status = action->run(line, config, clock_seconds(clock_unix_ns()));
     config_free(config);
     return status;
 }

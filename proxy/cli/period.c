@@ -82,7 +82,7 @@ bool period_moment(const char *text, uint64_t now_unix_ns, uint64_t *unix_ns)
     const int64_t last = INT64_MAX / NS_PER_S;
     int64_t moment;
 
-    if (moment_parse(text, (int64_t)(now_unix_ns / NS_PER_S), MOMENT_AGO, &moment)) {
+    if (moment_parse(text, clock_seconds(now_unix_ns), MOMENT_AGO, &moment)) {
         *unix_ns = (uint64_t)(moment < last ? moment : last) * NS_PER_S;
         return true;
     }
@@ -93,7 +93,7 @@ void period_print(uint64_t unix_ns, char text[PERIOD_TEXT_SIZE])
 {
     char seconds[MOMENT_TEXT_SIZE];
 
-    moment_print((int64_t)(unix_ns / NS_PER_S), seconds);
+    moment_print(clock_seconds(unix_ns), seconds);
     snprintf(text, PERIOD_TEXT_SIZE, "%.*s.%03uZ", SECONDS_LEN, seconds,
              (unsigned)(unix_ns / NS_PER_MS % 1000));
 }

@@ -121,7 +121,7 @@ static void put_day(struct text *text, const char *before, uint64_t unix_ns)
 {
     char day[MOMENT_TEXT_SIZE];
 
-    moment_print((int64_t)(unix_ns / NS_PER_S), day);
+    moment_print(clock_seconds(unix_ns), day);
     text_printf(text, "%s%.*s", before, DAY_LEN, day);
 }
 

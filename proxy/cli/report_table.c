@@ -141,7 +141,7 @@ static void print_moment(uint64_t unix_ns, FILE *out)
     char text[MOMENT_TEXT_SIZE];
     char *time;
 
-    moment_print((int64_t)(unix_ns / NS_PER_S), text);
+    moment_print(clock_seconds(unix_ns), text);
     time = strchr(text, 'T');
     if (time != NULL && strcmp(time, "T00:00:00Z") == 0) {
         *time = '\0';

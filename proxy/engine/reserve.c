@@ -142,7 +142,7 @@ static void put_way_out(struct text *text, const struct quota_state *refusal)
 
 static void tell_refusal(struct exchange *x, const struct quota_state *refusal)
 {
-    int64_t now_s = (int64_t)(clock_unix_ns() / NS_PER_S);
+    int64_t now_s = clock_seconds(clock_unix_ns());
     char memory[WORDS_MAX];
     struct text words = text_over(memory, sizeof memory);
 

@@ -200,7 +200,7 @@ static enum fault field_verify(struct verifier *verifier, const struct trust *tr
                                const struct evidence *evidence,
                                const struct field *field, struct caller *caller)
 {
-    int64_t now = (int64_t)(evidence->now_unix_ns / NS_PER_S);
+    int64_t now = clock_seconds(evidence->now_unix_ns);
     struct span text = credential_text(field);
     const struct known_caller *known;
     enum fault fault;

@@ -273,7 +273,7 @@ static bool load_one(void *self, const struct entry *entry)
     struct entry scrap;
 
     if (!was_seen(entry) && !entry->free) {
-        once_await(once, entry, (int64_t)(entry->started_ns / NS_PER_S));
+        once_await(once, entry, clock_seconds(entry->started_ns));
         (void)!once_charged(once, entry); /* by quota_rebuild() */
     } else if (was_seen(entry)) {
         (void)!once_claim(once, entry->object, &scrap, &charge); /* it is paid */

@@ -1,5 +1,4 @@
 #include "proxy/base/clock.h"
-#include "proxy/base/date.h"
 #include "proxy/meter/quota_parts.h"
 
 #include <stdlib.h>
@@ -12,14 +11,9 @@ enum {
     USUAL_DECAY = 32    /* calls in which an unusual one is forgotten */
 };
 
-static int64_t seconds(uint64_t ns)
+int64_t quota_steady(const struct quota *quota, uint64_t monotonic_ns)
 {
-    return (int64_t)(ns / NS_PER_S);
-}
-
-static int64_t steady(const struct quota *quota, uint64_t monotonic_ns)
-{
-    return seconds(monotonic_ns) + quota->steady_ahead_s;
+    return clock_seconds(monotonic_ns) + quota->steady_ahead_s;
 }
 
 struct quota *quota_new(uint64_t unix_ns, uint64_t monotonic_ns)
@@ -28,7 +22,7 @@ struct quota *quota_new(uint64_t unix_ns, uint64_t monotonic_ns)
 
     CHECK(quota != NULL);
     quota->cells = quota_cells_new();
-    quota->steady_ahead_s = seconds(unix_ns) - seconds(monotonic_ns);
+    quota->steady_ahead_s = clock_seconds(unix_ns) - clock_seconds(monotonic_ns);
     pthread_mutex_init(&quota->lock, NULL);
     return quota;
 }
@@ -43,152 +37,6 @@ struct quota *quota_free(struct quota *quota)
         free(quota);
     }
     return NULL;
-}
-
-/* ---- amounts -------------------------------------------------------------------------- */
-
-static struct price_key price_key_of(const struct entry *call)
-{
-    return (struct price_key){
-        .provider = span_text(call->provider),
-        .model = span_text(call->response_model[0] != '\0' ? call->response_model
-                                                           : call->request_model),
-        .service_tier = span_text(call->service_tier),
-        .at_unix_ns = call->started_ns,
-    };
-}
-
-/* What is unpriced costs nothing here, for nobody knows better. */
-static uint64_t cost_of(const struct price_table *prices, const struct entry *call,
-                        const struct usage *usage)
-{
-    struct price_key key = price_key_of(call);
-    struct price_rates rates;
-    int64_t cost;
-
-    key.input_tokens = usage_input(usage);
-    if (!price_find(prices, &key, &rates)) {
-        return 0;
-    }
-    cost = price_cost(&rates, usage);
-    return cost < 0 ? 0 : (uint64_t)cost;
-}
-
-static uint64_t bounded(uint64_t amount)
-{
-    return amount < LIMIT_MOST ? amount : LIMIT_MOST;
-}
-
-/* Rounded up once per call: nothing is free. */
-static uint64_t weighted_tokens(uint64_t hundredths)
-{
-    return bounded(hundredths / 100 + (hundredths % 100 > 0));
-}
-
-/* What a call has used. */
-static uint64_t whole_amount(const struct quota_policy *policy,
-                             const struct entry *call)
-{
-    uint64_t input = bounded(entry_input(call)), output = bounded(entry_output(call));
-
-    switch (policy->rule.limit.unit) {
-    case LIMIT_TOKENS:
-        return bounded(input + output);
-    case LIMIT_INPUT:
-        return input;
-    case LIMIT_OUTPUT:
-        return output;
-    case LIMIT_WEIGHTED:
-        return weighted_tokens(weight_of_call(&policy->weights, call));
-    case LIMIT_NANOUSD:
-    case LIMIT_REQUESTS:
-    case LIMIT_CONCURRENT:
-        break;
-    }
-    return 1;
-}
-
-static uint64_t listed_cost(const struct price_table *prices, const struct entry *call,
-                            uint64_t input, uint64_t output)
-{
-    struct usage usage = { .reported_nanousd = -1 };
-
-    usage_set(&usage, TOKENS_INPUT, input);
-    usage_set(&usage, TOKENS_OUTPUT, output);
-    return cost_of(prices, call, &usage);
-}
-
-/* What its reserved input and so much output come to, at most. */
-static uint64_t reserved_amount(const struct quota_policy *policy,
-                                const struct price_table *prices,
-                                const struct entry *call, uint64_t output)
-{
-    uint64_t input = bounded(call->reserved_input);
-
-    output = bounded(output);
-    switch (policy->rule.limit.unit) {
-    case LIMIT_TOKENS:
-        return bounded(input + output);
-    case LIMIT_INPUT:
-        return input;
-    case LIMIT_OUTPUT:
-        return output;
-    case LIMIT_WEIGHTED:
-        return weighted_tokens(weight_at_most(&policy->weights, call, input, output));
-    case LIMIT_NANOUSD:
-        return bounded(listed_cost(prices, call, input, output));
-    case LIMIT_REQUESTS:
-    case LIMIT_CONCURRENT:
-        break;
-    }
-    return 1;
-}
-
-/* A call without any usage. reserved_input is never 0 once a call was let through. */
-static uint64_t charge_unreported(const struct quota_policy *policy,
-                                  const struct price_table *prices,
-                                  const struct entry *call)
-{
-    if (call->object != 0) { /* until its answer shows: see quota_take_back() */
-        return call->reserved_input == 0
-                   ? 0
-                   : reserved_amount(policy, prices, call, call->reserved_output);
-    }
-    switch ((enum outcome)call->outcome) {
-    case OUTCOME_UNKNOWN:
-        return call->reserved_input == 0
-                   ? 0
-                   : reserved_amount(policy, prices, call, call->reserved_output);
-    case OUTCOME_CLIENT_ABORT:
-    case OUTCOME_UPSTREAM_CUT:
-    case OUTCOME_TIMEOUT:
-    case OUTCOME_QUOTA_CUT:
-        return call->reserved_input == 0 ? 0 : reserved_amount(policy, prices, call, 0);
-    case OUTCOME_COMPLETE:
-        return policy->rule.limit.unit == LIMIT_REQUESTS && call->status < 400 ? 1 : 0;
-    case OUTCOME_REFUSED:
-        break;
-    }
-    return 0;
-}
-
-uint64_t quota_charge(const struct quota_policy *policy,
-                      const struct price_table *prices, const struct entry *call)
-{
-    enum config_limit_unit unit = policy->rule.limit.unit;
-
-    if (call->free || call->outcome == OUTCOME_REFUSED || unit == LIMIT_CONCURRENT) {
-        return 0;
-    }
-    if (call->usage.known_tokens == 0 && call->line_count == 0) {
-        return charge_unreported(policy, prices, call);
-    }
-    if (unit == LIMIT_NANOUSD) {
-        int64_t cost = entry_cost(call);
-
-        return cost > 0 ? bounded((uint64_t)cost) : 0;
-    }
-    return whole_amount(policy, call);
 }
 
 /* ---- usual output --------------------------------------------------------------------- */
@@ -227,16 +75,8 @@ void quota_learn_output(struct quota *quota, const struct entry *call)
 
 /* ---- reserving ------------------------------------------------------------------------ */
 
-static int64_t window_of(const struct quota_policy *policy,
-                         const struct quota_cell *cell, int64_t steady_s)
-{
-    uint32_t rolling_s = policy->rule.period.rolling_s;
-
-    return rolling_s == 0 ? cell->begins : steady_s - steady_s % rolling_s;
-}
-
-static struct quota_state state_of(struct quota_policy *policy,
-                                   const struct quota_cell *cell)
+struct quota_state quota_state_of(struct quota_policy *policy,
+                                  const struct quota_cell *cell)
 {
     uint64_t used = quota_cell_used(cell), held = quota_cell_held(cell);
     bool rolling = policy->rule.period.unit == PERIOD_ROLLING;
@@ -298,14 +138,14 @@ static void note_refusal(struct quota *quota, struct quota_state *refusal,
                          struct quota_policy *policy, struct quota_cell *cell,
                          uint64_t amount)
 {
-    struct quota_state state = state_of(policy, cell);
+    struct quota_state state = quota_state_of(policy, cell);
     uint64_t limit = policy->rule.limit.amount, held = quota_cell_held(cell);
 
     state.asked = amount;
     state.paced =
         policy->rule.burst.amount > 0 && amount <= limit && held <= limit - amount;
     if (quota->leases != NULL) {
-        uint32_t number = quota_cell_number(quota->cells, cell);
+        uint32_t number = quota_cells_number(quota->cells, cell);
         uint64_t room = quota_lease_room(quota->leases, number, limit);
 
         state.leased = amount <= room && held <= room - amount;
@@ -344,7 +184,7 @@ static bool hold(struct quota *quota, const struct quota_policy *policy,
     if (quota->leases == NULL) {
         return quota_cell_hold(cell, amount, bound);
     }
-    number = quota_cell_number(quota->cells, cell);
+    number = quota_cells_number(quota->cells, cell);
     room = quota_lease_room(quota->leases, number, limit);
     from = policy->rule.over == OVER_REFUSE
                ? quota_lease_bound(quota->leases, number, limit)
@@ -356,7 +196,7 @@ static bool hold(struct quota *quota, const struct quota_policy *policy,
 static void note_moved(struct quota *quota, struct quota_cell *cell)
 {
     if (quota->leases != NULL) {
-        quota_lease_moved(quota->leases, quota_cell_number(quota->cells, cell),
+        quota_lease_moved(quota->leases, quota_cells_number(quota->cells, cell),
                           quota_cell_held(cell), &cell->uses);
     }
 }
@@ -436,12 +276,13 @@ static void give_back(struct quota *quota, struct reservation *reservation)
     drop_holds(reservation);
 }
 
-static struct quota_cell *cell_for(struct quota *quota, struct quota_policy *policy,
-                                   const struct entry *call)
+struct quota_cell *quota_cell_for(struct quota *quota, struct quota_policy *policy,
+                                  const struct entry *call)
 {
-    struct quota_window window = quota_window_at(policy, seconds(call->started_ns));
+    struct quota_window window =
+        quota_window_at(policy, clock_seconds(call->started_ns));
 
-    return quota_cell_take(quota->cells, policy, &window, quota_subject(policy, call));
+    return quota_cells_take(quota->cells, policy, &window, quota_subject(policy, call));
 }
 
 enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *policies,
@@ -454,13 +295,13 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
     struct quota_policy *policy;
     size_t index = 0;
 
-    reservation->steady_s = steady(quota, monotonic_ns);
+    reservation->steady_s = quota_steady(quota, monotonic_ns);
     refusal->policy = NULL;
     while (verdict != QUOTA_FULL &&
            (policy = quota_policy_next(policies, call, &index)) != NULL) {
-        uint64_t amount = reserved_amount(policy, prices, call, call->reserved_output);
+        uint64_t amount = quota_reserved(policy, prices, call, call->reserved_output);
         struct quota_cell *cell =
-            make_room(reservation) ? cell_for(quota, policy, call) : NULL;
+            make_room(reservation) ? quota_cell_for(quota, policy, call) : NULL;
 
         if (cell == NULL) {
             verdict = QUOTA_FULL;
@@ -468,7 +309,7 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_policies *pol
         }
         quota_cell_expire(cell, reservation->steady_s);
         if (reserve_one(quota, reservation, policy, cell, amount,
-                        seconds(call->started_ns)) == QUOTA_REFUSED) {
+                        clock_seconds(call->started_ns)) == QUOTA_REFUSED) {
             verdict = QUOTA_REFUSED;
             note_refusal(quota, refusal, policy, cell, amount);
             quota_cell_back(cell);
@@ -529,11 +370,11 @@ void quota_join(struct quota *quota, struct quota_policies *policies,
     reservation->policies = quota_policies_ref(policies);
     while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
         struct quota_cell *cell =
-            make_room(reservation) ? cell_for(quota, policy, call) : NULL;
+            make_room(reservation) ? quota_cell_for(quota, policy, call) : NULL;
 
         if (cell != NULL) {
             join_one(quota, policy, cell,
-                     reserved_amount(policy, prices, call, call->reserved_output),
+                     quota_reserved(policy, prices, call, call->reserved_output),
                      &before, reservation);
         }
     }
@@ -542,7 +383,7 @@ void quota_join(struct quota *quota, struct quota_policies *policies,
 
         if (held->cell != NULL) {
             quota_cell_settle(held->cell, held->amount, 0, before.steady_s,
-                              steady(quota, monotonic_ns));
+                              quota_steady(quota, monotonic_ns));
             note_moved(quota, held->cell);
             quota_cell_back(held->cell);
         }
@@ -559,13 +400,13 @@ bool quota_extend(struct quota *quota, const struct price_table *prices,
         struct quota_hold *held = hold_of(reservation, i);
         struct quota_policy *policy = held->policy;
         struct quota_cell *cell = held->cell;
-        uint64_t needed = reserved_amount(policy, prices, call, output);
+        uint64_t needed = quota_reserved(policy, prices, call, output);
 
         if (policy->rule.on_exceed != ON_EXCEED_CUT || needed <= held->amount) {
             continue;
         }
         if (!hold(quota, policy, cell, needed - held->amount,
-                  bound_at(policy, cell, seconds(unix_ns)))) {
+                  bound_at(policy, cell, clock_seconds(unix_ns)))) {
             refusal->policy = NULL;
             note_refusal(quota, refusal, policy, cell, needed - held->amount);
             refusal->asked = 0;
@@ -587,7 +428,7 @@ void quota_settle(struct quota *quota, const struct price_table *prices,
         uint64_t used = quota_charge(held->policy, prices, call);
         uint64_t after =
             quota_cell_settle(held->cell, held->amount, used, reservation->steady_s,
-                              steady(quota, monotonic_ns));
+                              quota_steady(quota, monotonic_ns));
 
         note_used(quota, held->policy, after > used ? after - used : 0, after);
         note_moved(quota, held->cell);
@@ -602,13 +443,14 @@ void quota_add(struct quota *quota, struct quota_policies *policies,
                const struct price_table *prices, const struct entry *call,
                uint64_t monotonic_ns)
 {
-    int64_t steady_s = steady(quota, monotonic_ns);
+    int64_t steady_s = quota_steady(quota, monotonic_ns);
     struct quota_policy *policy;
     size_t index = 0;
 
     while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
         uint64_t used = quota_charge(policy, prices, call), after;
-        struct quota_cell *cell = used == 0 ? NULL : cell_for(quota, policy, call);
+        struct quota_cell *cell =
+            used == 0 ? NULL : quota_cell_for(quota, policy, call);
 
         if (cell != NULL) {
             after = quota_cell_settle(cell, 0, used, steady_s, steady_s);
@@ -626,14 +468,16 @@ void quota_take_back(struct quota *quota, struct quota_policies *policies,
     size_t index = 0;
 
     while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
-        struct quota_window window = quota_window_at(policy, seconds(call->started_ns));
+        struct quota_window window =
+            quota_window_at(policy, clock_seconds(call->started_ns));
         uint64_t charged = quota_charge(policy, prices, call);
-        bool over = window.ends != 0 && window.ends <= seconds(unix_ns);
+        bool over = window.ends != 0 && window.ends <= clock_seconds(unix_ns);
         struct quota_cell *cell =
-            charged == 0 || over ? NULL : cell_for(quota, policy, call);
+            charged == 0 || over ? NULL : quota_cell_for(quota, policy, call);
 
         if (cell != NULL) {
-            quota_cell_refund(cell, charged, began_s, steady(quota, monotonic_ns));
+            quota_cell_refund(cell, charged, began_s,
+                              quota_steady(quota, monotonic_ns));
             note_moved(quota, cell);
             quota_cell_back(cell);
         }
@@ -641,14 +485,6 @@ void quota_take_back(struct quota *quota, struct quota_policies *policies,
 }
 
 /* ---- warnings ------------------------------------------------------------------------- */
-
-uint32_t quota_percent(uint64_t amount, uint64_t limit)
-{
-    uint64_t percent =
-        amount <= UINT64_MAX / 100 ? amount * 100 / limit : amount / (limit / 100 + 1);
-
-    return percent < UINT32_MAX ? (uint32_t)percent : UINT32_MAX;
-}
 
 /* The share that the policy warns at, of those that are reached. */
 static uint32_t reached(const struct quota_policy *policy, uint32_t percent)
@@ -670,7 +506,7 @@ uint32_t quota_warning(const struct reservation *reservation, struct quota_state
 
     for (uint32_t i = 0; i < reservation->count; i++) {
         struct quota_policy *policy = hold_at(reservation, i)->policy;
-        struct quota_state now = state_of(policy, hold_at(reservation, i)->cell);
+        struct quota_state now = quota_state_of(policy, hold_at(reservation, i)->cell);
         uint32_t share =
             reached(policy, quota_percent(now.used, policy->rule.limit.amount));
 
@@ -680,11 +516,6 @@ uint32_t quota_warning(const struct reservation *reservation, struct quota_state
         }
     }
     return highest;
-}
-
-void quota_put_reset(struct text *text, const struct quota_state *state)
-{
-    date_put(text, state->resets_s, zone_local(state->policy->zone, state->resets_s));
 }
 
 /* ---- policies ------------------------------------------------------------------------- */
@@ -699,6 +530,19 @@ static struct quota_policy *same_in_force(struct quota *quota,
 
         if (other->meaning == policy->meaning) {
             return other;
+        }
+    }
+    return NULL;
+}
+
+struct quota_policy *quota_policy_numbered(struct quota_policies *policies,
+                                           uint32_t number)
+{
+    for (size_t i = 0; i < quota_policies_count(policies); i++) {
+        struct quota_policy *policy = quota_policy_at(policies, i);
+
+        if (policy->number == number) {
+            return policy;
         }
     }
     return NULL;
@@ -740,74 +584,8 @@ void quota_in_force(struct quota *quota, struct quota_policies *policies)
 
 void quota_sweep(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns)
 {
-    quota_cells_sweep(quota->cells, seconds(unix_ns), steady(quota, monotonic_ns));
-}
-
-/* ---- looking -------------------------------------------------------------------------- */
-
-void quota_look(struct quota *quota, struct quota_policies *policies,
-                const struct entry *call, uint64_t monotonic_ns,
-                void (*each)(void *self, const struct quota_state *state), void *self)
-{
-    struct quota_policy *policy;
-    size_t index = 0;
-
-    while ((policy = quota_policy_next(policies, call, &index)) != NULL) {
-        struct quota_cell *cell = cell_for(quota, policy, call);
-        struct quota_state state;
-
-        if (cell != NULL) {
-            quota_cell_expire(cell, steady(quota, monotonic_ns));
-            state = state_of(policy, cell);
-            each(self, &state);
-            quota_cell_back(cell);
-        }
-    }
-}
-
-struct looking {
-    struct quota_policies *policies;
-    int64_t unix_s, steady_s;
-    void (*reached)(void *self, const struct quota_state *state, uint32_t percent);
-    void (*each)(void *self, const struct quota_state *state);
-    void *self;
-};
-
-struct quota_policy *quota_policy_numbered(struct quota_policies *policies,
-                                           uint32_t number)
-{
-    for (size_t i = 0; i < quota_policies_count(policies); i++) {
-        struct quota_policy *policy = quota_policy_at(policies, i);
-
-        if (policy->number == number) {
-            return policy;
-        }
-    }
-    return NULL;
-}
-
-/* The policy in force of a counter whose window is open; else NULL. */
-static struct quota_policy *policy_of(const struct looking *looking,
-                                      struct quota_cell *cell)
-{
-    if (cell->ends != 0 &&
-        (cell->ends <= looking->unix_s || cell->begins > looking->unix_s)) {
-        return NULL;
-    }
-    return quota_policy_numbered(looking->policies, cell->policy);
-}
-
-static void look_at_cell(void *self, struct quota_cell *cell)
-{
-    const struct looking *looking = self;
-    struct quota_policy *policy = policy_of(looking, cell);
-    struct quota_state state;
-
-    if (policy != NULL) {
-        quota_cell_expire(cell, looking->steady_s);
-        state = state_of(policy, cell);
-        looking->each(looking->self, &state);
-    }
+    quota_cells_sweep(quota->cells, clock_seconds(unix_ns),
+                      quota_steady(quota, monotonic_ns));
 }
 
 struct quota_policies *quota_policies_now(struct quota *quota)
@@ -818,83 +596,4 @@ struct quota_policies *quota_policies_now(struct quota *quota)
     policies = quota->in_force == NULL ? NULL : quota_policies_ref(quota->in_force);
     pthread_mutex_unlock(&quota->lock);
     return policies;
-}
-
-void quota_each(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
-                void (*each)(void *self, const struct quota_state *state), void *self)
-{
-    struct looking looking = { .unix_s = seconds(unix_ns),
-                               .steady_s = steady(quota, monotonic_ns),
-                               .each = each,
-                               .self = self };
-
-    looking.policies = quota_policies_now(quota);
-    if (looking.policies == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < quota_policies_count(looking.policies); i++) {
-        struct quota_policy *policy = quota_policy_at(looking.policies, i);
-        struct quota_window window = quota_window_at(policy, looking.unix_s);
-
-        each(self, &(struct quota_state){ .policy = policy, .resets_s = window.ends });
-    }
-    quota_cells_each(quota->cells, look_at_cell, &looking);
-    quota_policies_unref(looking.policies);
-}
-
-/* ---- telling -------------------------------------------------------------------------- */
-
-static void tell_of(const struct looking *looking, struct quota_cell *cell,
-                    const struct quota_state *state)
-{
-    const struct quota_policy *policy = state->policy;
-    uint32_t percent = quota_percent(state->used, policy->rule.limit.amount);
-
-    bool all = atomic_exchange_explicit(&cell->refused, false, memory_order_relaxed) ||
-               percent >= 100;
-
-    for (size_t i = 0; i < QUOTA_WARNINGS_MAX && policy->warn[i] != 0; i++) {
-        if (policy->warn[i] > cell->told && policy->warn[i] <= percent &&
-            policy->warn[i] < 100) {
-            looking->reached(looking->self, state, policy->warn[i]);
-        }
-    }
-    if (cell->told < 100 && all) {
-        looking->reached(looking->self, state, 100);
-    }
-    cell->told = (uint8_t)(all ? 100 : percent);
-}
-
-static void look_for_reached(void *self, struct quota_cell *cell)
-{
-    const struct looking *looking = self;
-    struct quota_policy *policy = policy_of(looking, cell);
-    struct quota_state state;
-
-    if (policy != NULL && policy->telling_count > 0) {
-        quota_cell_expire(cell, looking->steady_s);
-        state = state_of(policy, cell);
-        state.window_s = window_of(policy, cell, looking->steady_s);
-        tell_of(looking, cell, &state);
-    }
-}
-
-void quota_each_reached(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
-                        void (*each)(void *self, const struct quota_state *state,
-                                     uint32_t percent),
-                        void *self)
-{
-    struct looking looking = { .unix_s = seconds(unix_ns),
-                               .steady_s = steady(quota, monotonic_ns),
-                               .reached = each,
-                               .self = self };
-
-    if (!atomic_exchange_explicit(&quota->reached, false, memory_order_acquire)) {
-        return;
-    }
-    looking.policies = quota_policies_now(quota);
-    if (looking.policies != NULL) {
-        quota_cells_each(quota->cells, look_for_reached, &looking);
-        quota_policies_unref(looking.policies);
-    }
 }

@@ -64,9 +64,8 @@ struct reservation {
     struct quota_hold holds[QUOTA_HOLDS_FEW]; /* most calls meet no more policies */
     struct quota_hold *more; /* owned: room for those beyond; NULL: there are none */
     uint32_t count;
-    struct quota_policies
-        *policies;    /* kept for the holds; NULL: the snapshot keeps them */
-    bool cuts;        /* one of the policies cuts streams */
+    struct quota_policies *policies; /* kept for the holds; NULL: the snapshot does */
+    bool cuts;                       /* one of the policies cuts streams */
     bool exceeded;    /* it crossed the limit of a policy that lets it pass */
     int64_t steady_s; /* when it began */
 };
@@ -87,8 +86,7 @@ struct quota_state {
     bool leased;    /* it is not used up, but what this replica may take up of it is */
     bool paced;     /* it is not used up, but ahead of its pace */
     int64_t resets_s; /* Unix time at which it has room again; 0: when calls end */
-    int64_t
-        window_s; /* when its window began; of a rolling period, a whole number of it */
+    int64_t window_s; /* when its window, or this length of a rolling one, began */
 };
 
 /* Before the call goes upstream. `call` says whose it is, what for, when it began, and in
@@ -130,13 +128,6 @@ void quota_add(struct quota *quota, struct quota_policies *policies,
 void quota_take_back(struct quota *quota, struct quota_policies *policies,
                      const struct price_table *prices, const struct entry *call,
                      int64_t began_s, uint64_t unix_ns, uint64_t monotonic_ns);
-
-/* What a settled call comes to in a policy, by its entry alone. Refused and
- * free ones come to nothing, and so do errors without usage. One that went upstream and
- * left no usage when it was cut comes to its reserved input; one whose end nobody saw, or
- * whose answer comes later, to all that was reserved for it. */
-uint64_t quota_charge(const struct quota_policy *policy,
-                      const struct price_table *prices, const struct entry *call);
 
 /* The highest warning that a call under way has reached: its counter in *state, and the
  * percentage; 0: none. */

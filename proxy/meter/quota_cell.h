@@ -1,8 +1,9 @@
-/* Counters of quotas: a bounded table that all workers share. Nobody locks: cells change
- * by compare-and-swap.
+/* A counter of a quota. Nobody locks: cells change by compare-and-swap. They live in a
+ * table that all workers share: quota_cells.h.
  *
  * A cell has two sums. `used` is what calls of its window came to; `held` is that and
- * what calls under way have reserved. `held` alone is bounded, so it alone decides. */
+ * what calls under way have reserved. `held` alone is bounded, so it alone decides.
+ * Amounts are in the unit of the policy's limit. */
 #ifndef ASSAY_METER_QUOTA_CELL_H
 #define ASSAY_METER_QUOTA_CELL_H
 
@@ -37,21 +38,7 @@ struct quota_cell {
     char subject[QUOTA_SUBJECT_SIZE];
 };
 
-struct quota_cells;
-struct quota_leases;
-
-/* Memory is taken as it is used: 59 MiB for 100,000 callers with a day's counter and a
- * rolling one each, and at most 76 MiB. */
-struct quota_cells *quota_cells_new(void);
-struct quota_cells *quota_cells_free(struct quota_cells *cells);
-
-/* The cell of a policy, window and subject, made if need be, for a reservation that will
- * give it back. Subjects that clients choose share the cell "_other" once half of all
- * cells are taken, all new ones once all are; NULL when not even that can be had. */
-struct quota_cell *quota_cell_take(struct quota_cells *cells,
-                                   const struct quota_policy *policy,
-                                   const struct quota_window *window,
-                                   struct span subject) MUST_CHECK;
+/* A reservation does not point to it any more. */
 void quota_cell_back(struct quota_cell *cell);
 
 /* Adds to `held` if that does not carry it beyond `limit`. */
@@ -68,8 +55,8 @@ bool quota_cell_hold_from(struct quota_cell *cell, uint64_t amount, uint64_t fro
 uint64_t quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t used,
                            int64_t began_s, int64_t now_s);
 
-/* A call that began at `began_s` was settled with so much that is not its own any more: gives
- * it back, unless it leaves the rolling period within a step, or has left. */
+/* A call that began at `began_s` was charged with an amount that turns out not to be its
+ * own: gives it back, unless it has left the rolling period, or will within a step. */
 void quota_cell_refund(struct quota_cell *cell, uint64_t amount, int64_t began_s,
                        int64_t now_s);
 
@@ -81,27 +68,5 @@ int64_t quota_cell_frees_at(const struct quota_cell *cell);
 
 uint64_t quota_cell_held(const struct quota_cell *cell);
 uint64_t quota_cell_used(const struct quota_cell *cell);
-
-/* Calls back for every cell. A cell lives at least as long as the call. */
-void quota_cells_each(struct quota_cells *cells,
-                      void (*each)(void *self, struct quota_cell *cell), void *self);
-
-/* Any one thread, now and then: gives back cells that nobody points to, once their window
- * has been over, or nothing in their rolling period, for an hour of the steady clock (a
- * minute while three quarters of all are taken). So a wall clock that jumps ahead and back
- * finds the counters of its windows again. */
-void quota_cells_sweep(struct quota_cells *cells, int64_t unix_s, int64_t steady_s);
-
-/* Before any cell is taken: each has a lease under its number. */
-void quota_cells_share(struct quota_cells *cells, struct quota_leases *leases);
-uint32_t quota_cells_most(void);
-
-/* From 1. */
-uint32_t quota_cell_number(const struct quota_cells *cells,
-                           const struct quota_cell *cell);
-struct quota_cell *quota_cell_numbered(struct quota_cells *cells, uint32_t number);
-
-/* Cells in use. */
-uint32_t quota_cells_count(const struct quota_cells *cells);
 
 #endif

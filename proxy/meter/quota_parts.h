@@ -3,6 +3,8 @@
 #define ASSAY_METER_QUOTA_PARTS_H
 
 #include "proxy/meter/quota.h"
+#include "proxy/meter/quota_cells.h"
+#include "proxy/meter/quota_charge.h"
 #include "proxy/meter/quota_lease.h"
 
 #include <pthread.h>
@@ -20,6 +22,18 @@ struct quota {
     atomic_uint_least32_t
         usual[QUOTA_USUAL_MODELS]; /* output tokens; 0: not seen yet */
 };
+
+/* A moment of the monotonic clock by the steady one, in seconds. */
+int64_t quota_steady(const struct quota *quota, uint64_t monotonic_ns);
+
+/* The counter of a call in a policy that counts it; for quota_cell_back(). NULL: there is
+ * no memory for it. */
+struct quota_cell *quota_cell_for(struct quota *quota, struct quota_policy *policy,
+                                  const struct entry *call);
+
+/* As it stands, for somebody who is told of it. */
+struct quota_state quota_state_of(struct quota_policy *policy,
+                                  const struct quota_cell *cell);
 
 /* A reference to the policies in force; NULL before there are any. */
 struct quota_policies *quota_policies_now(struct quota *quota);

@@ -7,11 +7,6 @@
 
 enum { CHAINS = 1024 };
 
-static int64_t seconds(uint64_t ns)
-{
-    return (int64_t)(ns / NS_PER_S);
-}
-
 /* A call whose answer may come later in the ledger. */
 struct unanswered {
     struct unanswered *next;
@@ -44,17 +39,19 @@ static int64_t open_since(const struct quota_policy *policy, int64_t now_s)
 static void count_again(const struct rebuild *rebuild, struct quota_policy *policy,
                         const struct entry *call)
 {
-    struct quota_window window = quota_window_at(policy, seconds(call->started_ns));
+    struct quota_window window =
+        quota_window_at(policy, clock_seconds(call->started_ns));
     uint64_t used = quota_charge(policy, rebuild->prices, call);
     struct quota_cell *cell;
 
     if (used == 0 || (window.ends != 0 && window.ends <= rebuild->now_s)) {
         return;
     }
-    cell = quota_cell_take(rebuild->quota->cells, policy, &window,
-                           quota_subject(policy, call));
+    cell = quota_cells_take(rebuild->quota->cells, policy, &window,
+                            quota_subject(policy, call));
     if (cell != NULL) {
-        quota_cell_settle(cell, 0, used, seconds(call->started_ns), rebuild->now_s);
+        quota_cell_settle(cell, 0, used, clock_seconds(call->started_ns),
+                          rebuild->now_s);
         quota_cell_back(cell);
         /* An earlier process may not have told. */
         atomic_store_explicit(&rebuild->quota->reached, true, memory_order_relaxed);
@@ -65,17 +62,19 @@ static void count_again(const struct rebuild *rebuild, struct quota_policy *poli
 static void count_back(const struct rebuild *rebuild, struct quota_policy *policy,
                        const struct entry *call)
 {
-    struct quota_window window = quota_window_at(policy, seconds(call->started_ns));
+    struct quota_window window =
+        quota_window_at(policy, clock_seconds(call->started_ns));
     uint64_t charged = quota_charge(policy, rebuild->prices, call);
     struct quota_cell *cell;
 
     if (charged == 0 || (window.ends != 0 && window.ends <= rebuild->now_s)) {
         return;
     }
-    cell = quota_cell_take(rebuild->quota->cells, policy, &window,
-                           quota_subject(policy, call));
+    cell = quota_cells_take(rebuild->quota->cells, policy, &window,
+                            quota_subject(policy, call));
     if (cell != NULL) {
-        quota_cell_refund(cell, charged, seconds(call->started_ns), rebuild->now_s);
+        quota_cell_refund(cell, charged, clock_seconds(call->started_ns),
+                          rebuild->now_s);
         quota_cell_back(cell);
     }
 }
@@ -172,7 +171,7 @@ bool quota_rebuild(struct quota *quota, struct quota_policies *policies,
                                .policies = policies,
                                .prices = prices,
                                .holders = holders,
-                               .now_s = seconds(unix_ns) };
+                               .now_s = clock_seconds(unix_ns) };
     struct ledger_query query = { 0 };
     int64_t since = rebuild.now_s;
     bool fresh = false, good;

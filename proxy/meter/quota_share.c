@@ -55,7 +55,7 @@ static bool fill(struct quota *quota, struct quota_policies *policies, uint32_t 
                  int64_t now_ms, struct quota_shared *shared)
 {
     struct quota_lease *lease = quota_lease_at(quota->leases, number);
-    struct quota_cell *cell = quota_cell_numbered(quota->cells, number);
+    struct quota_cell *cell = quota_cells_at(quota->cells, number);
     const struct quota_policy *policy =
         policies == NULL ? NULL : quota_policy_numbered(policies, cell->policy);
     uint64_t held = quota_cell_held(cell);
@@ -84,7 +84,7 @@ size_t quota_share_take(struct quota *quota, uint64_t unix_ns,
     size_t count = 0;
 
     while (number != 0) {
-        struct quota_cell *cell = quota_cell_numbered(quota->cells, number);
+        struct quota_cell *cell = quota_cells_at(quota->cells, number);
         uint32_t next = quota_leases_next(quota->leases, number);
 
         if (count == most) {
@@ -107,7 +107,7 @@ void quota_share_heard(struct quota *quota, const struct quota_shared *shared,
                        uint64_t unix_ns, uint64_t registered, uint64_t others)
 {
     struct quota_cell *cell = shared->cell;
-    uint32_t number = quota_cell_number(quota->cells, cell);
+    uint32_t number = quota_cells_number(quota->cells, cell);
     struct quota_lease *lease = quota_lease_at(quota->leases, number);
 
     lease->heard_ms = (int64_t)(unix_ns / NS_PER_MS);
@@ -117,7 +117,7 @@ void quota_share_heard(struct quota *quota, const struct quota_shared *shared,
 
 void quota_share_failed(struct quota *quota, const struct quota_shared *shared)
 {
-    uint32_t number = quota_cell_number(quota->cells, shared->cell);
+    uint32_t number = quota_cells_number(quota->cells, shared->cell);
 
     quota_lease_at(quota->leases, number)->heard_ms = 0;
     quota_cell_back(shared->cell);
@@ -131,7 +131,7 @@ struct again {
 static void queue_again(void *self, struct quota_cell *cell)
 {
     const struct again *again = self;
-    uint32_t number = quota_cell_number(again->quota->cells, cell);
+    uint32_t number = quota_cells_number(again->quota->cells, cell);
     const struct quota_lease *lease = quota_lease_at(again->quota->leases, number);
 
     if (lease->heard_ms < again->before_ms &&

@@ -2,6 +2,7 @@
 #include "proxy/base/text.h"
 #include "proxy/meter/ledger.h"
 #include "proxy/meter/quota.h"
+#include "proxy/meter/quota_charge.h"
 #include "tests/support/line_room.h"
 #include "tests/support/remove_folder.h"
 #include "tests/unit/config_text.h"

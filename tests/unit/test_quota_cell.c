@@ -1,5 +1,5 @@
 #include "proxy/base/text.h"
-#include "proxy/meter/quota_cell.h"
+#include "proxy/meter/quota_cells.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -25,7 +25,7 @@ static struct quota_cell *must_take(struct quota_cells *cells,
                                     const char *subject)
 {
     struct quota_cell *cell =
-        quota_cell_take(cells, policy, window, span_text(subject));
+        quota_cells_take(cells, policy, window, span_text(subject));
 
     assert_non_null(cell);
     return cell;
@@ -262,8 +262,8 @@ static void *use_cells(void *self)
         struct quota_cell *cell;
 
         snprintf(subject, sizeof subject, "s%d", number);
-        cell = quota_cell_take(race->cells, &race->policy, &some_window,
-                               span_text(subject));
+        cell = quota_cells_take(race->cells, &race->policy, &some_window,
+                                span_text(subject));
         if (quota_cell_hold(cell, amount, LIMIT)) {
             if (quota_cell_held(cell) > LIMIT) {
                 atomic_fetch_add(&race->over, 1);
@@ -322,7 +322,7 @@ static void *charge_and_refund(void *self)
     struct race *race = self;
     unsigned seed = (unsigned)(uintptr_t)&seed;
     struct quota_cell *cell =
-        quota_cell_take(race->cells, &race->policy, &no_window, SPAN("x"));
+        quota_cells_take(race->cells, &race->policy, &no_window, SPAN("x"));
 
     for (int turn = 0; turn < TURNS; turn++) {
         int64_t began_s = 1000000 + turn / 4, now_s = began_s + rand_r(&seed) % 30;
@@ -367,7 +367,7 @@ static void *hold_one(void *self)
 
     for (int turn = 0; turn < TURNS; turn++) {
         struct quota_cell *cell =
-            quota_cell_take(race->cells, &race->policy, &no_window, SPAN("x"));
+            quota_cells_take(race->cells, &race->policy, &no_window, SPAN("x"));
 
         if (quota_cell_hold(cell, 1, 1)) {
             if (atomic_fetch_add(&race->over, 1) != 0) {
@@ -410,7 +410,7 @@ static void *roll(void *self)
     for (int turn = 0; turn < TURNS; turn++) {
         int64_t now_s = 1000 + turn;
         struct quota_cell *cell =
-            quota_cell_take(race->cells, &race->policy, &no_window, SPAN("x"));
+            quota_cells_take(race->cells, &race->policy, &no_window, SPAN("x"));
 
         quota_cell_expire(cell, now_s);
         if (quota_cell_hold(cell, 50, LIMIT)) {
