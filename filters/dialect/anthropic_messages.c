@@ -36,24 +36,8 @@ const struct scan_path anthropic_messages_request[] = {
 const struct scan_path anthropic_messages_response[] = {
     { "type", SEEN_TYPE, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
-    /* message_start */
-    ANTHROPIC_USAGE("message.usage"),
-    { "message.usage.output_tokens", COUNT_OUTPUT_START, SCAN_WHOLE },
-    { "message.model", SEEN_MODEL, SCAN_WHOLE },
-    /* message_delta, and a whole message */
-    ANTHROPIC_USAGE("usage"),
-    { "usage.output_tokens", COUNT_OUTPUT, SCAN_WHOLE },
     { "model", SEEN_MODEL, SCAN_WHOLE },
-    { "delta.stop_reason", SEEN_FINISH, SCAN_WHOLE },
-    /* content_block_delta */
-    { "delta.text", SEEN_SAID, SCAN_PIECES },
-    { "delta.thinking", SEEN_TEXT, SCAN_PIECES },
-    { "delta.partial_json", SEEN_ARGUMENTS, SCAN_PIECES },
-    { "content[].text", SEEN_SAID, SCAN_PIECES },
-    { "content[].thinking", SEEN_TEXT, SCAN_PIECES },
-    { "content_block.name", SEEN_TOOL, SCAN_WHOLE },
-    { "content[].name", SEEN_TOOL, SCAN_WHOLE },
-    { "content[].input.**", SEEN_ARGUMENT, SCAN_PIECES },
+    ANTHROPIC_RESPONSE,
     { .path = NULL },
 };
 

@@ -20,6 +20,26 @@
     { at ".iterations", LINES_ANEW, SCAN_WHOLE },                                           \
     ANTHROPIC_ITERATION(at ".iterations[]")
 
+/* What a response says, as a stream or whole, all but its type. */
+#define ANTHROPIC_RESPONSE                                                             \
+    /* message_start */                                                                \
+    ANTHROPIC_USAGE("message.usage"),                                                  \
+    { "message.usage.output_tokens", COUNT_OUTPUT_START, SCAN_WHOLE },                 \
+    { "message.model", SEEN_MODEL, SCAN_WHOLE },                                       \
+    /* message_delta, and a whole message */                                           \
+    ANTHROPIC_USAGE("usage"),                                                          \
+    { "usage.output_tokens", COUNT_OUTPUT, SCAN_WHOLE },                               \
+    { "delta.stop_reason", SEEN_FINISH, SCAN_WHOLE },                                  \
+    /* content_block_delta, and a whole message */                                     \
+    { "delta.text", SEEN_SAID, SCAN_PIECES },                                          \
+    { "delta.thinking", SEEN_TEXT, SCAN_PIECES },                                      \
+    { "delta.partial_json", SEEN_ARGUMENTS, SCAN_PIECES },                             \
+    { "content[].text", SEEN_SAID, SCAN_PIECES },                                      \
+    { "content[].thinking", SEEN_TEXT, SCAN_PIECES },                                  \
+    { "content_block.name", SEEN_TOOL, SCAN_WHOLE },                                   \
+    { "content[].name", SEEN_TOOL, SCAN_WHOLE },                                       \
+    { "content[].input.**", SEEN_ARGUMENT, SCAN_PIECES }
+
 /* What one sampling of several used. */
 #define ANTHROPIC_ITERATION(at)                                                        \
     { at, LINE_IS_ITERATION, SCAN_WHOLE },                                                  \

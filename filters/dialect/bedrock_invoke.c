@@ -54,21 +54,8 @@ static const struct scan_path request[] = {
 static const struct scan_path response[] = {
     { "bytes", SEEN_BYTES, SCAN_PIECES },
     /* Claude */
-    ANTHROPIC_USAGE("message.usage"),
-    { "message.usage.output_tokens", COUNT_OUTPUT_START, SCAN_WHOLE },
-    { "message.model", SEEN_MODEL, SCAN_WHOLE },
-    ANTHROPIC_USAGE("usage"),
-    { "usage.output_tokens", COUNT_OUTPUT, SCAN_WHOLE },
     { "type", SEEN_TYPE, SCAN_WHOLE },
-    { "delta.stop_reason", SEEN_FINISH, SCAN_WHOLE },
-    { "delta.text", SEEN_SAID, SCAN_PIECES },
-    { "delta.thinking", SEEN_TEXT, SCAN_PIECES },
-    { "delta.partial_json", SEEN_ARGUMENTS, SCAN_PIECES },
-    { "content[].text", SEEN_SAID, SCAN_PIECES },
-    { "content[].thinking", SEEN_TEXT, SCAN_PIECES },
-    { "content_block.name", SEEN_TOOL, SCAN_WHOLE },
-    { "content[].name", SEEN_TOOL, SCAN_WHOLE },
-    { "content[].input.**", SEEN_ARGUMENT, SCAN_PIECES },
+    ANTHROPIC_RESPONSE,
     { "completion", SEEN_SAID, SCAN_PIECES },
     /* OpenAI, DeepSeek, Qwen, Mistral */
     { "usage.prompt_tokens", COUNT_ALL_INPUT, SCAN_WHOLE },

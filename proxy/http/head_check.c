@@ -325,22 +325,6 @@ static enum fault read_request_line(struct span line, struct head *head)
     return fault;
 }
 
-enum fault head_check_request(struct span raw, struct head *head)
-{
-    struct span rest = span_after(raw, leading_crlf(raw));
-    struct span line;
-    enum fault fault;
-
-    if (raw.len > HEAD_SIZE_MAX) {
-        return FAULT_HEAD_TOO_LARGE;
-    }
-    if (!take_line(&rest, &line)) {
-        return FAULT_BAD_HEAD;
-    }
-    fault = read_request_line(line, head);
-    return fault == FAULT_NONE ? take_fields(rest, head) : fault;
-}
-
 /* status-line = HTTP-version SP 3DIGIT [ SP [ reason-phrase ] ] */
 static enum fault read_status_line(struct span line, struct head *head)
 {
@@ -361,18 +345,28 @@ static enum fault read_status_line(struct span line, struct head *head)
     return head->status >= 100 && head->status <= 599 ? FAULT_NONE : FAULT_BAD_HEAD;
 }
 
-enum fault head_check_response(struct span raw, struct head *head)
+static enum fault check(struct span raw, struct head *head,
+                        enum fault (*read_start)(struct span line, struct head *head))
 {
-    struct span rest = raw;
     struct span line;
     enum fault fault;
 
-    if (raw.len > HEAD_SIZE_MAX) {
-        return FAULT_HEAD_TOO_LARGE;
-    }
-    if (!take_line(&rest, &line)) {
+    if (!take_line(&raw, &line)) {
         return FAULT_BAD_HEAD;
     }
-    fault = read_status_line(line, head);
-    return fault == FAULT_NONE ? take_fields(rest, head) : fault;
+    fault = read_start(line, head);
+    return fault == FAULT_NONE ? take_fields(raw, head) : fault;
+}
+
+enum fault head_check_request(struct span raw, struct head *head)
+{
+    return raw.len > HEAD_SIZE_MAX
+               ? FAULT_HEAD_TOO_LARGE
+               : check(span_after(raw, leading_crlf(raw)), head, read_request_line);
+}
+
+enum fault head_check_response(struct span raw, struct head *head)
+{
+    return raw.len > HEAD_SIZE_MAX ? FAULT_HEAD_TOO_LARGE
+                                   : check(raw, head, read_status_line);
 }

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from proxy import COMMAND
-from quotas import House, http1_get
+from quotas import House
 from receiver import Receiver
 from webhooks import HookedHouse, hook
 
@@ -36,7 +36,7 @@ def grade(house, caller):
 
 
 def findings(house, path='/v1/findings'):
-    return json.loads(http1_get(house.assay.admin_port, path))['findings']
+    return json.loads(house.assay.admin(path))['findings']
 
 
 def await_findings(house, count=1):
@@ -95,8 +95,7 @@ def end_to_end(results):
                    grade(house, 'tester') in ('clear', 'watch'),
                    'later exchanges have the grades',
                    grade(house, 'second'), grade(house, 'tester'))
-        metrics = http1_get(house.assay.admin_port, '/metrics')
-        metrics = metrics if isinstance(metrics, str) else metrics.decode()
+        metrics = house.assay.admin('/metrics')
         results.ok('grade="flagged"' in metrics, 'and so have the token counters')
         news = receiver.messages(1)
         results.ok([(one['type'], one['data']['caller']) for one in news] ==
@@ -124,7 +123,7 @@ def end_to_end(results):
         stranger = me(house, 'assay_wrong')
         results.ok('is unknown' in stranger and 'caller' not in stranger,
                    'a key that holds is needed', stranger)
-        teams = http1_get(house.assay.admin_port, '/v1/findings/teams')
+        teams = house.assay.admin('/v1/findings/teams')
         results.ok(json.loads(teams)['teams'][0]['flagged'] is None,
                    'a small team has no sums', teams)
         records, lines = replayed(house, house.folder.name)
@@ -208,7 +207,7 @@ def flood(results):
             return await asyncio.gather(*(one() for _ in range(count)))
         statuses = asyncio.run(storm(700))
         found = await_findings(house)
-        text = http1_get(house.assay.admin_port, '/metrics')
+        text = house.assay.admin('/metrics')
         unread = sum(int(line.split()[-1]) for line in text.splitlines()
                      if line.startswith('assay_turns_unread_total'))
         results.ok(statuses == [200] * 700 and 50 < unread < 450,

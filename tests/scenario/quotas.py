@@ -68,7 +68,7 @@ class House:
     def counters(self):
         """{policy: (used, reserved)} by the admin port."""
         return {one['name']: (one['used'], one['reserved']) for one in json.loads(
-            http1_get(self.assay.admin_port, '/v1/quotas'))['quotas']}
+            self.assay.admin('/v1/quotas'))['quotas']}
 
     def settled_counters(self):
         """The same once no call is under way."""
@@ -379,29 +379,12 @@ def examples(results):
 def metrics(results):
     with House([policy('day', '10 tokens')]) as house:
         house.call(max_tokens=50)
-        text = http1_get(house.assay.admin_port, '/metrics')
+        text = house.assay.admin('/metrics')
     for line in ('assay_quota_limit{policy="day",unit="tokens"} 10',
                  'assay_quota_used{policy="day",unit="tokens"} 0',
                  'assay_quota_reserved{policy="day",unit="tokens"} 0',
                  'assay_quota_refused_total{policy="day",unit="tokens"} 1'):
         results.ok(line in text, line, [row for row in text.splitlines() if 'quota' in row])
-
-
-def http1_get(port, path):
-    async def get():
-        client = http1.Client(port)
-        await client.send('GET', path, [('host', 'h')], b'')
-        response = await client.receive('GET')
-        client.close()
-        return response.body.decode()
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            return asyncio.run(get())
-        except ConnectionRefusedError:  # the admin port opens after the others
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def run(results):

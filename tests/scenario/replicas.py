@@ -15,7 +15,6 @@ import time
 import http1
 from detection import BOT, fresh
 from proxy import Assay, DemoProvider
-from quotas import http1_get
 from redis_process import Redis
 
 REPLICAS = 3
@@ -80,7 +79,7 @@ class Replicas:
         return slowest
 
     def found(self, number):
-        return json.loads(http1_get(self.assays[number].admin_port, '/v1/findings'))['findings']
+        return json.loads(self.assays[number].admin('/v1/findings'))['findings']
 
     def await_agreement(self):
         """Once all have heard of all calls. False: they differ."""

@@ -9,7 +9,7 @@ import time
 
 from dev_certs import DevCerts
 from proxy import COMMAND
-from quotas import House, http1_get, policy
+from quotas import House, policy
 from receiver import SECRET, Receiver
 
 QUIET_SECONDS = 0.8
@@ -118,7 +118,7 @@ def given_up(results):
                    'events gets none', receiver.requests)
         house.call()
         results.ok(len(receiver.messages(1)) == 1, 'the next message goes out', receiver.requests)
-        metrics = http1_get(house.assay.admin_port, '/metrics')
+        metrics = house.assay.admin('/metrics')
         results.ok('assay_webhook_messages_total{result="taken"} 1' in metrics and
                    'assay_webhook_messages_total{result="dropped"} 1' in metrics,
                    'metrics count them', [line for line in metrics.splitlines()

@@ -152,20 +152,27 @@ class Assay:
         with open('/proc/%d/statm' % self.process.pid, encoding='ascii') as file:
             return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 
+    def admin(self, path):
+        """The answer of the admin port, which opens a little later than that for calls."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen('http://127.0.0.1:%d%s' % (self.admin_port, path),
+                                            timeout=5) as answer:
+                    return answer.read().decode()
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
     def wait_for_tables(self):
         """Until the tables that tokens are counted by are in memory. They are loaded behind
         the first answer."""
         deadline = time.monotonic() + START_SECONDS
-        url = 'http://127.0.0.1:%d/metrics' % self.admin_port
-        while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(url, timeout=5) as answer:
-                    if b'\nassay_rank_tables_loaded 1\n' in answer.read():
-                        return
-            except OSError:
-                pass  # it may listen there a little later than for calls
+        while '\nassay_rank_tables_loaded 1\n' not in self.admin('/metrics'):
+            if time.monotonic() > deadline:
+                raise RuntimeError('the rank tables are not loaded:\n' + self.log_tail())
             time.sleep(0.05)
-        raise RuntimeError('the rank tables are not loaded:\n' + self.log_tail())
 
     def stop(self, number=signal.SIGTERM, seconds=20):
         """End the process; its exit status, or None if it had to be killed."""

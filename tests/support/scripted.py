@@ -93,21 +93,7 @@ class Scripted:
             line.rsplit(' ', 1) for line in text.splitlines() if line[0] != '#')}
 
     def admin(self, target):
-        async def fetch():
-            client = http1.Client(self.assay.admin_port)
-            try:
-                response = await client.request('GET', target, [('host', 'h')])
-                return response.body.decode()
-            finally:
-                client.close()
-        deadline = time.monotonic() + SECONDS
-        while True:
-            try:
-                return asyncio.run(fetch())
-            except ConnectionRefusedError:  # the admin port opens after the others
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+        return self.assay.admin(target)
 
     def quota(self, name):
         """What a policy has counted, once no call is under way."""

@@ -34,6 +34,21 @@ static void bell_open(struct bell *bell, struct rig *rig)
     assert_true(loop_watch(rig->loop, bell->fd, EPOLLIN, &bell->watch));
 }
 
+static void rig_open_with_two(struct rig *rig, struct bell *first, struct bell *second)
+{
+    rig_open(rig);
+    bell_open(first, rig);
+    bell_open(second, rig);
+}
+
+static void rig_close_with_two(struct rig *rig, const struct bell *first,
+                               const struct bell *second)
+{
+    close(first->fd);
+    close(second->fd);
+    rig_close(rig);
+}
+
 static void bell_ring(const struct bell *bell)
 {
     const uint64_t one = 1;
@@ -68,18 +83,14 @@ static void who_is_unwatched_is_not_told(void **state)
     struct bell first, second;
 
     (void)state;
-    rig_open(&rig);
-    bell_open(&first, &rig);
-    bell_open(&second, &rig);
+    rig_open_with_two(&rig, &first, &second);
     first.silences = &second;
     second.silences = &first;
     bell_ring(&first);
     bell_ring(&second);
     turn(&rig, 3);
     assert_int_equal(first.rung + second.rung, 1);
-    close(first.fd);
-    close(second.fd);
-    rig_close(&rig);
+    rig_close_with_two(&rig, &first, &second);
 }
 
 /* Who is told first asks whether the other is still to be told, and of what. */
@@ -99,9 +110,7 @@ static void input_that_waits_is_known(void **state)
     struct bell first, second;
 
     (void)state;
-    rig_open(&rig);
-    bell_open(&first, &rig);
-    bell_open(&second, &rig);
+    rig_open_with_two(&rig, &first, &second);
     first.watch.happened = bell_asks;
     assert_false(loop_input_waits(rig.loop, &first.watch));
     first.silences = &second;
@@ -111,9 +120,7 @@ static void input_that_waits_is_known(void **state)
     assert_int_equal(first.rung, 2); /* once for asking */
     assert_false(loop_input_waits(rig.loop, &second.watch));
     loop_unwatch(rig.loop, first.fd, &first.watch);
-    close(first.fd);
-    close(second.fd);
-    rig_close(&rig);
+    rig_close_with_two(&rig, &first, &second);
 }
 
 static void more_events_than_a_turn_serves_are_not_lost(void **state)

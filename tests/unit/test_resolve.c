@@ -292,6 +292,18 @@ static void serve_until_done(struct resolving *resolving, struct waiting *waitin
     }
 }
 
+/* Names a host that only the server knows, and begins to look it up. */
+static void ask_the_server(struct resolving *resolving, struct waiting *waiting)
+{
+    char text[64];
+
+    if (server < 0) {
+        skip();
+    }
+    name_it(resolving, "provider.test");
+    assert_false(look_up(resolving, waiting, text, sizeof text));
+}
+
 /* Asks so long after the last answer, by a clock that runs ahead; is the server asked
  * again? It says that there is no such name. */
 static bool asks_again(struct resolving *resolving, uint64_t after_s)
@@ -322,11 +334,7 @@ static void addresses_rotate(void **state)
     struct waiting waiting = waiting_for(resolving);
     char text[64];
 
-    if (server < 0) {
-        skip();
-    }
-    name_it(resolving, "provider.test");
-    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    ask_the_server(resolving, &waiting);
     serve_until_done(resolving, &waiting, 3);
     assert_true(waiting.found);
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
@@ -342,11 +350,7 @@ static void more_addresses_than_fit_are_left_out(void **state)
     struct waiting waiting = waiting_for(resolving);
     char text[64];
 
-    if (server < 0) {
-        skip();
-    }
-    name_it(resolving, "provider.test");
-    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    ask_the_server(resolving, &waiting);
     serve_until_done(resolving, &waiting, RESOLVE_ADDRESSES_MAX + 4);
     for (int i = 0; i < RESOLVE_ADDRESSES_MAX; i++) {
         assert_true(look_up(resolving, &waiting, text, sizeof text));
@@ -361,11 +365,7 @@ static void old_addresses_outlive_a_failing_server(void **state)
     struct waiting waiting = waiting_for(resolving);
     char text[64];
 
-    if (server < 0) {
-        skip();
-    }
-    name_it(resolving, "provider.test");
-    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    ask_the_server(resolving, &waiting);
     serve_until_done(resolving, &waiting, 1);
     assert_true(asks_again(resolving, RESOLVE_FRESH_S));
     assert_true(look_up(resolving, &waiting, text, sizeof text));
@@ -379,13 +379,8 @@ static void a_failure_is_not_kept_for_long(void **state)
 {
     struct resolving *resolving = *state;
     struct waiting waiting = waiting_for(resolving);
-    char text[64];
 
-    if (server < 0) {
-        skip();
-    }
-    name_it(resolving, "provider.test");
-    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    ask_the_server(resolving, &waiting);
     serve_until_done(resolving, &waiting, 0);
     assert_false(waiting.found);
     assert_false(asks_again(resolving, 0));
@@ -399,11 +394,7 @@ static void a_question_may_be_given_up(void **state)
     struct waiting waiting = waiting_for(resolving);
     char text[64];
 
-    if (server < 0) {
-        skip();
-    }
-    name_it(resolving, "provider.test");
-    assert_false(look_up(resolving, &waiting, text, sizeof text));
+    ask_the_server(resolving, &waiting);
     resolve_cancel(&waiting.wait);
     resolving->name = resolve_name_free(resolving->name);
     turn(&resolving->rig, 20);
