@@ -327,6 +327,30 @@ void worker_exchange_back(struct worker *worker, struct exchange *exchange)
 
 /* ---- life -------------------------------------------------------------------------- */
 
+static struct listen_address listen_address(const struct config *config, size_t number)
+{
+    const struct config_address *address = &config->listeners[number].address;
+
+    return (struct listen_address){
+        .host = address->host,
+        .path = address->path,
+        .port = address->port,
+        .place = { .file = config->file },
+    };
+}
+
+static bool addresses_free(const struct config *config, struct error *error)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct listen_address where = listen_address(config, i);
+
+        if (!listen_address_free(&where, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool listeners_open(struct worker *worker, const struct worker *first,
                            struct error *error)
 {
@@ -336,14 +360,11 @@ static bool listeners_open(struct worker *worker, const struct worker *first,
     worker->listeners = calloc(worker->listener_count, sizeof(struct listener *));
     worker->listening = calloc(worker->listener_count, sizeof *worker->listening);
     CHECK(worker->listeners != NULL && worker->listening != NULL);
+    if (first == NULL && !addresses_free(config, error)) {
+        return false;
+    }
     for (size_t i = 0; i < worker->listener_count; i++) {
-        const struct config_address *address = &config->listeners[i].address;
-        const struct listen_address where = {
-            .host = address->host,
-            .path = address->path,
-            .port = address->port,
-            .place = { .file = config->file },
-        };
+        const struct listen_address where = listen_address(config, i);
 
         worker->listening[i] = (struct listening){ worker, i };
         worker->listeners[i] =

@@ -72,37 +72,16 @@ static int close_failed(int fd)
     return -1;
 }
 
-/* A port that may be shared would be shared with another process, too, which would get some
- * of the connections: is nobody there yet? */
-static bool is_ours_alone(const struct sockaddr *where, socklen_t size)
-{
-    int on = 1;
-    int fd = socket(where->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0) {
-        return false;
-    }
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(fd, where, size) != 0) {
-        (void)close_failed(fd);
-        return false;
-    }
-    close(fd);
-    return true;
-}
-
-/* False, and errno: no. */
-static bool allow_reuse(int fd, const struct sockaddr *where, socklen_t size,
-                        bool first)
+/* Of the address after its last connections, and of a port by several sockets at once. */
+static bool allow_reuse(int fd, bool port)
 {
     int on = 1;
 
-    return (!first || is_ours_alone(where, size)) &&
-           setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-           setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+           (!port || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0);
 }
 
-static int socket_bind(const struct listen_address *address, bool first)
+static int socket_bind(const struct listen_address *address)
 {
     struct sockaddr_storage where;
     socklen_t size = address_fill(address, &where);
@@ -118,13 +97,43 @@ static int socket_bind(const struct listen_address *address, bool first)
     }
     if (address->path != NULL) {
         unlink(address->path);
-    } else if (!allow_reuse(fd, (struct sockaddr *)&where, size, first)) {
+    } else if (!allow_reuse(fd, true)) {
         return close_failed(fd);
     }
     if (bind(fd, (struct sockaddr *)&where, size) != 0 || listen(fd, BACKLOG) != 0) {
         return close_failed(fd);
     }
     return fd;
+}
+
+static void add_failure(struct error *error, const struct listen_address *address)
+{
+    error_add(error, address->place, "cannot listen on %s port %u: %s",
+              address->path != NULL ? address->path : address->host,
+              (unsigned)address->port, strerror(errno));
+}
+
+/* Binding alone, without SO_REUSEPORT, fails where anybody listens. */
+bool listen_address_free(const struct listen_address *address, struct error *error)
+{
+    struct sockaddr_storage where;
+    socklen_t size = address_fill(address, &where);
+    bool is_free;
+    int fd;
+
+    if (address->path != NULL || size == 0) {
+        return true; /* listener_open() tells */
+    }
+    fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    is_free = fd >= 0 && allow_reuse(fd, false) &&
+              bind(fd, (struct sockaddr *)&where, size) == 0;
+    if (!is_free) {
+        add_failure(error, address);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_free;
 }
 
 /* What is left serves upstreams, the ledger, the log and the admin port, which have to go
@@ -156,13 +165,10 @@ struct listener *listener_open(const struct listen_address *address,
     if (shared != NULL && address->path != NULL) {
         listener->fd = dup(shared->fd);
     } else {
-        listener->fd = socket_bind(address, shared == NULL);
+        listener->fd = socket_bind(address);
     }
     if (listener->fd < 0) {
-        const char *where = address->path != NULL ? address->path : address->host;
-
-        error_add(error, address->place, "cannot listen on %s port %u: %s", where,
-                  (unsigned)address->port, strerror(errno));
+        add_failure(error, address);
         free(listener);
         return NULL;
     }

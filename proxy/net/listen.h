@@ -17,10 +17,16 @@ struct listen_address {
 
 struct listener;
 
+/* Does nobody listen there? A port that several sockets may have would be shared with
+ * another process, too, which would get some of the connections. To be asked of all
+ * addresses before the first is opened. Unix sockets are always free. False and an entry in
+ * *error if somebody does. */
+bool listen_address_free(const struct listen_address *address,
+                         struct error *error) MUST_CHECK;
+
 /* Binds and listens; connections wait in the backlog until listener_start(). `shared` (may
  * be NULL) is an earlier worker's listener: a Unix socket cannot be bound twice and is
- * shared instead; a port is bound once more. Without it a port that somebody listens at is
- * an error. NULL and an entry in *error on failure. */
+ * shared instead. NULL and an entry in *error on failure. */
 struct listener *listener_open(const struct listen_address *address,
                                const struct listener *shared, struct error *error);
 

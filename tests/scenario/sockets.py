@@ -245,9 +245,21 @@ def taken_port(results):
                    'a port that somebody listens at is an error', done.stderr)
 
 
+def own_ports(results):
+    """Addresses of one assay may share a port."""
+    with Scripted(good) as upstream:
+        assay = proxy(upstream)
+        assay.config['listen'] += [{'address': '%s:%d' % (host, assay.port)}
+                                   for host in ('0.0.0.0', '[::]')]
+        assay.write_config()
+        with assay:
+            reply = hostile.exchange(assay.port, request(assay), half_close=True, whole=True)
+        results.ok(reply.endswith(b'good'), 'one port at several addresses of its own', reply)
+
+
 def run(results):
     for check in (half_close, byte_by_byte, slow_reader, slow_provider, prompt_events,
-                  reset_mid_stream, client_reset_in_body, second_signal, taken_port):
+                  reset_mid_stream, client_reset_in_body, second_signal, taken_port, own_ports):
         try:
             check(results)
         except (OSError, RuntimeError, IndexError, ValueError) as error:
