@@ -199,6 +199,9 @@ static inline const char *read_value(const struct feed *feed, const char *at)
         return scan_read_literal(feed, at, SCAN_TRUE);
     case ']':
         return scan->state == AT_ELEMENT ? close_container(feed, at, false) : NULL;
+    case 'N':
+    case 'I':
+        return scan->mode == SCAN_TOLERANT ? scan_read_no_number(feed, at) : NULL;
     default:
         return is_digit(*at) || *at == '-' ? scan_read_number(feed, at) : NULL;
     }

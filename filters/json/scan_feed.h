@@ -129,6 +129,9 @@ const char *scan_read_literal(const struct feed *feed, const char *at,
                               enum scan_type type);
 const char *scan_resume_literal(const struct feed *feed, const char *at);
 
+/* NaN or Infinity. */
+const char *scan_read_no_number(const struct feed *feed, const char *at);
+
 /* scan_string.c */
 
 /* A string that is not whole and plain in this piece; `at` is its first byte. */

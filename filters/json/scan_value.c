@@ -74,6 +74,80 @@ void scan_gather(struct scan *scan, struct span bytes)
     scan->text_len = (uint8_t)(scan->text_len + bytes.len);
 }
 
+/* ---- literals ----------------------------------------------------------------------- */
+
+/* The first ones are values of enum scan_type. */
+enum word { WORD_NAN = SCAN_TRUE + 1, WORD_INFINITY, WORD_MINUS_INFINITY };
+
+static const struct {
+    char text[10];
+    enum scan_type type;
+} words[] = {
+    [SCAN_NULL] = { "null", SCAN_NULL },
+    [SCAN_FALSE] = { "false", SCAN_FALSE },
+    [SCAN_TRUE] = { "true", SCAN_TRUE },
+    [WORD_NAN] = { "NaN", SCAN_NULL },
+    [WORD_INFINITY] = { "Infinity", SCAN_NULL },
+    [WORD_MINUS_INFINITY] = { "-Infinity", SCAN_NULL },
+};
+
+static const char *literal_done(const struct feed *feed, const char *at,
+                                enum scan_type type)
+{
+    if (is_wanted(feed)) {
+        scan_call_seen(feed, type, span_of(NULL, 0), offset_of(feed, at));
+    }
+    value_done(feed->scan);
+    return at;
+}
+
+/* `escape` holds which word it is, `part` how much of it has come. */
+const char *scan_resume_literal(const struct feed *feed, const char *at)
+{
+    struct scan *scan = feed->scan;
+    const char *text = words[scan->escape].text;
+
+    while (at < feed->end) {
+        if (*at++ != text[scan->part++]) {
+            return NULL;
+        }
+        if (text[scan->part] == '\0') {
+            return literal_done(feed, at, words[scan->escape].type);
+        }
+    }
+    return at;
+}
+
+static const char *read_word(const struct feed *feed, const char *at, unsigned word,
+                             uint8_t part)
+{
+    struct scan *scan = feed->scan;
+
+    scan->cut = false;
+    scan->state = IN_LITERAL;
+    scan->escape = (uint16_t)word;
+    scan->part = part;
+    return scan_resume_literal(feed, at);
+}
+
+const char *scan_read_literal(const struct feed *feed, const char *at,
+                              enum scan_type type)
+{
+    size_t skip = type == SCAN_FALSE ? 1 : 0; /* then four bytes tell */
+
+    if ((size_t)(feed->end - at) >= skip + 4 &&
+        memcmp(at + skip, words[type].text + skip, 4) == 0) {
+        feed->scan->cut = false;
+        return literal_done(feed, at + skip + 4, type);
+    }
+    return read_word(feed, at, type, 0);
+}
+
+const char *scan_read_no_number(const struct feed *feed, const char *at)
+{
+    return read_word(feed, at, *at == 'N' ? WORD_NAN : WORD_INFINITY, 0);
+}
+
 /* ---- numbers ------------------------------------------------------------------------ */
 
 static inline enum number_part number_after(enum number_part part, char c)
@@ -152,6 +226,10 @@ const char *scan_resume_number(const struct feed *feed, const char *at)
         }
         part = next;
     }
+    if (part == NUMBER_SIGN && at < feed->end && *at == 'I' &&
+        scan->mode == SCAN_TOLERANT) {
+        return read_word(feed, at, WORD_MINUS_INFINITY, 1);
+    }
     text = span_of(from, (size_t)(at - from));
     if (at == feed->end) {
         scan->part = (uint8_t)part;
@@ -196,54 +274,4 @@ bool scan_end_number(const struct feed *feed)
     }
     value_done(scan);
     return true;
-}
-
-/* ---- literals ----------------------------------------------------------------------- */
-
-static const char literals[][8] = {
-    [SCAN_NULL] = "null", [SCAN_FALSE] = "false", [SCAN_TRUE] = "true"
-};
-
-static const char *literal_done(const struct feed *feed, const char *at,
-                                enum scan_type type)
-{
-    if (is_wanted(feed)) {
-        scan_call_seen(feed, type, span_of(NULL, 0), offset_of(feed, at));
-    }
-    value_done(feed->scan);
-    return at;
-}
-
-/* `escape` holds which literal it is, `part` how much of it has come. */
-const char *scan_resume_literal(const struct feed *feed, const char *at)
-{
-    struct scan *scan = feed->scan;
-    const char *literal = literals[scan->escape];
-
-    while (at < feed->end) {
-        if (*at++ != literal[scan->part++]) {
-            return NULL;
-        }
-        if (literal[scan->part] == '\0') {
-            return literal_done(feed, at, (enum scan_type)scan->escape);
-        }
-    }
-    return at;
-}
-
-const char *scan_read_literal(const struct feed *feed, const char *at,
-                              enum scan_type type)
-{
-    struct scan *scan = feed->scan;
-    size_t skip = type == SCAN_FALSE ? 1 : 0; /* then four bytes tell */
-
-    scan->cut = false;
-    if ((size_t)(feed->end - at) >= skip + 4 &&
-        memcmp(at + skip, literals[type] + skip, 4) == 0) {
-        return literal_done(feed, at + skip + 4, type);
-    }
-    scan->state = IN_LITERAL;
-    scan->escape = (uint16_t)type;
-    scan->part = 0;
-    return scan_resume_literal(feed, at);
 }

@@ -399,6 +399,24 @@ static void responses_are_read_with_tolerance(void **state)
     expect("[1,]", 4, SCAN_TOLERANT, SCAN_MALFORMED, "array 9 0-0\n");
 }
 
+/* As Python writes them. */
+static void numbers_that_are_none_are_null(void **state)
+{
+    (void)state;
+    TOLERATED("NaN", "null 9 0-3\n");
+    TOLERATED("{\"usage\":{\"prompt_tokens\":-Infinity,\"x\":NaN},\"model\":Infinity}",
+              "object 9 0-0\nobject 2 9-0\nnull 3 26-35\nend 2 9-44\nnull 1 53-61\n"
+              "end 9 0-62\n");
+    expect("[Nan]", 5, SCAN_TOLERANT, SCAN_MALFORMED, "array 9 0-0\n");
+    expect("[-Inf]", 6, SCAN_TOLERANT, SCAN_MALFORMED, "array 9 0-0\n");
+    expect("[-NaN]", 6, SCAN_TOLERANT, SCAN_MALFORMED, "array 9 0-0\n");
+    expect("[1Infinity]", 11, SCAN_TOLERANT, SCAN_MALFORMED, "array 9 0-0\n");
+    expect("-Infin", 6, SCAN_TOLERANT, SCAN_MALFORMED, "");
+    BAD("NaN", "");
+    BAD("-Infinity", "");
+    BAD("[Infinity]", "array 9 0-0\n");
+}
+
 /* {"model":"<len bytes>"} */
 static void expect_front(const char *unit, unsigned units, size_t shown, bool cut)
 {
@@ -779,6 +797,7 @@ int main(void)
         cmocka_unit_test(lone_surrogates_become_the_replacement),
         cmocka_unit_test(utf8_is_held_to_rfc_3629),
         cmocka_unit_test(responses_are_read_with_tolerance),
+        cmocka_unit_test(numbers_that_are_none_are_null),
         cmocka_unit_test(long_texts_are_cut_between_characters),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(brackets_must_match),
