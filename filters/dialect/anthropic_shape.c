@@ -7,8 +7,7 @@ static void balance_writes(const struct tally *tally, struct usage *usage)
     uint64_t listed;
 
     balance_class(tally, COUNT_CACHE_WRITE, TOKENS_CACHE_WRITE, usage);
-    balance_lifetime(tally, COUNT_WRITE_5M, LIFETIME_5M, usage);
-    balance_lifetime(tally, COUNT_WRITE_1H, LIFETIME_1H, usage);
+    balance_lifetimes(tally, usage);
     listed = usage->cache_write[LIFETIME_5M] + usage->cache_write[LIFETIME_1H];
     if (!usage_knows(usage, TOKENS_CACHE_WRITE) && usage->known_lifetimes != 0) {
         usage_set(usage, TOKENS_CACHE_WRITE, listed);

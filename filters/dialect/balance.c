@@ -11,6 +11,13 @@ static const enum count modality_counts[MODALITIES] = {
     [MODALITY_OUTPUT_REJECTED] = COUNT_OUTPUT_REJECTED,
 };
 
+static const enum count lifetime_counts[CACHE_LIFETIMES] = {
+    [LIFETIME_5M] = COUNT_WRITE_5M,
+    [LIFETIME_30M] = COUNT_WRITE_30M,
+    [LIFETIME_1H] = COUNT_WRITE_1H,
+    [LIFETIME_12H] = COUNT_WRITE_12H,
+};
+
 void balance_class(const struct tally *tally, enum count count, enum token_class class,
                    struct usage *usage)
 {
@@ -19,12 +26,13 @@ void balance_class(const struct tally *tally, enum count count, enum token_class
     }
 }
 
-void balance_lifetime(const struct tally *tally, enum count count,
-                      enum cache_lifetime lifetime, struct usage *usage)
+void balance_lifetimes(const struct tally *tally, struct usage *usage)
 {
-    if (tally_has(tally, count)) {
-        usage->cache_write[lifetime] = tally->value[count];
-        usage->known_lifetimes |= (uint8_t)(1U << lifetime);
+    for (unsigned i = 0; i < CACHE_LIFETIMES; i++) {
+        if (tally_has(tally, lifetime_counts[i])) {
+            usage->cache_write[i] = tally->value[lifetime_counts[i]];
+            usage->known_lifetimes |= (uint8_t)(1U << i);
+        }
     }
 }
 

@@ -4,11 +4,11 @@
 
 #include "filters/dialect.h"
 
-/* Copies a count into a class, a lifetime, a counter; leaves it unknown if not tallied. */
+/* Copies a count into a class, the lifetimes of what was written, a counter; leaves unknown
+ * what is not tallied. */
 void balance_class(const struct tally *tally, enum count count, enum token_class class,
                    struct usage *usage);
-void balance_lifetime(const struct tally *tally, enum count count,
-                      enum cache_lifetime lifetime, struct usage *usage);
+void balance_lifetimes(const struct tally *tally, struct usage *usage);
 void balance_searches(const struct tally *tally, struct usage *usage);
 
 /* Copies all modality counts; flags that cached and non-text input may overlap. */

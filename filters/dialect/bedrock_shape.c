@@ -32,8 +32,7 @@ void bedrock_balance(const struct tally *tally, struct usage *usage)
     }
     balance_class(tally, COUNT_CACHED, TOKENS_CACHE_READ, usage);
     balance_class(tally, COUNT_CACHE_WRITE, TOKENS_CACHE_WRITE, usage);
-    balance_lifetime(tally, COUNT_WRITE_5M, LIFETIME_5M, usage);
-    balance_lifetime(tally, COUNT_WRITE_1H, LIFETIME_1H, usage);
+    balance_lifetimes(tally, usage);
     balance_class(tally, COUNT_OUTPUT, TOKENS_OUTPUT, usage);
 }
 

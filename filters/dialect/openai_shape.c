@@ -144,8 +144,7 @@ void openai_balance(const struct tally *tally, struct usage *usage)
 {
     struct report report = read_report(tally, usage);
 
-    balance_lifetime(tally, COUNT_WRITE_30M, LIFETIME_30M, usage);
-    balance_lifetime(tally, COUNT_WRITE_12H, LIFETIME_12H, usage);
+    balance_lifetimes(tally, usage);
     balance_modality(tally, usage);
     balance_searches(tally, usage);
     if (tally_has(tally, COUNT_AUDIO_SECONDS)) {

@@ -9,7 +9,7 @@
 /* The rows of a usage object at `at`. Every spelling that a vendor of this shape uses, the
  * Responses API's included: gateways mix them.
  *   cached:  OpenAI; Mistral (three spellings); Moonshot; DeepSeek; Anthropic converters
- *   written: OpenAI, OpenRouter; LiteLLM-like converters
+ *   written: OpenAI, OpenRouter; LiteLLM-like converters; Qwen, which is told what to cache
  *   beside:  xAI puts reasoning outside, Perplexity at the top level (see openai_balance) */
 /* clang-format off */
 #define OPENAI_USAGE(at)                                                               \
@@ -44,12 +44,20 @@
     { at ".cached_tokens", COUNT_CACHED, SCAN_WHOLE },                                      \
     { at ".cache_write_tokens", COUNT_CACHE_WRITE, SCAN_WHOLE },                            \
     { at ".cache_creation_tokens", COUNT_CACHE_WRITE, SCAN_WHOLE },                         \
+    { at ".cache_creation_input_tokens", COUNT_CACHE_WRITE, SCAN_WHOLE },                   \
+    { at ".cache_read_input_tokens", COUNT_CACHED, SCAN_WHOLE },                            \
+    OPENAI_LIFETIMES(at ".cache_creation"),                                            \
+    OPENAI_LIFETIMES(at ".cache_creation_token_details"),                              \
     { at ".cache_write_tokens_details.ttl_30m_tokens", COUNT_WRITE_30M, SCAN_WHOLE },       \
     { at ".cache_write_tokens_details.ttl_12h_tokens", COUNT_WRITE_12H, SCAN_WHOLE },       \
     { at ".text_tokens", COUNT_INPUT_TEXT, SCAN_WHOLE },                                    \
     { at ".audio_tokens", COUNT_INPUT_AUDIO, SCAN_WHOLE },                                  \
     { at ".image_tokens", COUNT_INPUT_IMAGE, SCAN_WHOLE },                                  \
     { at ".video_tokens", COUNT_INPUT_VIDEO, SCAN_WHOLE }
+
+#define OPENAI_LIFETIMES(at)                                                           \
+    { at ".ephemeral_5m_input_tokens", COUNT_WRITE_5M, SCAN_WHOLE },                        \
+    { at ".ephemeral_1h_input_tokens", COUNT_WRITE_1H, SCAN_WHOLE }
 
 #define OPENAI_OUTPUT_DETAILS(at)                                                      \
     { at ".reasoning_tokens", COUNT_REASONING, SCAN_WHOLE },                                \

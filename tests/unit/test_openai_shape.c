@@ -189,6 +189,7 @@ static void modalities_and_lifetimes_are_copied(void **state)
     tally_put(&tally, COUNT_INPUT_AUDIO, 30);
     tally_put(&tally, COUNT_OUTPUT_REJECTED, 5);
     tally_put(&tally, COUNT_WRITE_30M, 15);
+    tally_put(&tally, COUNT_WRITE_5M, 4);
     tally_put(&tally, COUNT_WEB_SEARCHES, 2);
     openai_balance(&tally, &usage);
     assert_int_equal(usage.modality[MODALITY_INPUT_AUDIO], 30);
@@ -196,7 +197,8 @@ static void modalities_and_lifetimes_are_copied(void **state)
     assert_int_equal(usage.known_modalities,
                      1 << MODALITY_INPUT_AUDIO | 1 << MODALITY_OUTPUT_REJECTED);
     assert_int_equal(usage.cache_write[LIFETIME_30M], 15);
-    assert_int_equal(usage.known_lifetimes, 1 << LIFETIME_30M);
+    assert_int_equal(usage.cache_write[LIFETIME_5M], 4);
+    assert_int_equal(usage.known_lifetimes, 1 << LIFETIME_30M | 1 << LIFETIME_5M);
     assert_int_equal(usage.web_searches, 2);
     assert_int_equal(usage.flags, USAGE_OVERLAP_ASSUMED);
 }
