@@ -1,10 +1,11 @@
-/* POST /v2/chat, as events; /v1/chat and /v1/generate, as lines of JSON. */
+/* POST /v2/chat, as events; /v1/chat, /v1/generate and /v1/summarize, as lines of JSON. The
+ * version may stand in the provider's URL, or in a header. */
 #include "filters/dialect/cohere_shape.h"
 
 static const struct dialect_route routes[] = {
-    { METHOD_POST, "**/v2/chat", "chat", 0 },
-    { METHOD_POST, "**/v1/chat", "chat", 0 },
-    { METHOD_POST, "**/v1/generate", "text_completion", 0 },
+    { METHOD_POST, "**/chat", "chat", 0 },
+    { METHOD_POST, "**/generate", "text_completion", 0 },
+    { METHOD_POST, "**/summarize", "text_completion", 0 },
     { .path = NULL },
 };
 
@@ -26,6 +27,7 @@ static const struct scan_path request[] = {
     { "preamble", FACT_SYSTEM, SCAN_RAW },
     { "chat_history[].message", FACT_SAID, SCAN_RAW },
     { "prompt", FACT_PROMPT, SCAN_RAW },
+    { "text", FACT_PROMPT, SCAN_RAW },
     { "documents", FACT_INPUT_JSON, SCAN_WHOLE },
     { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
     { "tool_results", FACT_INPUT_JSON, SCAN_WHOLE },
@@ -54,6 +56,7 @@ static const struct scan_path response[] = {
     { "delta.message.tool_calls.function.arguments", SEEN_ARGUMENTS, SCAN_PIECES },
     { "text", SEEN_SAID, SCAN_PIECES },
     { "generations[].text", SEEN_SAID, SCAN_PIECES },
+    { "summary", SEEN_SAID, SCAN_PIECES },
     { .path = NULL },
 };
 

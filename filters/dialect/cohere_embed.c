@@ -5,11 +5,9 @@
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {
-    { METHOD_POST, "**/v2/embed", "embeddings", ROUTE_INPUT_ONLY },
-    { METHOD_POST, "**/v1/embed", "embeddings", ROUTE_INPUT_ONLY },
-    { METHOD_POST, "**/v2/rerank", "rerank", ROUTE_INPUT_ONLY },
-    { METHOD_POST, "**/v1/rerank", "rerank", ROUTE_INPUT_ONLY },
-    { METHOD_POST, "**/v1/classify", "classify", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/embed", "embeddings", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/rerank", "rerank", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/classify", "classify", ROUTE_INPUT_ONLY },
     { .path = NULL },
 };
 

@@ -6,8 +6,8 @@ enum { MODELS = ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE };
 static const struct dialect_route routes[] = {
     { METHOD_GET, "**/v1/models", "list_models", MODELS },
     { METHOD_GET, "**/v1/models/*", "get_model", MODELS },
-    { METHOD_POST, "**/v1/tokenize", "count_tokens", MODELS },
-    { METHOD_POST, "**/v1/detokenize", "count_tokens", MODELS },
+    { METHOD_POST, "**/tokenize", "count_tokens", MODELS },
+    { METHOD_POST, "**/detokenize", "count_tokens", MODELS },
     { .path = NULL },
 };
 

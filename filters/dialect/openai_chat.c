@@ -4,7 +4,9 @@
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/deployments/{*}/chat/completions", "chat", 0 }, /* Azure */
     { METHOD_POST, "**/chat/completions", "chat", 0 },
-    { METHOD_POST, "/openai", "chat", 0 }, /* Pollinations */
+    { METHOD_POST, "/openai", "chat", 0 },                   /* Pollinations */
+    { METHOD_POST, "**/text/chatcompletion_v2", "chat", 0 }, /* MiniMax */
+    { METHOD_POST, "**/serving-endpoints/{*}/invocations", "chat", 0 }, /* Databricks */
     /* stored completions repeat a usage that was counted when they were made */
     { METHOD_GET, "**/chat/completions", "list", OPENAI_STORED },
     { METHOD_GET, "**/chat/completions/*", "retrieve", OPENAI_STORED },

@@ -1,15 +1,18 @@
-/* Mistral's models on Vertex AI: its chat, the model in the path. */
+/* Models of Mistral and AI21 on Vertex AI: OpenAI's chat, the model in the path. */
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/publishers/mistralai/models/{*}:rawPredict", "chat", 0 },
     { METHOD_POST, "**/publishers/mistralai/models/{*}:streamRawPredict", "chat",
       ROUTE_STREAM },
+    { METHOD_POST, "**/publishers/ai21/models/{*}:rawPredict", "chat", 0 },
+    { METHOD_POST, "**/publishers/ai21/models/{*}:streamRawPredict", "chat",
+      ROUTE_STREAM },
     { .path = NULL },
 };
 
-const struct dialect dialect_vertex_mistral = {
-    .name = "vertex.mistral",
+const struct dialect dialect_vertex_chat = {
+    .name = "vertex.chat",
     .family = "vertex",
     .routes = routes,
     .request = openai_chat_request,

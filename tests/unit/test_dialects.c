@@ -439,6 +439,58 @@ static const struct example {
       .output = NO,
       .reasoning = NO,
       .answered = "" },
+    { .family = "openai", /* Qwen, which was told what to cache */
+      .path = "/compatible-mode/v1/chat/completions",
+      .asked = "{\"model\":\"qwen-x\"}",
+      .model = "qwen-x",
+      .type = "application/json",
+      .body = "{\"model\":\"qwen-x\",\"choices\":[],\"usage\":{\"prompt_tokens\":90,"
+              "\"completion_tokens\":7,\"total_tokens\":97,\"prompt_tokens_details\":{"
+              "\"cached_tokens\":20,\"cache_creation\":{"
+              "\"ephemeral_5m_input_tokens\":60},\"cache_creation_input_tokens\":60,"
+              "\"cache_type\":\"ephemeral\"}}}",
+      .source = USAGE_REPORTED,
+      .input = 10,
+      .read = 20,
+      .write = 60,
+      .output = 7,
+      .reasoning = NO,
+      .answered = "qwen-x" },
+    { .family = "openai", /* a server in Python, with numbers that are none */
+      .path = "/v1/chat/completions",
+      .asked = "{\"model\":\"m\",\"stream\":true,"
+               "\"stream_options\":{\"include_usage\":true}}",
+      .model = "m",
+      .stream = true,
+      .type = "text/event-stream",
+      .body = "data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"a\"},"
+              "\"logprob\":-Infinity}]}\n\n"
+              "data: {\"model\":\"m\",\"choices\":[],\"speed\":NaN,\"usage\":{"
+              "\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7,"
+              "\"cost\":NaN}}\n\ndata: [DONE]\n\n",
+      .source = USAGE_REPORTED,
+      .input = 5,
+      .read = NO,
+      .write = NO,
+      .output = 2,
+      .reasoning = NO,
+      .answered = "m",
+      .events = 3 },
+    { .family = "mistral",
+      .path = "/v1/moderations",
+      .asked = "{\"model\":\"mistral-moderation-x\",\"input\":[\"hi\"]}",
+      .model = "mistral-moderation-x",
+      .type = "application/json",
+      .body = "{\"id\":\"1\",\"usage\":{\"prompt_tokens\":12,\"total_tokens\":12,"
+              "\"completion_tokens\":0},\"model\":\"mistral-moderation-x\","
+              "\"results\":[{\"category_scores\":{\"pii\":0.1}}]}",
+      .source = USAGE_REPORTED,
+      .input = 12,
+      .read = NO,
+      .write = NO,
+      .output = 0,
+      .reasoning = NO,
+      .answered = "mistral-moderation-x" },
     { .family = "", /* a path that nobody claims, with a usage */
       .path = "/v9/think",
       .asked = "{\"model\":\"m\"}",
