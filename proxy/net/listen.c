@@ -108,25 +108,46 @@ static int socket_bind(const struct listen_address *address)
 
 static void add_failure(struct error *error, const struct listen_address *address)
 {
-    error_add(error, address->place, "cannot listen on %s port %u: %s",
-              address->path != NULL ? address->path : address->host,
-              (unsigned)address->port, strerror(errno));
+    const char *why = strerror(errno);
+
+    if (address->path != NULL) {
+        error_add(error, address->place, "cannot listen on %s: %s", address->path, why);
+    } else {
+        error_add(error, address->place, "cannot listen on %s port %u: %s",
+                  address->host, (unsigned)address->port, why);
+    }
 }
 
 /* Binding alone, without SO_REUSEPORT, fails where anybody listens. */
+static bool port_is_free(int fd, const struct sockaddr *where, socklen_t size)
+{
+    return allow_reuse(fd, false) && bind(fd, where, size) == 0;
+}
+
+/* The file may be left over: somebody who listens answers, or is too busy to. */
+static bool path_is_free(int fd, const struct sockaddr *where, socklen_t size)
+{
+    if (connect(fd, where, size) != 0 && errno != EAGAIN) {
+        return true;
+    }
+    errno = EADDRINUSE;
+    return false;
+}
+
 bool listen_address_free(const struct listen_address *address, struct error *error)
 {
-    struct sockaddr_storage where;
-    socklen_t size = address_fill(address, &where);
+    struct sockaddr_storage storage;
+    const struct sockaddr *where = (struct sockaddr *)&storage;
+    socklen_t size = address_fill(address, &storage);
     bool is_free;
     int fd;
 
-    if (address->path != NULL || size == 0) {
+    if (size == 0) {
         return true; /* listener_open() tells */
     }
-    fd = socket(where.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    is_free = fd >= 0 && allow_reuse(fd, false) &&
-              bind(fd, (struct sockaddr *)&where, size) == 0;
+    fd = socket(where->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    is_free = fd >= 0 && (address->path != NULL ? path_is_free(fd, where, size)
+                                                : port_is_free(fd, where, size));
     if (!is_free) {
         add_failure(error, address);
     }

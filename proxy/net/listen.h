@@ -18,9 +18,9 @@ struct listen_address {
 struct listener;
 
 /* Does nobody listen there? A port that several sockets may have would be shared with
- * another process, too, which would get some of the connections. To be asked of all
- * addresses before the first is opened. Unix sockets are always free. False and an entry in
- * *error if somebody does. */
+ * another process, too, which would get some of the connections; a Unix socket would be
+ * taken from it. To be asked of all addresses before the first is opened. False and an
+ * entry in *error if somebody does. */
 bool listen_address_free(const struct listen_address *address,
                          struct error *error) MUST_CHECK;
 

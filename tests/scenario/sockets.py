@@ -232,17 +232,27 @@ def second_signal(results):
                    'waiting %s, status %s after %.1f s, %s' % (waiting, status, took, outcomes))
 
 
-def taken_port(results):
-    """A second assay at the same port would get half of the first one's connections."""
-    with Scripted(good) as upstream, proxy(upstream) as first:
-        second = proxy(upstream)
-        second.config['listen'] = first.config['listen']
-        second.write_config()
-        done = second.run_whole('run')
-        shutil.rmtree(second.folder)
-        results.ok(done.returncode != 0 and b'port %d: Address already in use' % first.port
-                   in done.stderr and first.running(),
-                   'a port that somebody listens at is an error', done.stderr)
+def taken_address(results):
+    """A second assay at the same port would get half of the first one's connections, at the
+    same Unix socket all."""
+    with Scripted(good) as upstream:
+        first = proxy(upstream)
+        unix = {'address': 'unix:%s/socket' % first.folder}
+        tcp = first.config['listen'][0]
+        first.config['listen'].append(unix)
+        first.write_config()
+        with first:
+            for listener, where in ((tcp, 'port %d' % first.port),
+                                    (unix, '/socket')):
+                second = proxy(upstream)
+                second.config['listen'] = [listener]
+                second.write_config()
+                done = second.run_whole('run')
+                shutil.rmtree(second.folder)
+                results.ok(done.returncode != 0 and first.running() and
+                           ('%s: Address already in use' % where).encode() in done.stderr,
+                           'nobody else listens at ' + ('a socket' if listener is unix
+                                                        else 'a port'), done.stderr)
 
 
 def own_ports(results):
@@ -259,7 +269,8 @@ def own_ports(results):
 
 def run(results):
     for check in (half_close, byte_by_byte, slow_reader, slow_provider, prompt_events,
-                  reset_mid_stream, client_reset_in_body, second_signal, taken_port, own_ports):
+                  reset_mid_stream, client_reset_in_body, second_signal, taken_address,
+                  own_ports):
         try:
             check(results)
         except (OSError, RuntimeError, IndexError, ValueError) as error:
