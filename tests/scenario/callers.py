@@ -16,10 +16,9 @@ import time
 
 import hostile
 from dev_certs import DevCerts, openssl
-from proxy import Assay, COMMAND
+from proxy import COMMAND, PATIENCE, Assay, wait_for
 
 ISSUER = 'https://login.example.com'
-KEPT_SECONDS = 3    # in which a running assay follows a change
 PAUSE_SECONDS = 11  # between two fetches of an issuer's keys
 CA_CONFIG = '''\
 [ca]
@@ -119,9 +118,9 @@ def house(upstream, listen, **settings):
 def call(assay, context=None, body=None, **headers):
     """The status of a call, what the reply says, and its head."""
     if context is None:
-        connection = http.client.HTTPConnection('127.0.0.1', assay.port, timeout=10)
+        connection = http.client.HTTPConnection('127.0.0.1', assay.port, timeout=PATIENCE)
     else:
-        connection = http.client.HTTPSConnection('127.0.0.1', assay.port, timeout=10,
+        connection = http.client.HTTPSConnection('127.0.0.1', assay.port, timeout=PATIENCE,
                                                  context=context)
     try:
         headers = {name.replace('_', '-'): value for name, value in headers.items()}
@@ -130,6 +129,7 @@ def call(assay, context=None, body=None, **headers):
         else:
             connection.request('POST', '/openai/v1/chat/completions', body, headers)
         reply = connection.getresponse()
+        assay.last = reply.headers['assay-exchange-id']
         return reply.status, reply.read().decode(errors='replace'), reply.headers
     finally:
         connection.close()
@@ -143,17 +143,9 @@ def bearer(token):
     return {'authorization': 'Bearer ' + token}
 
 
-def wait_for(condition, seconds=KEPT_SECONDS):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
-def who(assay, count):
-    """Team, caller, tags and service of the ledger's last record, once there are so many."""
-    wait_for(lambda: len(assay.export()) >= count)
-    record = assay.export()[-1]
+def who(assay):
+    """Team, caller, tags and service of the last call, as the ledger has it."""
+    record = next(one for one in assay.export_all([assay.last]) if one['id'] == assay.last)
     return tuple(record.get(name) for name in ('team', 'caller', 'tags', 'service'))
 
 
@@ -171,16 +163,16 @@ def tokens(results, folder):
             upstream, {'identify': ['key', 'jwt']}, teams=teams,
             issuers={'corp': {**corp, 'jwks': issuer.url}}) as assay:
         token = first.token(email='eve@example.com', prj='atlas')
-        results.ok(wait_for(lambda: status(assay, **bearer(token)) == 200, 10),
+        results.ok(wait_for(lambda: status(assay, **bearer(token)) == 200),
                    'a token of an issuer is taken', call(assay, **bearer(token)))
-        named = who(assay, 1)
+        named = who(assay)
         results.ok(named[:2] == ('guests', 'eve@example.com') and
                    set(named[2]) == {'cost_centre=9', 'project=atlas'},
                    'a stranger lands in the default team, with his tags', named)
         long = first.token(email='eve@example.com', prj='p' * 120)
-        results.ok(status(assay, **bearer(long)) == 200 and wait_for(
-            lambda: who(assay, 1)[2] == ['cost_centre=9', 'tags_left_out=1']),
-                   'a tag that a record has no room for is said to be missing', who(assay, 1))
+        results.ok(status(assay, **bearer(long)) == 200 and
+                   who(assay)[2] == ['cost_centre=9', 'tags_left_out=1'],
+                   'a tag that a record has no room for is said to be missing', who(assay))
         results.ok(all(token.encode() not in head for head in upstream.heads) and
                    all(b'sk-upstream' in head for head in upstream.heads),
                    'the provider sees its own key, never the token')
@@ -221,18 +213,20 @@ def rotation(results, assay, issuer, second):
                'a token of a new key may be tried again', early)
     results.ok(wait_for(lambda: status(assay, **bearer(token)) == 200),
                'the new key has been fetched', call(assay, **bearer(token)))
+    _, claims, signature = token.split('.')
+    began = time.monotonic()
     for number in range(20):
-        stranger = second.token(email='tester', n=number).split('.')
-        stranger[0] = b64(json.dumps({'alg': 'RS256', 'kid': 'x%d' % number}).encode())
-        status(assay, **bearer('.'.join(stranger)))
-    results.ok(issuer.asked == asked + 1, 'unknown keys make no flood of fetches',
-               issuer.asked - asked)
+        head = b64(json.dumps({'alg': 'RS256', 'kid': 'x%d' % number}).encode())
+        status(assay, **bearer('.'.join((head, claims, signature))))
+    most = 1 + int((time.monotonic() - began) / (PAUSE_SECONDS - 1))
+    results.ok(issuer.asked <= asked + most, 'unknown keys make no flood of fetches',
+               issuer.asked - asked, most)
 
 
 def outage(results, assay, issuer, second):
     issuer.keys = None
     token = second.token(email='tester')
-    assay.send_signal(signal.SIGHUP)
+    assay.reload()
     time.sleep(1)
     results.ok(status(assay, **bearer(token)) == 200,
                'while the issuer fails, the last good keys hold')
@@ -272,11 +266,11 @@ def certificates(results, folder):
     with Provider() as upstream, house(upstream, listen, teams=teams) as assay:
         results.ok(status(assay, context('ci')) == 200, 'a client certificate is taken',
                    call(assay, context('ci')))
-        named = who(assay, 1)
+        named = who(assay)
         results.ok(named[:2] == ('tests', 'ci') and named[3], 'its SPIFFE id names a service',
                    named)
         results.ok(status(assay, context('person')) == 200 and
-                   who(assay, 3)[:2] == ('tests', 'tester'), 'another one names a person')
+                   who(assay)[:2] == ('tests', 'tester'), 'another one names a person')
         results.ok(status(assay, context('person'), **bearer(assay.key)) == 401,
                    'a certificate and a key are one credential too many')
         results.ok(status(assay, context(), **bearer(assay.key)) == 200 and
@@ -310,9 +304,9 @@ def trusted_headers(results, _):
     with Provider() as upstream, house(upstream, trusting('127.0.0.0/8'),
                                        teams=teams) as assay:
         results.ok(status(assay, x_corp_user='second') == 200 and
-                   who(assay, 1)[:2] == ('blue', 'second'), 'a proxy names the caller')
+                   who(assay)[:2] == ('blue', 'second'), 'a proxy names the caller')
         results.ok(status(assay, x_corp_user='tester', x_corp_groups='none, blue') == 200 and
-                   who(assay, 2)[:2] == ('blue', 'tester'), 'and the team')
+                   who(assay)[:2] == ('blue', 'tester'), 'and the team')
         results.ok(status(assay, x_corp_user='stranger') == 403,
                    'who is in no team is refused', call(assay, x_corp_user='stranger'))
         results.ok(status(assay, x_corp_user='tester', **bearer(assay.key)) == 401,
@@ -343,13 +337,12 @@ def imported(results, folder):
             'red,"zoe"\nred,dan,00u17,,4711,"at""las"\r\nred,nightly,,yes,4712,\n'))
         results.ok(wait_for(lambda: status(assay, x_user='00u17') == 200),
                    'once imported he is known, without a restart')
-        refused = len([1 for record in assay.export() if record['status'] != 200])
-        named = who(assay, refused + 1)
+        named = who(assay)
         results.ok(named[:2] == ('red', 'dan') and
                    named[2] == ['cost_centre=4711', 'project=at"las'], 'with his tags', named)
         status(assay, x_user='nightly')
-        results.ok(wait_for(lambda: assay.export()[-1]['caller'] == 'nightly') and
-                   assay.export()[-1]['service'], 'a service is one')
+        named = who(assay)
+        results.ok(named[1] == 'nightly' and named[3], 'a service is one', named)
         report = json.loads(assay.run('report', '--by', 'tag', '--format', 'json'))
         calls = {row['tag']: row['calls'] for row in report['rows']}
         results.ok(calls.get('cost_centre=4712') == 1 and calls.get(
@@ -371,9 +364,9 @@ def imported(results, folder):
 
 def admin_get(assay, path, token=None, context=None):
     if context is None:
-        connection = http.client.HTTPConnection('127.0.0.1', assay.admin_port, timeout=10)
+        connection = http.client.HTTPConnection('127.0.0.1', assay.admin_port, timeout=PATIENCE)
     else:
-        connection = http.client.HTTPSConnection('127.0.0.1', assay.admin_port, timeout=10,
+        connection = http.client.HTTPSConnection('127.0.0.1', assay.admin_port, timeout=PATIENCE,
                                                  context=context)
     try:
         connection.request('GET', path, headers=bearer(token) if token else {})
@@ -456,8 +449,7 @@ def looks(results, assay, folder):
                'the audit log tells who looked at what', *sorted(told))
     results.ok('secret' not in text and assay.key not in text, 'and no credential')
     assay.config['admin']['users'].pop('ops')
-    assay.write_config()
-    assay.send_signal(signal.SIGHUP)
+    assay.reload()
     results.ok(wait_for(lambda: get('/metrics', 'ops-secret')[0] == 401),
                'a reload changes who may look')
 
@@ -500,8 +492,7 @@ def myself(results, folder):
                    me(assay.key, 'me'), me(name='stranger')]
             assay.config['listen'][0]['identify'] = ['key', 'certificate']
             assay.config.pop('issuers')
-            assay.write_config()
-            assay.send_signal(signal.SIGHUP)
+            assay.reload()
             results.ok(wait_for(lambda: me(token)[0] == 401) and me(name='me')[0] == 200,
                        'a reload that takes no tokens any more holds here, too', me(token))
     results.ok([reply[0] for reply in good] == [200] * 3 and
@@ -524,10 +515,11 @@ def own_logins(results, folder):
                 'issuer': ISSUER, 'audience': ['assay'], 'jwks': 'file:' + jwks}}},
             {'identify': ['key', 'jwt']}) as assay:
         def send(**headers):
-            connection = http.client.HTTPConnection('127.0.0.1', assay.port, timeout=10)
+            connection = http.client.HTTPConnection('127.0.0.1', assay.port, timeout=PATIENCE)
             connection.request('POST', '/anthropic/v1/messages', '{"model":"m"}', {
                 name.replace('_', '-'): value for name, value in headers.items()})
             reply = connection.getresponse()
+            assay.last = reply.headers['assay-exchange-id']
             reply.read()
             connection.close()
             return reply.status
@@ -542,7 +534,7 @@ def own_logins(results, folder):
         token = key.token(sub='second')
         results.ok(send(x_assay_key=token, **login) == 200 and
                    token.encode() not in upstream.heads[-1] and
-                   who(assay, 2)[:2] == ('tests', 'second'), 'the caller may be a token')
+                   who(assay)[:2] == ('tests', 'second'), 'the caller may be a token')
         seen = len(upstream.heads)
         results.ok([send(**login), send(x_assay_key='assay_wrong', **login),
                     send(x_assay_key=assay.key, x_api_key='sk-two', **login)] == [401] * 3 and

@@ -10,17 +10,15 @@ import subprocess
 import tempfile
 import threading
 import time
-import urllib.request
 
 import http1
 import sigv4
 from dev_certs import DevCerts, openssl
-from proxy import Assay
+from proxy import PATIENCE, Assay
 
 REGION = 'eu-west-1'
 PATH = '/bedrock/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Feu.x-v1%3A0/'
 ANSWER = {'usage': {'inputTokens': 3, 'outputTokens': 2, 'totalTokens': 5}}
-WAIT_SECONDS = 20
 ROLE = 'the-role'
 ends = []   # exit status and log of each assay
 
@@ -45,7 +43,7 @@ class Cloud:
         self.services_port = self.wait(http1.Server(self.services, tls).start()).port
 
     def wait(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(WAIT_SECONDS)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE)
 
     def __enter__(self):
         return self
@@ -138,7 +136,7 @@ def call(assay, action='converse', fields=(), body=b'{"messages":[]}', credentia
             ('content-length', str(len(body)))]
         await client.send('POST', (PATH + action) if '/' not in action else action,
                           [('host', 'h'), own, *fields, *framing], body)
-        response = await asyncio.wait_for(client.receive('POST'), WAIT_SECONDS)
+        response = await asyncio.wait_for(client.receive('POST'), PATIENCE)
         client.close()
         return response
     return asyncio.run(ask())
@@ -209,7 +207,7 @@ def signed_by_file(results):
                        'a file that others may read is refused, the last key kept', told)
 
 
-def until(ask, fine, seconds=WAIT_SECONDS):
+def until(ask, fine, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while True:
         answer = ask()
@@ -220,13 +218,7 @@ def until(ask, fine, seconds=WAIT_SECONDS):
 
 def logged(assay, event):
     """The log's lines of this event."""
-    with open(assay.log, encoding='utf-8', errors='replace') as file:
-        return ''.join(line for line in file if '"%s"' % event in line)
-
-
-def metrics(assay):
-    with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % assay.admin_port) as answer:
-        return answer.read().decode().splitlines()
+    return ''.join(assay.logged(event))
 
 
 def renewed_for_a_container(results):
@@ -237,7 +229,7 @@ def renewed_for_a_container(results):
                    AWS_CONTAINER_CREDENTIALS_FULL_URI='http://127.0.0.1:%d/container' %
                    cloud.services_port,
                    AWS_CONTAINER_AUTHORIZATION_TOKEN='container-secret') as assay:
-            first = call(assay)
+            first = until(lambda: call(assay), lambda answer: answer.status == 200)
             results.ok(first.status == 200, "signed with a container's role", first.body)
             del cloud.keys['ASIAROLE1']
             second = until(lambda: call(assay), lambda answer: answer.status == 200)
@@ -246,7 +238,7 @@ def renewed_for_a_container(results):
             told = until(lambda: logged(assay, 'credential_failed'), bool)
             results.ok('the last one is kept' in told and call(assay).status == 200,
                        'the last good key is kept while renewing fails', told)
-            failing = [line for line in metrics(assay) if 'credentials_failing' in line]
+            failing = [line for line in assay.admin('/metrics').splitlines() if 'credentials_failing' in line]
             results.ok('assay_credentials_failing 1' in failing, 'a metric tells of it',
                        failing)
 
@@ -258,7 +250,7 @@ def signed_by_instance(results):
                 'source': 'instance', 'region': REGION}},
                    AWS_EC2_METADATA_SERVICE_ENDPOINT='http://127.0.0.1:%d/' %
                    cloud.services_port) as assay:
-            answer = call(assay)
+            answer = until(lambda: call(assay), lambda answer: answer.status == 200)
             results.ok(answer.status == 200, "signed with an instance's role (IMDSv2)",
                        answer.body, logged(assay, 'credential_failed'))
 
@@ -344,7 +336,8 @@ def token_for_a_service_account(results):
             google = {'credential': 'google', 'google': {'file': account}}
             cloud.token_seconds = 10
             with House(cloud, google, SSL_CERT_FILE=certs.ca) as assay:
-                answer = call(assay, VERTEX)
+                answer = until(lambda: call(assay, VERTEX),
+                               lambda answer: answer.status == 200)
                 results.ok(answer.status == 200, 'an access token for a service account',
                            answer.body, logged(assay, 'credential_failed'))
                 judge_claim(results, cloud.asked[0], folder, public, uri)
@@ -366,7 +359,7 @@ def token_of_the_machine(results):
     with Cloud() as cloud:
         with House(cloud, {'credential': 'google'},
                    GCE_METADATA_HOST='127.0.0.1:%d' % cloud.services_port) as assay:
-            answer = call(assay, VERTEX)
+            answer = until(lambda: call(assay, VERTEX), lambda answer: answer.status == 200)
             results.ok(answer.status == 200, "an access token of the machine's account",
                        answer.body, logged(assay, 'credential_failed'))
 

@@ -10,7 +10,7 @@ import struct
 import sys
 
 import http1
-from proxy import Assay
+from proxy import PATIENCE, Assay
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'golden'))
 
@@ -22,7 +22,6 @@ EVENTS = range(4, 40)  # of a stream that is cut after every one
 EACH = 3               # streams of each API
 AT_ONCE = 24
 LATE = 2               # events that are sent to a client that has left
-SECONDS = 20
 SHOWN = 12
 MEDIAN, SUM, NINE_OF_TEN = 0.05, 0.05, 0.25  # how far estimates may be off
 SMALL = 20             # tokens: below, one token more or less is too much of a difference
@@ -81,7 +80,7 @@ class Cases:
             for event in events[count:count + LATE]:
                 await asyncio.sleep(0.05)
                 await reply.piece(event)
-            await asyncio.sleep(SECONDS)
+            await asyncio.sleep(2 * PATIENCE)
         else:
             await asyncio.sleep(0.02)
             for event in events[count:]:
@@ -108,7 +107,10 @@ async def play(assay, cases, case, count, then):
     _, fields = await http1.read_head(client.reader)
     wanted, got = cases.told(case, count), 0
     while got < wanted:  # framing only adds to it
-        got += len(await client.reader.read(65536))
+        more = await client.reader.read(65536)
+        if not more:
+            raise http1.Truncated()
+        got += len(more)
     client.writer.transport.abort()
     return http1.field(fields, 'assay-exchange-id')
 
@@ -119,7 +121,7 @@ async def play_all(assay, cases, plays):
 
     async def worker():
         for one in queue:
-            done[await asyncio.wait_for(play(assay, cases, *one), SECONDS)] = one
+            done[await asyncio.wait_for(play(assay, cases, *one), PATIENCE)] = one
     await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
     return done
 
@@ -135,7 +137,7 @@ def on_policy(cases, policy, plays):
             await play(assay, cases, *plays[0])
             await asyncio.to_thread(assay.wait_for_tables)
             done = await play_all(assay, cases, plays)
-            await asyncio.sleep(0.5)
+            await asyncio.to_thread(assay.wait_until_idle)
             records = {record['id']: record for record in await asyncio.to_thread(
                 assay.export_all, list(done))}
         await server.close()

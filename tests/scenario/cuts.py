@@ -6,10 +6,11 @@ import json
 import struct
 import zlib
 
-from scripted import SECONDS, Scripted
+from proxy import wait_for
+from scripted import Scripted
 
 LIMIT = 600  # tokens; the endless answers below come to far more
-EVENTS_MAX = 4000
+EVENTS_MAX = 200_000  # more than fits between provider and client
 WORDS = 'all work and no play makes a model dull '
 
 
@@ -178,13 +179,7 @@ def upstream_is_left(results):
     path, body, _, _ = DIALECTS['anthropic']
     with house(provider) as scripted:
         scripted.post(path, {**body, 'max_tokens': 100})
-
-        async def wait():
-            for _ in range(200):
-                if provider.left:
-                    break
-                await asyncio.sleep(0.02)
-        asyncio.run(asyncio.wait_for(wait(), SECONDS))
+        wait_for(lambda: provider.left)
     results.ok(provider.left == 1, 'the provider is left, too', provider.left)
 
 

@@ -11,14 +11,16 @@ import subprocess
 import tempfile
 import time
 
-from proxy import COMMAND
+from proxy import COMMAND, wait_for
 from quotas import House
 from receiver import Receiver
 from webhooks import HookedHouse, hook
 
 TURNS = 18
-WAIT_SECONDS = 20
+PAUSES = (0, .5, 1, 3, 9)  # seconds until what was found holds for calls, on a slow machine
 BOT = 'Summarise ticket number %d in one sentence and rate its urgency from 1 to 5'
+FLOOD = 700
+BURST, A_SECOND = 256, 17  # calls of one caller that detection reads: 16, and one in 64
 LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 
 
@@ -30,7 +32,7 @@ def fresh(rng):
 
 def grade(house, caller):
     """The grade in the latest exchange of a caller."""
-    grades = [(record['id'], record['grade']) for record in house.assay.export()
+    grades = [(record['id'], record['grade']) for record in house.records()
               if record['caller'] == caller]
     return max(grades)[1] if grades else None
 
@@ -40,20 +42,35 @@ def findings(house, path='/v1/findings'):
 
 
 def await_findings(house, count=1):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while len(findings(house)) < count and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: len(findings(house)) >= count)
     return findings(house)
+
+
+def grade_of_next(house, bot, rng, wanted):
+    """The grade of the bot's next call. It is looked at behind the calls: a later one has it."""
+    for pause in PAUSES:
+        time.sleep(pause)
+        call_of(house, bot, 0, rng)
+        if grade(house, 'second') == wanted:
+            break
+    return grade(house, 'second')
+
+
+def path_of(number):
+    return ('/v1/chat/completions', '/v1/messages')[number % 2]
+
+
+def call_of(house, bot, number, rng):
+    house.call(path_of(number), key=bot, max_tokens=50, messages=[
+        {'role': 'user', 'content': BOT % rng.randrange(1000)}])
 
 
 def work(house, bot, person, turns, rng):
     """The bot works, the person now and then, in both dialects."""
     for i in range(turns):
-        path = ('/v1/chat/completions', '/v1/messages')[i % 2]
-        house.call(path, key=bot, max_tokens=50, messages=[
-            {'role': 'user', 'content': BOT % rng.randrange(1000)}])
+        call_of(house, bot, i, rng)
         if i % 2 == 0:  # its haste looks automated, too, in the long run
-            house.call(path, key=person, max_tokens=50, messages=[
+            house.call(path_of(i), key=person, max_tokens=50, messages=[
                 {'role': 'user', 'content': fresh(rng)}])
 
 
@@ -65,8 +82,9 @@ def me(house, key):
 
 
 def replayed(house, folder):
-    """The alarms of an export of what was seen live."""
+    """The alarms of an export of what was seen live, once that is all calls."""
     path = os.path.join(folder, 'turns.jsonl')
+    wait_for(lambda: house.assay.run('export', '--turns').count('\n') == len(house.ids))
     with open(path, 'w', encoding='utf-8') as file:
         file.write(house.assay.run('export', '--turns'))
     done = subprocess.run([*COMMAND, 'replay', path], capture_output=True, text=True,
@@ -82,19 +100,16 @@ def end_to_end(results):
             [], webhooks={'ops': hook(receiver, events=['finding.new'])},
             detection={'mode': 'on'}) as house:
         bot, person = house.assay.add_key('second'), house.assay.key
-        time.sleep(0.5)
+        house.assay.wait_for_key(bot)
         work(house, bot, person, TURNS, rng)
         found = await_findings(house)
         results.ok(len(found) == 1 and found[0]['caller'] == 'second' and
                    found[0]['says'] == 'automated-looking' and not found[0]['shadow'],
                    'the bot is found, the person is not', found)
-        time.sleep(0.5)  # until all calls were looked at
         work(house, bot, person, 1, rng)
-        time.sleep(0.5)
-        results.ok(grade(house, 'second') == 'flagged' and
-                   grade(house, 'tester') in ('clear', 'watch'),
-                   'later exchanges have the grades',
-                   grade(house, 'second'), grade(house, 'tester'))
+        graded = grade_of_next(house, bot, rng, 'flagged')
+        results.ok(graded == 'flagged' and grade(house, 'tester') in ('clear', 'watch'),
+                   'later exchanges have the grades', graded, grade(house, 'tester'))
         metrics = house.assay.admin('/metrics')
         results.ok('grade="flagged"' in metrics, 'and so have the token counters')
         news = receiver.messages(1)
@@ -128,28 +143,24 @@ def end_to_end(results):
                    'a small team has no sums', teams)
         records, lines = replayed(house, house.folder.name)
         flagged = [line for line in lines if line['alarm']]
-        results.ok(len(records) == TURNS + TURNS // 2 + 2 and flagged and
+        results.ok(len(records) == len(house.ids) and flagged and
                    len({line['identity'] for line in flagged}) == 1,
                    'the exported turns give the same alarms', len(records), flagged[:1])
-        results.ok(abs(max(line['score'] for line in lines) - found_score(house)) < .1,
-                   'and the same score', max(line['score'] for line in lines),
-                   found_score(house))
+        score = max(line['score'] for line in lines)
+        results.ok(wait_for(lambda: abs(score - found_score(house)) < .1),
+                   'and the same score', score, found_score(house))
         house.assay.stop(signal.SIGKILL)
         house.assay.start()
-        work(house, bot, person, 1, rng)
-        time.sleep(0.5)
-        results.ok(grade(house, 'second') == 'flagged' and len(findings(house)) == 1,
-                   'kill -9 loses neither the grade nor the finding',
-                   grade(house, 'second'), findings(house))
+        graded = grade_of_next(house, bot, rng, 'flagged')
+        results.ok(graded == 'flagged' and len(findings(house)) == 1,
+                   'kill -9 loses neither the grade nor the finding', graded, findings(house))
         house.assay.run('evidence', 'appeal', str(found[0]['id']), '--by', 'second',
                         '--words', 'a nightly import that was asked for')
         house.assay.run('evidence', 'dismiss', str(found[0]['id']), '--by', 'auditor',
                         '--words', 'agreed')
-        time.sleep(0.5)
-        work(house, bot, person, 1, rng)
-        time.sleep(0.5)
+        graded = grade_of_next(house, bot, rng, 'clear')
         shown = house.assay.run('evidence', '--caller', 'second')
-        results.ok(grade(house, 'second') == 'clear' and 'appeal by second' in shown and
+        results.ok(graded == 'clear' and 'appeal by second' in shown and
                    'dismissal by auditor' in shown, 'a dismissal clears', shown)
         left = b''.join(read_all(house.assay.config['state']))
         results.ok(b'urgency' not in left and b'Summarise' not in left,
@@ -171,31 +182,27 @@ def modes(results):
     rng = random.Random(5)
     with House([]) as house:
         bot, person = house.assay.add_key('second'), house.assay.key
-        time.sleep(0.5)
+        house.assay.wait_for_key(bot)
         work(house, bot, person, TURNS, rng)
         found = await_findings(house)
-        work(house, bot, person, 1, rng)
-        time.sleep(0.5)
-        results.ok(len(found) == 1 and found[0]['shadow'] and grade(house, 'second') == 'watch',
+        graded = grade_of_next(house, bot, rng, 'watch')
+        results.ok(len(found) == 1 and found[0]['shadow'] and graded == 'watch',
                    'by default it is found in the shadow, and no call is flagged',
-                   found, grade(house, 'second'))
+                   found, graded)
         for mode, wanted in (('on', 'flagged'), ('off', 'unrated')):
             house.assay.config['detection'] = {'mode': mode}
-            house.assay.write_config()
-            house.assay.send_signal(signal.SIGHUP)
-            time.sleep(0.5)
-            work(house, bot, person, 1, rng)
-            time.sleep(0.5)
-            results.ok(grade(house, 'second') == wanted, 'a reload turns it ' + mode,
-                       grade(house, 'second'))
+            house.assay.reload()
+            graded = grade_of_next(house, bot, rng, wanted)
+            results.ok(graded == wanted, 'a reload turns it ' + mode, graded)
 
 
 def flood(results):
     """A caller who is faster than detection reads is relayed, counted, and found."""
     rng = random.Random(6)
-    with House([], detection={'mode': 'on'}, retention={'exchanges': '90d'}) as house:
+    with House([], detection={'mode': 'on'}, retention={'exchanges': '90d'},
+               workers=1) as house:
         bot = house.assay.add_key('second')
-        time.sleep(0.5)
+        house.assay.wait_for_key(bot)
 
         async def storm(count):
             at_once = asyncio.Semaphore(24)
@@ -205,13 +212,17 @@ def flood(results):
                     return (await house.ask(key=bot, max_tokens=50, messages=[
                         {'role': 'user', 'content': BOT % rng.randrange(1000)}])).status
             return await asyncio.gather(*(one() for _ in range(count)))
-        statuses = asyncio.run(storm(700))
+        began = time.monotonic()
+        statuses = asyncio.run(storm(FLOOD))
+        house.assay.wait_until_idle()
+        most = BURST + A_SECOND * (time.monotonic() - began + 1)
         found = await_findings(house)
         text = house.assay.admin('/metrics')
         unread = sum(int(line.split()[-1]) for line in text.splitlines()
                      if line.startswith('assay_turns_unread_total'))
-        results.ok(statuses == [200] * 700 and 50 < unread < 450,
-                   'of a flood only some calls are read, and the rest are counted', unread)
+        results.ok(statuses == [200] * FLOOD and BURST // 2 < FLOOD - unread <= most,
+                   'of a flood only some calls are read, and the rest are counted', unread,
+                   most)
         results.ok([row['caller'] for row in found] == ['second'],
                    'the flood is found by those that are read', found)
         done = subprocess.run([*COMMAND, 'report', '--config', house.assay.file],

@@ -2,15 +2,14 @@
 report; what it says of a model whose tokenizer is not public makes estimates good."""
 
 import json
-import time
 
+from proxy import wait_for
 from scripted import Scripted, sse
 
 TEXT = ('A meter that is read by the one who sends the bill is worth little. So what was said '
         'is counted once more, by somebody who gains nothing from it. ') * 3
 TOKENS = 100 # of TEXT, by the reference tokenizer of gpt-4o
 CALLS = 6
-SECONDS = 10
 
 
 def chat(model, tokens):
@@ -50,11 +49,7 @@ async def answer(request, reply):
 
 def warm_up(house, target, body):
     """Call until it is counted: the tables are loaded behind the first answer."""
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if house.record(house.post(target, body))['local_output']:
-            return
-        time.sleep(0.1)
+    wait_for(lambda: house.record(house.post(target, body))['local_output'])
 
 
 def rows(house):

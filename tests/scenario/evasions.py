@@ -5,17 +5,16 @@ the limit, and whatever does is counted."""
 import gzip
 import json
 import os
+import re
 import signal
-import time
 
 import hostile
-from proxy import shared
+from proxy import PATIENCE, shared
 from scripted import Scripted
 
 DIALECTS = ('openai', 'anthropic', 'gemini', 'bedrock', 'cohere', 'ollama')
 CHAT = '/openai/v1/chat/completions'
 SPENT = 5  # output tokens of every answer
-RELOAD_SECONDS = 1.2
 
 
 class Provider:
@@ -42,18 +41,20 @@ def house_of(provider, quotas, **settings):
 
 
 def raw(target, body=b'', method='POST', version='1.1', fields=(), length=True,
-        kind='application/json'):
+        kind='application/json', last=True):
     """A request as bytes; `body` may be what is to be JSON."""
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = ['%s %s HTTP/%s' % (method, target, version), 'Host: h', *fields]
+    lines += ['Connection: close'] if last else []
     lines += ['Content-Type: ' + kind] if kind else []
     lines += ['Content-Length: %d' % len(body)] if length else []
     return '\r\n'.join(lines).encode() + b'\r\n\r\n' + body
 
 
-def send(house, request):
+def send(house, request, silence=PATIENCE):
     """Statuses of all replies on one connection."""
-    reply = hostile.exchange(house.assay.port, request)
+    reply = hostile.exchange(house.assay.port, request, silence=silence)
+    house.ids += [found.decode() for found in re.findall(rb'assay-exchange-id: *(\S+)', reply)]
     return [int(line.split(b' ')[1]) for line in reply.split(b'\r\n')
             if line.startswith(b'HTTP/1.1 ') or line.startswith(b'HTTP/1.0 ')]
 
@@ -81,7 +82,8 @@ def spellings(key, other):
     yield 'chunked', raw(CHAT, b'%x\r\n%s\r\n0\r\n\r\n' % (len(body), body), length=False,
                          fields=[*bearer, 'Transfer-Encoding: chunked'])
     yield 'expecting', raw(CHAT, body, fields=[*bearer, 'Expect: 100-continue'])
-    yield 'pipelined', raw(CHAT, body, fields=bearer) * 3
+    yield 'pipelined', raw(CHAT, body, fields=bearer, last=False) * 2 + raw(
+        CHAT, body, fields=bearer)
     for method in ('GET', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'):
         yield method, raw(CHAT, body, method=method, fields=bearer)
     for target in ('/v1/chat/completions', '/openai/chat/completions', CHAT + '/', CHAT + '?a=1',
@@ -103,7 +105,7 @@ def spellings(key, other):
                    '/bedrock/model/m/converse-stream', '/cohere/v2/chat', '/cohere/v2/embed',
                    '/ollama/api/chat', '/ollama/api/generate', '/ollama/api/embed'):
         yield target, raw(target, body, fields=bearer)
-    yield 'a WebSocket', raw('/openai/v1/responses', method='GET', kind=None, length=False, fields=[
+    yield 'a WebSocket', raw('/openai/v1/responses', method='GET', kind=None, length=False, last=False, fields=[
         *bearer, 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13',
         'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='])
 
@@ -118,12 +120,12 @@ def used_up(results):
     quotas = [{'name': 'one', 'each': 'caller', 'limit': '1 requests', 'per': 'month'}]
     with house_of(provider, quotas) as house:
         other = house.assay.add_key()
-        time.sleep(RELOAD_SECONDS)
+        house.assay.wait_for_key(other)
         first = send(house, raw(CHAT, asked(), fields=['Authorization: Bearer ' + house.assay.key]))
         used, wrong, count = house.quota('one'), [], 0
         for what, request in spellings(house.assay.key, other):
             provider.reached.clear()
-            statuses = send(house, request)
+            statuses = send(house, request, 1 if what in OPENS else PATIENCE)
             count += 1
             if what not in OPENS and (provider.reached or 200 in statuses):
                 wrong.append('%s: %s, reached as %s' % (what, statuses, provider.reached))
@@ -163,8 +165,8 @@ def bounds(results):
         refused = [(path, send(house, raw(path, body, fields=bearer))) for path, body in beyond]
         doubled = [send(house, raw(CHAT, body, fields=bearer)) for body in double]
         reached = list(provider.reached)
-        time.sleep(0.5)
-        faults = [record['fault'] for record in house.assay.export()[:len(beyond)]]
+        fault_of = {record['id']: record['fault'] for record in house.records()}
+        faults = [fault_of[one] for one in house.ids[:len(beyond)]]
         passed = [send(house, raw(CHAT, body, fields=bearer)) for body in odd]
         counted = house.quota('out')
         went = len(provider.reached) - len(reached)
@@ -196,8 +198,7 @@ def vectors(results):
             before = len(provider.reached), house.quota('out')
             statuses = send(house, raw('/openai' + row['path'], row['body'].encode(), fields=[
                 'Authorization: Bearer ' + house.assay.key], kind=row['content_type']))
-            time.sleep(0.15)
-            record = house.assay.export()[-1]
+            record = next(one for one in house.records() if one['id'] == house.ids[-1])
             went = len(provider.reached) - before[0]
             if statuses != [wanted.get(row['id'], 200)] or went != (statuses == [200]) or \
                     house.quota('out') - before[1] != (record['tokens']['output'] or 0) or \
@@ -245,16 +246,14 @@ def reloads(results):
             return send(house, raw(CHAT, asked(), fields=['Authorization: Bearer ' + key]))
 
         first = again(key)
-        time.sleep(0.5)
-        number = house.assay.export()[-1]['key']
+        number = house.records()[-1]['key']
         house.assay.config['teams'] = {'renamed': {'callers': ['tester']}, 'tests': {}}
-        house.assay.write_config()
-        house.assay.send_signal(signal.SIGHUP)
-        time.sleep(RELOAD_SECONDS)
+        house.assay.reload()
         renamed = again(key)
         rotated = house.assay.run('keys', 'rotate', number, '--grace', '1h').strip().split()[0]
         moved = house.assay.run('keys', 'add', '--team', 'renamed', '--caller', 'tester').strip()
-        time.sleep(RELOAD_SECONDS)
+        for new in (rotated, moved):
+            house.assay.wait_for_key(new)
         statuses = [renamed, again(rotated), again(moved), again(key)]
         house.assay.stop(signal.SIGKILL)
         house.assay.start()

@@ -6,11 +6,12 @@ import socket
 import threading
 import time
 
-from proxy import Assay
+from proxy import PATIENCE, Assay, wait_for
 
-SILENCE = 1.5      # seconds a client waits for more of a reply
 CLOSE_SEEN = 0.05   # seconds in which a provider's close reaches the proxy
 REUSE_WINDOW = 0.4  # seconds in which a connection that must not be reused is watched
+
+TRIES = 4
 
 STATUS = re.compile(rb'^HTTP/1\.[01] (\d{3})')
 GOOD = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\ngood'
@@ -48,10 +49,11 @@ class Upstream(Listener):
     def __init__(self):
         super().__init__()
         self.heads = []
+        self.gone = []  # sockets that were closed here
         self.url = 'http://127.0.0.1:%d' % self.port
 
     def serve(self, sock):
-        sock.settimeout(20)
+        sock.settimeout(2 * PATIENCE)
         data = b''
         try:
             while True:
@@ -73,6 +75,7 @@ class Upstream(Listener):
             pass
         finally:
             sock.close()
+            self.gone.append(sock)
 
     def answer(self, sock, head, body):
         """Send a response; false closes the connection."""
@@ -87,13 +90,13 @@ class OneAnswer(Upstream):
         self.vector = vector
         self.linger = linger
         self.reused = False
-        self.used = False
+        self.used = None  # the socket that it left on
 
     def answer(self, sock, head, body):
         if self.used:
             sock.sendall(GOOD)
             return True
-        self.used = True
+        self.used = sock
         sock.sendall(self.vector)
         if not self.linger:
             return False
@@ -105,10 +108,20 @@ class OneAnswer(Upstream):
         return False
 
 
-def exchange(port, data, whole=False, half_close=False, silence=SILENCE):
+def some_tries(complaints):
+    """The complaints of a case whose own deadlines are short: a machine that does much else
+    misses one now and then, a wrong answer comes each time."""
+    for _ in range(TRIES):
+        found = complaints()
+        if not found:
+            break
+    return found
+
+
+def exchange(port, data, whole=False, half_close=False, silence=PATIENCE):
     """Send bytes; return all bytes that come back, or with `whole` one response's."""
     reply = b''
-    with socket.create_connection(('127.0.0.1', port), 5) as sock:
+    with socket.create_connection(('127.0.0.1', port), PATIENCE) as sock:
         sock.settimeout(silence)
         try:
             sock.sendall(data)
@@ -184,6 +197,8 @@ def response_case(row, vector):
                     'timeouts': {'first_byte': '2s', 'idle': '2s'}}
         with Assay({'openai': provider}, {'workers': 1}) as assay:
             reply = ask(assay, row['method'])
+            if not linger:
+                wait_for(lambda: upstream.used in upstream.gone)
             time.sleep(CLOSE_SEEN)
             after = ask(assay, 'GET')
             alive = assay.running()
@@ -204,7 +219,7 @@ def ask(assay, method):
     head = b'%s %s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n%s' \
         b'Connection: close\r\n\r\n' % (method.encode(), path, assay.key.encode(), length)
     started = time.monotonic()
-    reply = exchange(assay.port, head + body, silence=4)
-    if time.monotonic() - started > 3.5:
+    reply = exchange(assay.port, head + body)
+    if time.monotonic() - started > PATIENCE:
         reply += b' (and then silence)'
     return reply

@@ -4,15 +4,14 @@ to whoever had them made; across workers, restarts and kill -9."""
 import asyncio
 import json
 import signal
-import time
 
+from proxy import wait_for
 from scripted import Scripted, sse
 
 PRICES = {'gpt-5': (1, 10), 'gpt-4o': (2, 20), 'claude-a': (1, 5), 'gemini-x': (1, 2)}
 USAGE = {'input_tokens': 100, 'output_tokens': 10, 'total_tokens': 110}
 CHAT_USAGE = {'prompt_tokens': 30, 'completion_tokens': 4, 'total_tokens': 34}
 POLLS = 24
-SETTLE_SECONDS = 0.4
 
 
 class Provider:
@@ -37,10 +36,9 @@ class Provider:
 
 def billed(house):
     """(caller, operation, input, output, cost) of all records that used tokens."""
-    time.sleep(SETTLE_SECONDS)
     return sorted((record['caller'], record['operation'], record['tokens']['input'],
                    record['tokens']['output'], record['cost_nanousd'])
-                  for record in house.assay.export() if record['tokens']['input'])
+                  for record in house.records() if record['tokens']['input'])
 
 
 def house_of(provider, **more):
@@ -59,7 +57,7 @@ def background(results):
     provider = Provider()
     with house_of(provider) as house:
         other = house.assay.add_key('second')
-        time.sleep(0.6)
+        house.assay.wait_for_key(other)
         make = {'model': 'gpt-5', 'input': 'x', 'background': True}
         provider.answers = {'POST /v1/responses': response('a', 'queued'),
                             'GET /v1/responses/resp_a': response('a', 'in_progress'),
@@ -122,6 +120,7 @@ def restarts(results):
             house.post('/openai/v1/responses',
                        {'model': 'gpt-5', 'input': 'x', 'background': True})
             for _ in range(3):
+                house.assay.wait_until_idle()
                 house.assay.stop(number_of_signal)
                 house.assay.start()
                 house.get('/openai/v1/responses/resp_' + number)
@@ -134,12 +133,9 @@ def restarts(results):
 def counted(house, *wanted):
     """The counters of these quotas, once they are as wanted, or after a while: an exchange is
     settled behind its last byte."""
-    deadline = time.monotonic() + 5
-    while True:
-        found = tuple(house.quota(name) for name in ('each', 'calls', 'roll')[:len(wanted)])
-        if found == wanted or time.monotonic() > deadline:
-            return found
-        time.sleep(0.02)
+    names = ('each', 'calls', 'roll')[:len(wanted)]
+    wait_for(lambda: tuple(house.quota(name) for name in names) == wanted)
+    return tuple(house.quota(name) for name in names)
 
 
 def reserved(results):
@@ -156,7 +152,6 @@ def reserved(results):
             provider.answers = {'POST /v1/responses': response(number, 'queued')}
             statuses.append(house.post('/openai/v1/responses', make).status)
         waiting = counted(house, 900, 3)
-        time.sleep(SETTLE_SECONDS)
         house.assay.stop(signal.SIGKILL)
         house.assay.start()
         again = counted(house, 900, 3)
@@ -167,7 +162,6 @@ def reserved(results):
         partly = counted(house, 2 * 10 + 300, 3)
         provider.answers = {'POST /v1/responses': response(9, 'queued')}
         more = house.post('/openai/v1/responses', make).status
-        time.sleep(SETTLE_SECONDS)
         house.assay.stop(signal.SIGKILL)
         house.assay.start()
         end = counted(house, 620, 4)

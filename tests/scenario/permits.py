@@ -5,7 +5,8 @@ import asyncio
 import json
 
 import http1
-from quotas import WAIT_SECONDS, House, policy
+from proxy import PATIENCE
+from quotas import House, policy
 
 SMALL = {'name': 'small', 'for': {'team': 'tests'}, 'models': ['demo*', 'claude-haiku-*'],
          'contact': 'ops@example.com'}
@@ -25,7 +26,9 @@ class StrictHouse(House):
                     ('host', 'h'), ('authorization', 'Bearer ' + self.assay.key),
                     ('content-type', 'application/json'),
                     ('content-length', str(len(body)))], body.encode())
-                return await asyncio.wait_for(client.receive('POST'), WAIT_SECONDS)
+                response = await asyncio.wait_for(client.receive('POST'), PATIENCE)
+                self.ids.append(response.field('assay-exchange-id'))
+                return response
             finally:
                 client.close()
         return asyncio.run(exchange())

@@ -8,14 +8,11 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
 
 import http1
-from proxy import COMMAND, ROOT, Assay, DemoProvider
+from proxy import COMMAND, PATIENCE, ROOT, Assay, DemoProvider, wait_for
 
 CLIENTS = 200
-WAIT_SECONDS = 15
-LEDGER_SECONDS = 0.4
 
 
 def policy(name, limit, per='day', **more):
@@ -30,6 +27,7 @@ class House:
         self.provider = DemoProvider(self.folder.name)
         self.quotas = quotas
         self.settings = settings
+        self.ids = []  # of all exchanges
 
     def __enter__(self):
         self.provider.__enter__()
@@ -58,7 +56,9 @@ class House:
                 ('host', 'h'), ('authorization', 'Bearer ' + (key or self.assay.key)),
                 ('content-type', 'application/json'),
                 ('content-length', str(len(text)))], text)
-            return await asyncio.wait_for(client.receive('POST'), WAIT_SECONDS)
+            response = await asyncio.wait_for(client.receive('POST'), PATIENCE)
+            self.ids.append(response.field('assay-exchange-id'))
+            return response
         finally:
             client.close()
 
@@ -72,16 +72,12 @@ class House:
 
     def settled_counters(self):
         """The same once no call is under way."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while any(reserved for _, reserved in self.counters().values()) and \
-                time.monotonic() < deadline:
-            time.sleep(0.02)
+        self.assay.wait_until_idle()
         return {name: used for name, (used, _) in self.counters().items()}
 
     def records(self):
         """The ledger, once it has everything."""
-        time.sleep(LEDGER_SECONDS)
-        return self.assay.export()
+        return self.assay.export_all(self.ids)
 
     def ledger_tokens(self):
         return sum(count or 0 for record in self.records()
@@ -210,7 +206,7 @@ def weights_of_models(results):
     """Configured weights count by model; other weights after a reload count the same calls anew."""
     def weights(house, *rows):
         house.assay.config['quota'] = {'weights': list(rows)}
-        house.assay.write_config()
+        house.assay.reload()
 
     dear = {'model': 'demo-dear*', 'input': 5, 'output': 25.5}
     quotas = [policy('weighted', '1M weighted tokens'), policy('plain', '1M tokens')]
@@ -219,13 +215,10 @@ def weights_of_models(results):
         house.call(model='demo;words=9', max_tokens=50)
         first, truth = house.settled_counters(), [line['tokens'] for line in
                                                   house.provider.truth()]
-        time.sleep(LEDGER_SECONDS)
+        house.records()
         weights(house, {'input': 0, 'output': 1})
-        house.assay.send_signal(signal.SIGHUP)
         made = sum(tokens['output'] for tokens in truth)
-        deadline = time.monotonic() + WAIT_SECONDS
-        while house.settled_counters()['weighted'] != made and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(lambda: house.settled_counters()['weighted'] == made)
         second = house.settled_counters()
     want = -(-(truth[0]['input'] * 500 + truth[0]['output'] * 2550) // 100) + \
         truth[1]['input'] + truth[1]['output'] * 2
@@ -246,7 +239,7 @@ def kill_and_restart(results):
             calls = [asyncio.create_task(house.ask(
                 model='demo;words=400;delay_ms=50', stream=True, max_tokens=500))
                 for _ in range(3)]
-            await asyncio.sleep(0.5)
+            await asyncio.to_thread(house.assay.wait_for_calls, 3, 'relay')
             house.assay.stop(signal.SIGKILL)
             await asyncio.gather(*calls, return_exceptions=True)
         asyncio.run(under_way())
@@ -267,13 +260,10 @@ def reload(results):
     with House(quotas) as house:
         house.call()
         before = house.settled_counters()
-        time.sleep(LEDGER_SECONDS)
+        house.records()
         house.assay.config['quotas'] = [policy('day', '10 tokens'), policy('new', '9M tokens')]
-        house.assay.write_config()
-        house.assay.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + WAIT_SECONDS
-        while house.counters().get('new', (0, 0))[0] == 0 and time.monotonic() < deadline:
-            time.sleep(0.02)
+        house.assay.reload()
+        wait_for(lambda: house.counters().get('new', (0, 0))[0])
         after = house.counters()
         refused = house.call()
     results.ok(after['day'] == (before['day'], 0) and after['new'] == (before['day'], 0),
@@ -287,9 +277,9 @@ def reload_under_way(results):
     with House([policy('old', '10M tokens')]) as house:
         async def traffic():
             slow = asyncio.gather(*(house.ask(
-                model='demo;words=%d;delay_ms=40' % (20 + n), stream=True, max_tokens=200)
+                model='demo;words=%d;delay_ms=120' % (20 + n), stream=True, max_tokens=200)
                 for n in range(8)))
-            await asyncio.sleep(0.3)
+            await asyncio.to_thread(house.assay.wait_for_calls, 8, 'relay')
             quick = []
             for n in range(calls):
                 quick.append(asyncio.ensure_future(house.ask(model='demo;words=%d' % n,
@@ -300,18 +290,12 @@ def reload_under_way(results):
                     house.assay.write_config()
                     house.assay.send_signal(signal.SIGHUP)
                 await asyncio.sleep(0.005)
-            reserved = 0
-            for _ in range(200):
-                reserved = (await asyncio.to_thread(house.counters)).get('new', (0, 0))[1]
-                if reserved:
-                    break
-                await asyncio.sleep(0.005)
+            reserved = await asyncio.to_thread(
+                wait_for, lambda: house.counters().get('new', (0, 0))[1])
             replies = [*await slow, *await asyncio.gather(*quick)]
             return reserved, replies
         reserved, replies = asyncio.run(traffic())
-        deadline = time.monotonic() + WAIT_SECONDS
-        while len(set(house.settled_counters().values())) > 1 and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(lambda: len(set(house.settled_counters().values())) == 1)
         counters, ledger = house.settled_counters(), house.ledger_tokens()
         house.assay.stop(signal.SIGKILL)
         house.assay.start()
@@ -338,7 +322,7 @@ def commands(results):
     with House(quotas) as house:
         house.call()
         used = house.settled_counters()['day']
-        time.sleep(LEDGER_SECONDS)
+        house.records()
         explained = house.assay.run('quota', 'explain', '--caller', 'tester', '--model', 'demo')
         both = house.assay.run('quota', 'explain', '--caller', 'tester', '--model',
                                'claude-opus-4')
@@ -371,7 +355,7 @@ def examples(results):
             file.write(base + block)
             file.flush()
             done = subprocess.run([*COMMAND, 'check', '--no-secrets', file.name], text=True,
-                                  capture_output=True, timeout=20, check=False)
+                                  capture_output=True, timeout=PATIENCE, check=False)
         results.ok(done.returncode == 0, 'README.md: ' + block.split('\n')[0], done.stderr)
     results.ok(len(blocks) >= 4, 'README.md has examples', len(blocks))
 

@@ -9,10 +9,9 @@ import threading
 import urllib.request
 
 import hostile
-from proxy import Assay
+from proxy import PATIENCE, Assay
 
 PROXY_TIMEOUT = '300ms'  # of heads and bodies
-REPLY_SECONDS = 3        # in which a reply has come and its connection is closed
 AT_ONCE = 12
 SHOWN = 40
 CONTENT = b'{"model":"m","messages":[]}'
@@ -69,7 +68,7 @@ class Recorder(hostile.Upstream):
         self.lock = threading.Lock()
 
     def serve(self, sock):
-        sock.settimeout(20)
+        sock.settimeout(2 * PATIENCE)
         data = bytearray()
         try:
             while True:
@@ -629,8 +628,8 @@ class Gate:
         """(statuses, closed by the proxy?) of what came back within a while."""
         raw = raw.replace(b'KEY', self.assay.key.encode())
         reply, closed = b'', False
-        with socket.create_connection(('127.0.0.1', self.assay.port), 5) as sock:
-            sock.settimeout(REPLY_SECONDS)
+        with socket.create_connection(('127.0.0.1', self.assay.port), PATIENCE) as sock:
+            sock.settimeout(PATIENCE)
             try:
                 for at in range(pieces):
                     size = len(raw) // pieces + 1
@@ -658,16 +657,18 @@ class Gate:
 
 def refused(results, gate):
     """Nothing of these reaches the provider, whatever the pieces they come in."""
-    def one(case):
-        return case, [gate.send(case[1], pieces) for pieces in (1, 3)]
+    def one(name, raw, pieces):
+        statuses, closed = gate.send(raw, pieces)
+        if not closed or len(statuses) != 1 or not 400 <= statuses[0] < 600 or \
+                statuses[0] == 401:
+            return ['%s: %s, closed %s' % (name, statuses, closed)]
+        return []
 
     complaints = []
+    cases = [(*case, pieces) for case in REFUSED.items() for pieces in (1, 3)]
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        for (name, _), replies in pool.map(one, REFUSED.items()):
-            for statuses, closed in replies:
-                if not closed or len(statuses) != 1 or not 400 <= statuses[0] < 600 or \
-                        statuses[0] == 401:
-                    complaints.append('%s: %s, closed %s' % (name, statuses, closed))
+        for found in pool.map(lambda case: hostile.some_tries(lambda: one(*case)), cases):
+            complaints += found
     requests, faults = gate.seen()
     complaints += ['reached the provider: %r' % (request,) for request in requests] + faults
     results.ok(not complaints, 'framing attacks refused: %d' % len(REFUSED),
@@ -676,27 +677,34 @@ def refused(results, gate):
 
 def taken(results, gate):
     """One request each, in the one reading that assay wrote."""
-    complaints = []
-    for name, raw in TAKEN.items():
+    def one(name, raw):
         statuses, _ = gate.send(raw, 2)
         requests, faults = gate.seen()
         statuses = [code for code in statuses if code != 100]
         wanted = b'' if raw.lstrip().startswith(b'GET') else CONTENT
         if statuses != [200] or len(requests) != 1 or faults or requests[0][1] != wanted:
-            complaints.append('%s: %s, %r %s' % (name, statuses, requests, faults))
+            return ['%s: %s, %r %s' % (name, statuses, requests, faults)]
+        return []
+
+    complaints = []
+    for case in TAKEN.items():
+        complaints += hostile.some_tries(lambda: one(*case))
     results.ok(not complaints, 'odd but clear requests written anew: %d' % len(TAKEN),
                *complaints[:SHOWN])
 
 
 def pipelined(results, gate):
     """What lies behind a request is read as the next one, or not at all."""
-    complaints = []
-    for name, (raw, wanted) in PIPELINED.items():
+    def one(name, raw, wanted):
         statuses, closed = gate.send(raw)
         requests, faults = gate.seen()
         if len(requests) != wanted or faults or not closed:
-            complaints.append('%s: %s, closed %s, %r %s' % (name, statuses, closed,
-                                                            requests, faults))
+            return ['%s: %s, closed %s, %r %s' % (name, statuses, closed, requests, faults)]
+        return []
+
+    complaints = []
+    for name, case in PIPELINED.items():
+        complaints += hostile.some_tries(lambda: one(name, *case))
     results.ok(not complaints, 'several requests at once: %d' % len(PIPELINED),
                *complaints[:SHOWN])
 
@@ -709,35 +717,46 @@ LENGTHS = (b'0%d', b'+%d', b'-%d', b'%d,', b'%d;', b'%d.0', b'0x%x', b'%d 0', b'
 
 def known(results, gate):
     """What refuses a head's length refuses it also in a head that is known."""
-    complaints = []
-    for _ in range(3):
+    def good():
         statuses, _ = gate.send(sized(b'X-Known: yes'))
-        if statuses != [200]:
-            complaints.append('the good one: %s' % statuses)
-    gate.seen()
-    for form in LENGTHS:
+        return [] if statuses == [200] else ['the good one: %s' % statuses]
+
+    def bad(form):
         raw = sized(b'X-Known: yes').replace(CL, b'Content-Length: ' + form % len(CONTENT))
         statuses, closed = gate.send(raw)
         requests, faults = gate.seen()
         if requests or faults or not closed or len(statuses) != 1 or statuses[0] < 400:
-            complaints.append('%r: %s, %r %s' % (form, statuses, requests, faults))
+            return ['%r: %s, %r %s' % (form, statuses, requests, faults)]
+        return []
+
+    complaints = []
+    for _ in range(3):
+        complaints += hostile.some_tries(good)
+    gate.seen()
+    for form in LENGTHS:
+        complaints += hostile.some_tries(lambda: bad(form))
     results.ok(not complaints, 'known heads with other lengths: %d' % len(LENGTHS),
                *complaints[:SHOWN])
 
 
 def disagreements(gate):
     with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % gate.assay.admin_port,
-                                timeout=10) as page:
+                                timeout=PATIENCE) as page:
         found = re.search(rb'^assay_parser_disagreements_total (\d+)$', page.read(), re.M)
     return int(found.group(1))
 
 
 def counted(results, gate):
     """Where only one of the two parsers refuses, the metrics tell."""
-    before = disagreements(gate)
-    statuses, _ = gate.send(post(CL + b' \t', body=CONTENT))
-    results.ok(statuses == [400] and disagreements(gate) == before + 1 and
-               gate.seen() == ([], []), 'parsers that disagree are counted', statuses)
+    def one():
+        before = disagreements(gate)
+        statuses, _ = gate.send(post(CL + b' \t', body=CONTENT))
+        if statuses != [400] or disagreements(gate) != before + 1 or gate.seen() != ([], []):
+            return [statuses]
+        return []
+
+    complaints = hostile.some_tries(one)
+    results.ok(not complaints, 'parsers that disagree are counted', *complaints)
 
 
 # Bytes that some parser somewhere takes for an end, a separator or nothing.
@@ -758,13 +777,18 @@ def odd_bytes(long):
 
 def swept(results, gate):
     """Wherever an odd byte stands: an answer, the connection closed, one reading upstream."""
+    def one(raw):
+        statuses, closed = gate.send(raw)
+        final = [code for code in statuses if code != 100]
+        if not final or not closed or len(final) > 2 or final[1:] == [200]:
+            return ['%r: %s, closed %s' % (raw, statuses, closed)]
+        return []
+
     complaints = []
     cases = list(odd_bytes(os.environ.get('ASSAY_LONG') == '1'))
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        for raw, (statuses, closed) in zip(cases, pool.map(gate.send, cases)):
-            final = [code for code in statuses if code != 100]
-            if not final or not closed or len(final) > 2 or final[1:] == [200]:
-                complaints.append('%r: %s, closed %s' % (raw, statuses, closed))
+        for found in pool.map(lambda raw: hostile.some_tries(lambda: one(raw)), cases):
+            complaints += found
     requests, faults = gate.seen()
     results.ok(not complaints and not faults and requests, 'odd bytes at every place: %d' %
                len(cases), *complaints[:SHOWN], *faults[:SHOWN])

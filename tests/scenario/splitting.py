@@ -7,7 +7,7 @@ import socket
 import time
 
 import hostile
-from proxy import Assay
+from proxy import PATIENCE, Assay, wait_for
 
 REUSE_SECONDS = 0.05  # in which a provider's late bytes reach the proxy
 SHOWN = 40
@@ -230,9 +230,11 @@ def request(assay, method=b'GET'):
 def play(assay, provider, words, closes=False):
     """(reply to the case, reply to the call behind it, was the connection used again?)."""
     provider.case, provider.closes, provider.reused = words, closes, False
-    reply = hostile.exchange(assay.port, request(assay), silence=4)
+    reply = hostile.exchange(assay.port, request(assay), silence=PATIENCE)
+    if closes:
+        wait_for(lambda: provider.used in provider.gone)
     time.sleep(REUSE_SECONDS)
-    after = hostile.exchange(assay.port, request(assay), silence=4)
+    after = hostile.exchange(assay.port, request(assay), silence=PATIENCE)
     return reply, after, provider.reused
 
 
@@ -270,15 +272,13 @@ def attacks(results, assay, provider):
 def stop(pid):
     """Stop a process; when this returns none of its threads runs any more."""
     os.kill(pid, signal.SIGSTOP)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        states = set()
+    def states():
+        found = set()
         for thread in os.listdir('/proc/%d/task' % pid):
             with open('/proc/%d/task/%s/stat' % (pid, thread), encoding='ascii') as file:
-                states.add(file.read().rpartition(') ')[2][0])
-        if states == {'T'}:
-            return
-        time.sleep(0.001)
+                found.add(file.read().rpartition(') ')[2][0])
+        return found
+    wait_for(lambda: states() == {'T'})
 
 
 def stray(results, assay, provider):
@@ -287,8 +287,8 @@ def stray(results, assay, provider):
     for order in ('before', 'behind'):
         play(assay, provider, answer(CL))
         pooled = provider.used
-        with socket.create_connection(('127.0.0.1', assay.port), 5) as sock:
-            sock.settimeout(4)
+        with socket.create_connection(('127.0.0.1', assay.port), PATIENCE) as sock:
+            sock.settimeout(PATIENCE)
             time.sleep(REUSE_SECONDS)
             stop(assay.process.pid)
             if order == 'before':

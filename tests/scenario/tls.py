@@ -8,7 +8,7 @@ import tempfile
 
 import hostile
 from dev_certs import DevCerts, openssl
-from proxy import Assay
+from proxy import PATIENCE, Assay
 
 ANSWER = hostile.GOOD
 DATES = {'expired': ('20200101000000Z', '20200201000000Z'),
@@ -77,7 +77,7 @@ class TlsProvider(hostile.Listener):
         self.received = 0
 
     def serve(self, sock):
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         try:
             with self.context.wrap_socket(sock, server_side=True) as tls:
                 self.received += len(tls.recv(65536))
@@ -89,7 +89,7 @@ class TlsProvider(hostile.Listener):
 def call(assay):
     head = b'GET /openai/v1/models HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\n' \
         b'Connection: close\r\n\r\n' % assay.key.encode()
-    return hostile.status_of(hostile.exchange(assay.port, head, silence=5))
+    return hostile.status_of(hostile.exchange(assay.port, head, silence=PATIENCE))
 
 
 def provider_certificates(results):
@@ -136,7 +136,7 @@ def handshake(port, name, version=None):
         context.set_ciphers('DEFAULT:@SECLEVEL=0')
         context.minimum_version = context.maximum_version = version
     try:
-        with socket.create_connection(('127.0.0.1', port), 5) as sock, \
+        with socket.create_connection(('127.0.0.1', port), PATIENCE) as sock, \
                 context.wrap_socket(sock, server_hostname=name) as tls:
             return tls.version(), tls.selected_alpn_protocol(), tls.getpeercert(True)
     except OSError as error:

@@ -1,9 +1,11 @@
 """A running assay for a test: configuration, key, process, export."""
 
 import fcntl
+import http.client
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -11,15 +13,13 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.request
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 COMMAND = shlex.split(os.environ.get('ASSAY_UNDER_TEST') or os.environ.get('ASSAY') or
                       os.path.join(ROOT, 'build', 'assay'))
 PORTS = range(10000, 20000)  # below those of outgoing connections
 PORT_LOCKS = []
-START_SECONDS = 20
-EXPORT_SECONDS = 15
+PATIENCE = 60  # seconds for what comes at once, but on a slow machine that does much else
 
 
 def use(command):
@@ -31,6 +31,16 @@ def use(command):
 def shared(*parts):
     """A path in the folder of recordings and vectors that lies beside the repository."""
     return os.path.join(ROOT, '..', 'shared', *parts)
+
+
+def wait_for(condition, seconds=PATIENCE):
+    """What the condition says: at once if that is true, or else after a while."""
+    deadline = time.monotonic() + seconds
+    while True:
+        said = condition()
+        if said or time.monotonic() > deadline:
+            return said
+        time.sleep(0.02)
 
 
 def free_port():
@@ -68,6 +78,14 @@ def nested(value, indent):
     return ' ' + json.dumps(value) + '\n'
 
 
+def listens(port):
+    try:
+        socket.create_connection(('127.0.0.1', port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 class Assay:
     """One proxy over a folder of its own. Use it as a context manager."""
 
@@ -100,7 +118,7 @@ class Assay:
 
     def run_whole(self, *arguments):
         """Run an assay command to its end; exit status and output."""
-        return subprocess.run([*COMMAND, *arguments, '--config', self.file], timeout=60,
+        return subprocess.run([*COMMAND, *arguments, '--config', self.file], timeout=PATIENCE,
                               stdin=subprocess.DEVNULL, capture_output=True, check=False,
                               env=self.environment())
 
@@ -119,7 +137,7 @@ class Assay:
     def add_key(self, caller='tester'):
         return self.run('keys', 'add', '--team', 'tests', '--caller', caller).strip()
 
-    def start(self, preexec=None, seconds=START_SECONDS):
+    def start(self, preexec=None, seconds=PATIENCE):
         if self.key is None:
             self.key = self.add_key()
         with open(self.log, 'ab') as log:
@@ -127,7 +145,7 @@ class Assay:
                 [*COMMAND, 'run', '--config', self.file], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env=self.environment(), preexec_fn=preexec)
         deadline = time.monotonic() + seconds
-        while not self.accepts():
+        while not (self.accepts() and listens(self.admin_port)):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop(signal.SIGKILL)
                 raise RuntimeError('assay did not start:\n' + self.log_tail())
@@ -135,11 +153,7 @@ class Assay:
         return self
 
     def accepts(self):
-        try:
-            socket.create_connection(('127.0.0.1', self.port), 1).close()
-        except OSError:
-            return False
-        return True
+        return listens(self.port)
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -152,29 +166,57 @@ class Assay:
         with open('/proc/%d/statm' % self.process.pid, encoding='ascii') as file:
             return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 
-    def admin(self, path):
-        """The answer of the admin port, which opens a little later than that for calls."""
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                with urllib.request.urlopen('http://127.0.0.1:%d%s' % (self.admin_port, path),
-                                            timeout=5) as answer:
-                    return answer.read().decode()
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-
     def wait_for_tables(self):
         """Until the tables that tokens are counted by are in memory. They are loaded behind
         the first answer."""
-        deadline = time.monotonic() + START_SECONDS
-        while '\nassay_rank_tables_loaded 1\n' not in self.admin('/metrics'):
-            if time.monotonic() > deadline:
-                raise RuntimeError('the rank tables are not loaded:\n' + self.log_tail())
-            time.sleep(0.05)
+        if not wait_for(lambda: '\nassay_rank_tables_loaded 1\n' in self.admin('/metrics')):
+            raise RuntimeError('the rank tables are not loaded:\n' + self.log_tail())
 
-    def stop(self, number=signal.SIGTERM, seconds=20):
+    def wait_until_idle(self):
+        """Until all calls that were answered are settled: that is done behind the last byte."""
+        self.wait_for_calls(0)
+
+    def wait_for_calls(self, count, state=''):
+        """Until so many are under way, in this state or in all."""
+        if not wait_for(lambda: self.calls_under_way(state) == count):
+            raise RuntimeError('%d calls are under way:\n%s' % (
+                self.calls_under_way(state), self.log_tail()))
+
+    def calls_under_way(self, state):
+        return sum(map(int, re.findall(
+            r'^assay_exchanges_in_flight\{state="%s.* (\d+)$' % state, self.admin('/metrics'),
+            re.M)))
+
+    def wait_for_key(self, key, good=True):
+        """Until it knows a key that was made while it runs, or no longer does."""
+        if not wait_for(lambda: ('is unknown' not in self.admin('/v1/me', key)) == good):
+            raise RuntimeError('a key is not known:\n' + self.log_tail())
+
+    def admin(self, path, key=None):
+        """What the admin port answers, whatever the status."""
+        connection = http.client.HTTPConnection('127.0.0.1', self.admin_port,
+                                                timeout=PATIENCE)
+        try:
+            connection.request('GET', path, headers={
+                'authorization': 'Bearer ' + key} if key else {})
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def logged(self, event):
+        """The log's lines of this event."""
+        with open(self.log, encoding='utf-8', errors='replace') as file:
+            return [line for line in file if '"event":"%s"' % event in line]
+
+    def reload(self):
+        """Put the configuration as it is now in force."""
+        before = len(self.logged('reloaded'))
+        self.write_config()
+        self.send_signal(signal.SIGHUP)
+        if not wait_for(lambda: len(self.logged('reloaded')) > before):
+            raise RuntimeError('no reload:\n' + self.log_tail())
+
+    def stop(self, number=signal.SIGTERM, seconds=PATIENCE):
         """End the process; its exit status, or None if it had to be killed."""
         if self.process is None:
             return None
@@ -196,14 +238,14 @@ class Assay:
 
     def export_all(self, ids):
         """The ledger's records once all of these exchange ids are in it, or after a while."""
-        deadline = time.monotonic() + EXPORT_SECONDS
-        wanted = set(ids)
+        deadline = time.monotonic() + PATIENCE
+        wanted = set(ids) - {None}
         while True:
             records = self.export()
             missing = wanted - {record['id'] for record in records}
             if not missing or time.monotonic() > deadline:
                 return records
-            time.sleep(0.2)
+            time.sleep(0.1)
 
     def log_tail(self, lines=30):
         try:

@@ -4,11 +4,8 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 
-from proxy import free_port
-
-SECONDS = 30
+from proxy import PATIENCE, free_port, wait_for
 
 
 class Redis:
@@ -34,9 +31,7 @@ class Redis:
             ['redis-server', *self.listen, '--bind', '127.0.0.1', '--save', '',
              '--appendonly', 'no', '--dir', self.folder, '--requirepass', 'sesame'],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + SECONDS
-        while self.command('PING') != '+PONG' and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(lambda: self.command('PING') == '+PONG')
 
     def command(self, text):
         try:
@@ -49,7 +44,7 @@ class Redis:
             return None
 
     def connect(self):
-        sock = socket.create_connection(('127.0.0.1', self.port), 1)
+        sock = socket.create_connection(('127.0.0.1', self.port), PATIENCE)
         if not self.certs:
             return sock
         context = ssl.create_default_context(cafile=self.certs.ca)

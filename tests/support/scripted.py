@@ -5,12 +5,10 @@ import json
 import os
 import tempfile
 import threading
-import time
 
 import http1
-from proxy import Assay
+from proxy import PATIENCE, Assay, wait_for
 
-SECONDS = 15
 
 
 class Scripted:
@@ -22,6 +20,7 @@ class Scripted:
         self.handle = handle
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.ids = []  # of all exchanges
         self.dialects = dialects
         self.provider = provider or {}
         self.variables = variables or {}
@@ -60,7 +59,7 @@ class Scripted:
         self.folder.cleanup()
 
     def on_loop(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
 
     async def ask(self, method, target, body=None, key=None):
         client = http1.Client(self.assay.port)
@@ -70,7 +69,9 @@ class Scripted:
                 ('host', 'h'), ('authorization', 'Bearer ' + (key or self.assay.key)),
                 ('content-type', 'application/json'),
                 ('content-length', str(len(data)))], data)
-            return await asyncio.wait_for(client.receive(method), SECONDS)
+            response = await asyncio.wait_for(client.receive(method), PATIENCE)
+            self.ids.append(response.field('assay-exchange-id'))
+            return response
         finally:
             client.close()
 
@@ -86,24 +87,22 @@ class Scripted:
         return next((one for one in self.assay.export_all([wanted]) if one['id'] == wanted),
                     None)
 
+    def records(self):
+        """The ledger, once it has all exchanges."""
+        return self.assay.export_all(self.ids)
+
     def metrics(self):
         """{series: value}"""
-        text = self.admin('/metrics')
+        self.assay.wait_until_idle()
+        text = self.assay.admin('/metrics')
         return {name: float(value) for name, value in (
             line.rsplit(' ', 1) for line in text.splitlines() if line[0] != '#')}
 
-    def admin(self, target):
-        return self.assay.admin(target)
-
     def quota(self, name):
         """What a policy has counted, once no call is under way."""
-        deadline = time.monotonic() + SECONDS
-        while True:
-            one = next(row for row in json.loads(self.admin('/v1/quotas'))['quotas']
-                       if row['name'] == name)
-            if not one['reserved'] or time.monotonic() > deadline:
-                return one['used']
-            time.sleep(0.02)
+        self.assay.wait_until_idle()
+        return next(row['used'] for row in json.loads(self.assay.admin('/v1/quotas'))['quotas']
+                    if row['name'] == name)
 
 
 def sse(*events, named=True):
