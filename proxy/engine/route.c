@@ -74,6 +74,16 @@ static enum fault route_default(struct view *view, enum method method, struct sp
     return relays == NULL ? FAULT_NO_ROUTE : FAULT_NONE;
 }
 
+/* A client whose base URL ends in a slash writes two of them behind the name. Two at the
+ * very front would name a host (RFC 3986, section 4.2), and are left for target_parse(). */
+static struct span begin_path(struct span path)
+{
+    while (span_starts(path, SPAN("//"))) {
+        path = span_after(path, 1);
+    }
+    return path;
+}
+
 /* Bedrock's model ids are one segment that may hold an escaped slash. */
 static unsigned target_flags(struct span raw)
 {
@@ -105,7 +115,8 @@ enum fault route_find(struct view *view, const struct head *head, struct route *
     /* A provider's name is never escaped, so it stands in the raw target as it is. */
     name = head->target.len > 1 ? first_segment(head->target) : span_of(NULL, 0);
     origin = name.len == 0 ? NULL : origin_named(view, name);
-    rest = origin == NULL ? head->target : span_after(head->target, name.len + 1);
+    rest = origin == NULL ? head->target
+                          : begin_path(span_after(head->target, name.len + 1));
     if (rest.len == 0) {
         return FAULT_NO_ROUTE;
     }

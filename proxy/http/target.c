@@ -2,10 +2,10 @@
 
 #include "proxy/base/digit.h"
 
-/* What a character of a path may be: */
+/* How a character of a path may be written. */
 enum {
-    ESCAPED = 1, /* written as an escape: ASCII that means nothing once decoded */
-    PLAIN = 2    /* or plainly: pchar of RFC 3986 */
+    ESCAPED = 1, /* as an escape: ASCII that means nothing once decoded */
+    PLAIN = 2 /* or plainly: pchar of RFC 3986, and what many programs do not escape */
 };
 
 /* One row per 16 characters. Not there at all are / \ ; ? # and %. Of the semicolon some
@@ -15,12 +15,12 @@ enum {
 static const uint8_t path_char[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    1, 3, 1, 0, 3, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, /*  !"#$%&'()*+,-./ */
-    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 1, 3, 1, 0, /* 0123456789:;<=>? */
+    1, 3, 3, 0, 3, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, /*  !"#$%&'()*+,-./ */
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 3, 3, 3, 0, /* 0123456789:;<=>? */
     3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, /* @ABCDEFGHIJKLMNO */
-    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 0, 1, 1, 3, /* PQRSTUVWXYZ[\]^_ */
-    1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, /* `abcdefghijklmno */
-    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 3, 0, /* pqrstuvwxyz{|}~  */
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 3, 3, 3, /* PQRSTUVWXYZ[\]^_ */
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, /* `abcdefghijklmno */
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, /* pqrstuvwxyz{|}~  */
 };
 /* clang-format on */
 

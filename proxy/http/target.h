@@ -27,9 +27,9 @@ struct target {
  * one. The query is borrowed from `raw`.
  *
  * FAULT_BAD_TARGET: an empty segment (so also a slash at the end of anything but "/"), a
- * segment that is or ends in a dot, a semicolon, whatever a URI may not hold, a broken
- * escape; an escaped slash, backslash, semicolon, question mark, number sign, percent
- * sign, space, control character or anything beyond ASCII. Case is kept.
+ * segment that is or ends in a dot, a semicolon, a space, a backslash, a broken escape; an
+ * escaped slash, backslash, semicolon, question mark, number sign, percent sign, space at
+ * an end, control character or anything beyond ASCII. Case is kept.
  * FAULT_NO_ROUTE: the target "*". FAULT_TARGET_TOO_LONG: buffer is too small. */
 enum fault target_parse(struct span raw, unsigned flags, char *buffer, size_t size,
                         struct target *target) MUST_CHECK;

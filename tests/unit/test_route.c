@@ -60,6 +60,10 @@ static void a_providers_name_comes_first(void **state)
                  "/v1/messages");
     assert_route(METHOD_POST, "/gamma/v1/responses", GAMMA, "openai.responses",
                  "/v1/responses");
+    assert_route(METHOD_POST, "/gamma//v1/responses", GAMMA, "openai.responses",
+                 "/v1/responses");
+    assert_refused(METHOD_POST, "/gamma//v1//responses", FAULT_BAD_TARGET);
+    assert_refused(METHOD_POST, "//v1/responses", FAULT_BAD_TARGET);
     /* Only its own dialects count. */
     assert_refused(METHOD_POST, "/alpha/v1/messages", FAULT_UNKNOWN_PATH);
     assert_refused(METHOD_POST, "/beta/v1/chat/completions", FAULT_UNKNOWN_PATH);
@@ -103,7 +107,7 @@ static void a_name_stands_as_it_is(void **state)
         "/x/../gamma/v1/chat/completions",     "/gamma%2Fv1/chat/completions",
         "/gamma;x/v1/chat/completions",        "/gamma%00/v1/chat/completions",
         "/v1/..%2Fgamma/chat/completions",     "/gamma?/v1/chat/completions",
-        "/gamma\\v1/chat/completions",         "/gamma//v1/chat/completions",
+        "/gamma\\v1/chat/completions",         "//gamma//v1/chat/completions",
         "/gamma/../v1/chat/completions",       "/gamma/%2e%2e/v1/chat/completions",
         "/gamma/./v1/chat/completions",        "/gamm/v1/chat/completions",
         "/gammaa/v1/chat/completions",         "/gamma#/v1/chat/completions",
