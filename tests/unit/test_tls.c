@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-enum { DAY = 86400, IDLE_SSLS = 200, IDLE_SSL_MAX = 16 * 1024 };
+enum { DAY = 86400, IDLE_SSLS = 200 };
 
 static const char *const localhost[] = { "localhost", "127.0.0.1", NULL };
 static char folder[] = "/tmp/test_tls.XXXXXX";
@@ -742,6 +742,13 @@ static SSL *ticket_server_ssl(void *context)
 }
 
 /* A sanitizer's heap cannot be asked: its figures are 0. */
+/* From 3.2 on a connection's record layer is an object of 4 KB each way, and from 3.5 on the
+ * keys of a hybrid key exchange stay, 6 KB more. */
+static size_t idle_ssl_max(void)
+{
+    return OpenSSL_version_num() >= 0x30200000 ? 36 * 1024 : 16 * 1024;
+}
+
 static void an_idle_connection_is_small(void **state)
 {
     struct tls_server *server = server_of("good");
@@ -757,8 +764,8 @@ static void an_idle_connection_is_small(void **state)
     idle_measure(client, ticket_server_ssl, context, &client_resumed, &ignored);
     print_message("# bytes per idle connection: server %zu, client %zu, resumed %zu\n",
                   server_side, client_side, client_resumed);
-    assert_true(server_side <= IDLE_SSL_MAX);
-    assert_true(client_resumed <= IDLE_SSL_MAX);
+    assert_true(server_side <= idle_ssl_max());
+    assert_true(client_resumed <= idle_ssl_max());
     tls_client_free(client);
     tls_server_free(server);
     SSL_CTX_free(context);
