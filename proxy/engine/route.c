@@ -74,9 +74,10 @@ static enum fault route_default(struct view *view, enum method method, struct sp
     return relays == NULL ? FAULT_NO_ROUTE : FAULT_NONE;
 }
 
-/* A client whose base URL ends in a slash writes two of them behind the name. Two at the
- * very front would name a host (RFC 3986, section 4.2), and are left for target_parse(). */
-static struct span begin_path(struct span path)
+/* A client whose base URL ends in a slash writes two of them behind the name, as Azure's
+ * often do; the provider gets both. Two at the very front of a target would name a host
+ * (RFC 3986, section 4.2), and are left for target_parse(). */
+static struct span one_slash(struct span path)
 {
     while (span_starts(path, SPAN("//"))) {
         path = span_after(path, 1);
@@ -107,7 +108,7 @@ enum fault route_find(struct view *view, const struct head *head, struct route *
     SCRATCH char buffer[HEAD_TARGET_MAX];
     struct target target;
     struct origin *origin;
-    struct span name, rest;
+    struct span name, rest, read;
     enum fault fault;
 
     *route = (struct route){ .target = head->target };
@@ -115,12 +116,12 @@ enum fault route_find(struct view *view, const struct head *head, struct route *
     /* A provider's name is never escaped, so it stands in the raw target as it is. */
     name = head->target.len > 1 ? first_segment(head->target) : span_of(NULL, 0);
     origin = name.len == 0 ? NULL : origin_named(view, name);
-    rest = origin == NULL ? head->target
-                          : begin_path(span_after(head->target, name.len + 1));
+    rest = origin == NULL ? head->target : span_after(head->target, name.len + 1);
     if (rest.len == 0) {
         return FAULT_NO_ROUTE;
     }
-    fault = target_parse(rest, target_flags(rest), buffer, sizeof buffer, &target);
+    read = origin == NULL ? rest : one_slash(rest);
+    fault = target_parse(read, target_flags(read), buffer, sizeof buffer, &target);
     if (fault != FAULT_NONE) {
         return fault;
     }

@@ -17,8 +17,8 @@ struct route {
 };
 
 /* Finds the route of a request:
- *   /NAME/...   the provider of that name; the rest is its native path, of whose leading
- *               slashes one remains
+ *   /NAME/...   the provider of that name; the rest is its native path, whose leading
+ *               slashes count as one
  *   other       the default provider whose dialects claim the path, else the first default
  *               provider that relays unknown paths
  * Faults: those of the target, FAULT_NO_ROUTE, FAULT_UNKNOWN_PATH. The route is filled as
