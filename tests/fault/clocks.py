@@ -10,7 +10,6 @@ import re
 import signal
 import struct
 import tempfile
-import time
 import zoneinfo
 
 from scripted import Scripted
@@ -18,7 +17,6 @@ from scripted import Scripted
 BERLIN = zoneinfo.ZoneInfo('Europe/Berlin')
 LIMIT = 3
 HOUR = 3600
-LEDGER_SECONDS = 0.3
 
 
 class Clocks:
@@ -83,7 +81,7 @@ class House(Scripted):
             passed += 1
 
     def restart(self):
-        time.sleep(LEDGER_SECONDS)
+        self.records()
         self.assay.stop(signal.SIGKILL)
         self.assay.start()
 

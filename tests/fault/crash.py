@@ -9,14 +9,14 @@ import time
 from load import Load, Reconciliation
 
 ROUNDS = 10
-SETTLE = 0.05   # seconds between the last byte at the client and the settled record
+SETTLE = 0.5    # seconds between the last byte at the client and the settled record, at most
 
 
 async def round_of(assay, seed):
     """One round of load that ends with kill -9; (calls, instant of the kill)."""
     load = Load(assay, seed)
     task = asyncio.create_task(load.run())
-    await asyncio.sleep(random.Random(seed).uniform(0.3, 0.9))
+    await asyncio.sleep(random.Random(seed).uniform(0.8, 1.4))
     killed = time.time()
     assay.stop(signal.SIGKILL)
     load.stopping = True

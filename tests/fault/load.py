@@ -9,6 +9,7 @@ import re
 import time
 
 import http1
+from proxy import PATIENCE
 
 NUMBER = re.compile(r';n=(\d+)')
 
@@ -45,7 +46,7 @@ class Load:
             call = Call(next(self.numbers))
             self.calls.append(call)
             try:
-                response = await asyncio.wait_for(self.send(client, call.number), 30)
+                response = await asyncio.wait_for(self.send(client, call.number), PATIENCE)
                 if response.status != 200 or response.cut:
                     call.failure = 'status %d, cut %s: %r' % (
                         response.status, response.cut, response.body[:120])

@@ -15,7 +15,7 @@ import time
 
 import http1
 from dev_certs import DevCerts
-from proxy import Assay
+from proxy import PATIENCE, Assay, wait_for
 from redis_process import Redis
 
 REPLICAS = 3
@@ -23,9 +23,10 @@ LIMIT = 2000
 SLICE_PERCENT = 5
 BOUND = LIMIT + REPLICAS * (LIMIT * SLICE_PERCENT // 100 + 1)
 CONNECTIONS = 8  # per replica
-DECISION_US = 5000
-SECONDS = 30
-LEDGER_SECONDS = 0.5
+TIMEOUT_MS = 200
+DECISION_US = 150_000  # less than what waiting for the server would take, timed in tests/bench
+TELLING_SECONDS = 1    # until a replica that knows the server has told it all
+QUIET_SECONDS = 1.5    # in which a call that must not pass would have passed
 
 
 class Provider:
@@ -49,7 +50,7 @@ class Replicas:
                  'quotas': [{'name': 'shared', 'limit': '%d requests' % LIMIT, 'per': 'day'}],
                  'quota': {'redis': {'url': 'redis%s://127.0.0.1:%d' % (
                                          's' if certs else '', self.redis.port),
-                                     'password': 'file:secret', 'timeout': '200ms',
+                                     'password': 'file:secret', 'timeout': '%dms' % TIMEOUT_MS,
                                      'slice': SLICE_PERCENT, 'fail': fail, **redis}}},
                 folder=os.path.join(folder, 'replica-%d' % number))
             with open(os.path.join(assay.folder, 'secret'), 'w', encoding='utf-8', opener=lambda
@@ -66,7 +67,7 @@ class Replicas:
                   ('content-type', 'application/json'), ('content-length', str(len(body)))]
         while not until(self):
             reply = await asyncio.wait_for(
-                client.request('POST', '/v1/chat/completions', fields, body), SECONDS)
+                client.request('POST', '/v1/chat/completions', fields, body), PATIENCE)
             if reply.status == 200:
                 self.passed += 1
             else:
@@ -85,12 +86,19 @@ class Replicas:
         await asyncio.gather(*work, *([disturb()] if fault else []))
 
     def used(self):
-        return [json.loads(asyncio.run(get(assay.admin_port, '/v1/quotas')))['quotas'][0]['used']
+        for assay in self.assays:
+            assay.wait_until_idle()
+        return [json.loads(assay.admin('/v1/quotas'))['quotas'][0]['used']
                 for assay in self.assays]
+
+    def wait_until_shared(self):
+        """Until each replica knows the server again, and has told it what it used."""
+        wait_for(lambda: all('\nassay_quota_shared_up 1' in assay.admin('/metrics')
+                             for assay in self.assays))
+        time.sleep(TELLING_SECONDS)
 
     def decisions_us(self):
         """Of each call, sorted: time before the provider, or until the refusal."""
-        time.sleep(LEDGER_SECONDS)
         times = []
         for assay in self.assays:
             ledger = sqlite3.connect(os.path.join(assay.folder, 'state', 'ledger.db'))
@@ -104,14 +112,6 @@ class Replicas:
         for assay in self.assays:
             assay.stop()
         self.redis.stop()
-
-
-async def get(port, path):
-    client = http1.Client(port)
-    try:
-        return (await client.request('GET', path, [('host', 'h')])).body
-    finally:
-        client.close()
 
 
 @contextlib.contextmanager
@@ -137,8 +137,15 @@ def for_seconds(seconds):
     return lambda _: time.monotonic() > deadline
 
 
-def until_used_up(seconds=SECONDS):
-    """The whole limit was spent, or nothing more passes for a second."""
+def until_unleased(seconds):
+    """So long, and until calls are refused because nothing more is leased."""
+    over, deadline = for_seconds(seconds), time.monotonic() + PATIENCE
+    return lambda shared: time.monotonic() > deadline or \
+        (over(shared) and shared.faults.get('quota_lease'))
+
+
+def until_used_up(seconds=PATIENCE):
+    """The whole limit was spent and nothing more passes for a while, or it takes too long."""
     deadline = time.monotonic() + seconds
     seen = [0, time.monotonic()]
 
@@ -146,7 +153,8 @@ def until_used_up(seconds=SECONDS):
         now = time.monotonic()
         if shared.passed != seen[0]:
             seen[:] = shared.passed, now
-        return now > deadline or now - seen[1] > 1.5
+        return now > deadline or \
+            (shared.passed >= LIMIT and now - seen[1] > QUIET_SECONDS)
     return over
 
 
@@ -195,7 +203,7 @@ def redis_stopped(results, _):
         results.skip('Redis is stopped', 'there is no redis-server')
         return
     with replicas('closed') as shared:
-        asyncio.run(shared.load(for_seconds(1.5),
+        asyncio.run(shared.load(until_unleased(1.5),
                                 lambda: shared.redis.send_signal(signal.SIGSTOP)))
         stopped = shared.passed
         leased = shared.faults.get('quota_lease', 0)
@@ -221,7 +229,7 @@ def redis_killed(results, _):
         results.ok(shared.passed > down or shared.passed >= LIMIT,
                    'open: calls go on while Redis is down', down, shared.passed)
         shared.redis.start()
-        time.sleep(3)  # the longest wait between attempts, and the telling
+        shared.wait_until_shared()
         reconciled = shared.passed
         asyncio.run(shared.load(until_used_up()))
         results.note('killed: %d had passed when it died, %s by replica; %d when it came back '
@@ -251,6 +259,7 @@ def redis_by_tls(results, _):
                     if name != lacks and (name != 'key' or lacks == 'ca')}
             with replicas('closed', count=1, certs=certs, **some) as shared:
                 asyncio.run(shared.load(for_seconds(0.7)))
+                wait_for(lambda: words in shared.assays[0].log_tail())
                 log = shared.assays[0].log_tail()
             results.ok('quota_sharing_lost' in log and words in log and
                        shared.passed <= LIMIT * SLICE_PERCENT // 100 + 1,

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 import http1
-from proxy import COMMAND, Assay
+from proxy import COMMAND, PATIENCE, Assay
 
 CALLS = 1_000_000 if os.environ.get('ASSAY_LONG') == '1' else 50_000
 AT_ONCE = 48
@@ -22,7 +22,6 @@ FAULT_SHARE = 0.05
 DISTURBANCES = (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP)
 BETWEEN = 10_000  # calls from one disturbance to the next
 BACK_SECONDS = 120  # every call here has a label of its own, which is dear to read
-SECONDS = 30
 PRICES = 'models:\n  - {model: "m", per_million: {input: 1.25, output: 9.99}}\n'
 PICO_INPUT, PICO_OUTPUT = 1_250_000, 9_990_000
 
@@ -114,7 +113,7 @@ class Clients:
             await asyncio.sleep(0.01)
             client.close()
             return
-        await asyncio.wait_for(client.receive('POST'), SECONDS)
+        await asyncio.wait_for(client.receive('POST'), PATIENCE)
 
     async def attempt(self, client, number):
         """False: nobody is there to take it."""
@@ -161,7 +160,7 @@ class Clients:
 
 async def counters(assay):
     """{policy: used} once nothing is reserved."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + PATIENCE
     while True:
         client = http1.Client(assay.admin_port)
         try:
@@ -236,12 +235,12 @@ class Ledger:
 
 def reconcile(results, assay, truth_file, clients):
     before, reserved = asyncio.run(counters(assay))
-    time.sleep(0.5)
+    assay.wait_until_idle()
+    assay.stop()
     # Only now: of the last calls some were drained after their clients had gone.
     with open(truth_file, encoding='utf-8') as file:
         truth = {int(line) for line in file}
     ledger = Ledger(exported(assay), truth)
-    assay.stop()
     assay.start(seconds=BACK_SECONDS)
     after, _ = asyncio.run(counters(assay))
     results.note('%d calls with faults %s and %s; recorded %s; counters %s' % (
@@ -284,4 +283,4 @@ def random_traffic(results, _):
                 CALLS, time.monotonic() - started, clients.longest))
             reconcile(results, assay, truth_file, clients)
         pipe.send(None)
-        provider.join(SECONDS)
+        provider.join(PATIENCE)

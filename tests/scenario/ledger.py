@@ -12,9 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import json  # noqa: E402
 import subprocess  # noqa: E402
 
-from proxy import COMMAND  # noqa: E402
-
-SECONDS = 8
+from proxy import COMMAND, PATIENCE  # noqa: E402
 
 
 def records(config):
@@ -32,7 +30,7 @@ def value(record, path):
 
 def main():
     config, count, fields = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + PATIENCE
     found = records(config)
     while len(found) < count and time.monotonic() < deadline:
         time.sleep(0.1)

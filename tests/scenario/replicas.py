@@ -205,7 +205,7 @@ def alone(results):
                                     for assay in shared.assays))
         results.ok(lost, 'the log says that they are alone', shared.assays[1].log_tail())
         shared.redis.send_signal(signal.SIGCONT)
-        wait_for(lambda: all(assay.logged('detection_sharing') for assay in shared.assays))
+        wait_for(lambda: all(assay.logged('detection_sharing"') for assay in shared.assays))
         shared.bot(TURNS, rng, over=(0, 2))
         found = shared.await_found([1])
         results.ok(bool(found[0]), 'when it is back they are one again', scores(found))

@@ -204,16 +204,16 @@ class Assay:
             connection.close()
 
     def logged(self, event):
-        """The log's lines of this event."""
+        """The log's lines of events whose names begin so."""
         with open(self.log, encoding='utf-8', errors='replace') as file:
-            return [line for line in file if '"event":"%s"' % event in line]
+            return [line for line in file if '"event":"%s' % event in line]
 
     def reload(self):
         """Put the configuration as it is now in force."""
-        before = len(self.logged('reloaded'))
+        before = len(self.logged('reloaded"'))
         self.write_config()
         self.send_signal(signal.SIGHUP)
-        if not wait_for(lambda: len(self.logged('reloaded')) > before):
+        if not wait_for(lambda: len(self.logged('reloaded"')) > before):
             raise RuntimeError('no reload:\n' + self.log_tail())
 
     def stop(self, number=signal.SIGTERM, seconds=PATIENCE):
