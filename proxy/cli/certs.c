@@ -91,8 +91,8 @@ static bool file_read(const struct command_line *line, struct wish *wish)
 static bool wish_read(const struct command_line *line, struct wish *wish)
 {
     wish->folder = command_option(line, "out");
-    if (wish->folder == NULL || line->argument_count > 0) {
-        command_misused(line, "needs --out FOLDER, and no arguments");
+    if (wish->folder == NULL) {
+        command_misused(line, "needs --out FOLDER");
         return false;
     }
     wish->leaf.client = command_option(line, "client") != NULL;

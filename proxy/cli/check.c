@@ -336,6 +336,7 @@ int command_check(const struct command_line *line)
     }
     if (line->argument_count == 1) {
         named.config = line->arguments[0];
+        named.config_assumed = false;
     }
     return check(&named, command_option(line, "no-secrets") == NULL);
 }

@@ -162,7 +162,17 @@ static void choose_config(struct command_line *line)
         line->config = environment;
     } else {
         line->config = installed_config;
+        line->config_assumed = true;
     }
+}
+
+static int run_parsed(const struct command *command, const struct command_line *line)
+{
+    if (*command->arguments == '\0' && line->argument_count > 0) {
+        return command_misused(line, "takes options only, not '%s'",
+                               line->arguments[0]);
+    }
+    return command->run(line);
 }
 
 /* Parses what follows the command's name and runs it. */
@@ -184,7 +194,7 @@ static int run(const struct command *command, int argc, char **argv)
             help_command(command, stdout);
         } else if (status == COMMAND_OK) {
             choose_config(&parse.line);
-            status = command->run(&parse.line);
+            status = run_parsed(command, &parse.line);
         }
     }
     free(parse.arguments);

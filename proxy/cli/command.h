@@ -26,8 +26,9 @@ struct command_setting {
 
 /* One command line, parsed and checked against the rows. All borrowed from argv. */
 struct command_line {
-    const char *name;   /* of the command: "keys" */
-    const char *config; /* --config, else $ASSAY_CONFIG, else the installed one */
+    const char *name;    /* of the command: "keys" */
+    const char *config;  /* --config, else $ASSAY_CONFIG, else the installed one */
+    bool config_assumed; /* it is the installed one: nobody named it */
     const char *const *arguments; /* what is no option; NULL at the end */
     size_t argument_count;
     const struct command_setting *settings; /* in the order given */

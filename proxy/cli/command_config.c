@@ -48,6 +48,10 @@ struct config *command_config_read(const struct command_line *line,
     struct config *config =
         config_load(line->config, command_families(), resolve_secrets, error);
 
+    if (config == NULL && line->config_assumed && access(line->config, F_OK) != 0) {
+        error_add(error, (struct error_place){ .file = NULL },
+                  "name another configuration with --config FILE or $ASSAY_CONFIG");
+    }
     if (config != NULL && config->prices == NULL) {
         config->prices = data_file("prices.yaml", prices);
     }

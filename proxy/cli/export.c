@@ -183,10 +183,6 @@ static bool options_fit(const struct command_line *line)
     static const char *const others[] = { "since", "until", "after", "turns" };
     static const char *const of_exchanges[] = { "format", "after" };
 
-    if (line->argument_count > 0) {
-        command_misused(line, "takes options only, not '%s'", line->arguments[0]);
-        return false;
-    }
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (command_option(line, "id") != NULL &&
             command_option(line, others[i]) != NULL) {

@@ -67,8 +67,13 @@ static void put_counter(struct grid *grid, const struct quota_sum *sum,
 
 static void print_sums(const struct quota_sum *sums, size_t count)
 {
-    struct grid *grid = grid_new();
+    struct grid *grid;
 
+    if (count == 0) {
+        puts("No quota is configured.");
+        return;
+    }
+    grid = grid_new();
     grid_column(grid, "QUOTA", GRID_LEFT);
     grid_column(grid, "WHOSE", GRID_LEFT);
     grid_column(grid, "USED", GRID_RIGHT);
@@ -97,7 +102,7 @@ static void print_sums(const struct quota_sum *sums, size_t count)
 
 static bool stands_alone(const struct command_line *line)
 {
-    return line->argument_count == 0 && command_option(line, "by") == NULL &&
+    return command_option(line, "by") == NULL &&
            command_option(line, "since") == NULL &&
            command_option(line, "until") == NULL &&
            command_option(line, "format") == NULL;

@@ -267,6 +267,18 @@ static bool run_lines(struct replay *replay)
     return true;
 }
 
+static void unknown_signal(const struct command_line *line, const char *name)
+{
+    char memory[512];
+    struct text names = text_over(memory, sizeof memory);
+
+    for (unsigned i = 0; signals[i] != NULL; i++) {
+        text_printf(&names, "%s%s", i == 0 ? "" : ", ", signals[i]->name);
+    }
+    (void)command_misused(line, "there is no signal '%s'; there are %.*s", name,
+                          (int)names.len, names.at);
+}
+
 static bool signals_without(const struct command_line *line, uint32_t *without)
 {
     const char *name;
@@ -278,7 +290,7 @@ static bool signals_without(const struct command_line *line, uint32_t *without)
             i++;
         }
         if (signals[i] == NULL) {
-            (void)command_misused(line, "there is no signal '%s'", name);
+            unknown_signal(line, name);
             return false;
         }
         *without |= 1U << i;

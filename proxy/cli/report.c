@@ -365,10 +365,6 @@ int command_report(const struct command_line *line)
     if (quota) {
         return quota_view_report(line);
     }
-    if (line->argument_count > 0) {
-        return command_misused(line, "takes options only, as --by team, not '%s'",
-                               line->arguments[0]);
-    }
     if (!read_dimensions(line, &report) || !period_read(line, &report.query)) {
         return COMMAND_MISUSED;
     }

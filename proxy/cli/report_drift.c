@@ -190,7 +190,7 @@ int report_drift(const struct command_line *line)
     if (format < 0) {
         return COMMAND_MISUSED;
     }
-    if (line->argument_count > 0 || command_option(line, "by") != NULL) {
+    if (command_option(line, "by") != NULL) {
         return command_misused(line, "--audit is by provider and model, always");
     }
     if (!period_read(line, &query)) {

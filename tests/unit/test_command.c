@@ -128,6 +128,11 @@ static void test_options(void **state)
     assert_run("assay report --audit --adjusted", COMMAND_MISUSED, "one at a time");
     assert_run("assay report --quota --audit", COMMAND_MISUSED, "one at a time");
     assert_run("assay replay /", COMMAND_FAILED, "/: Is a directory");
+    assert_run("assay replay --without gaps /", COMMAND_MISUSED,
+               "there is no signal 'gaps'; there are ");
+    assert_run("assay run now", COMMAND_MISUSED, "takes options only, not 'now'");
+    assert_run("assay report team", COMMAND_MISUSED, "takes options only, not 'team'");
+    assert_run("assay certs --out / now", COMMAND_MISUSED, "options only, not 'now'");
 }
 
 /* --config, then $ASSAY_CONFIG, then the installed file; an argument before all. */
@@ -140,7 +145,13 @@ static void test_which_config(void **state)
                "/nowhere/c.yaml: cannot be read");
     assert_run("assay check --config=/nowhere/c.yaml /nowhere/a.yaml", COMMAND_MISUSED,
                "/nowhere/a.yaml: cannot be read");
+    assert_null(strstr(said, "$ASSAY_CONFIG"));
     assert_int_equal(unsetenv("ASSAY_CONFIG"), 0);
+    if (access("/etc/assay/assay.yaml", F_OK) != 0) {
+        assert_run("assay check", COMMAND_MISUSED,
+                   "/etc/assay/assay.yaml: cannot be read: No such file or directory\n"
+                   "name another configuration with --config FILE or $ASSAY_CONFIG\n");
+    }
     assert_run("assay check --no-secrets config/assay.yaml", COMMAND_OK,
                "config/assay.yaml: ok\n"
                "  listen    127.0.0.1:8080, plain HTTP\n"

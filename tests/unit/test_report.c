@@ -106,6 +106,15 @@ static void dimensions_come_as_asked(void **state)
     assert_out("\n-           4 ");
 }
 
+static void without_quotas_the_report_says_so(void **state)
+{
+    (void)state;
+    add_entries(some_time, 1, fill);
+    write_file("prices.yaml", "models: []\n");
+    assert_int_equal(run("assay report --quota"), COMMAND_OK);
+    assert_string_equal(out, "No quota is configured.\n");
+}
+
 static void small(struct entry *entry, unsigned n)
 {
     entry->outcome = OUTCOME_COMPLETE;
@@ -240,10 +249,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(people_see_a_table),       TEST(what_has_no_price_is_not_free),
-        TEST(dimensions_come_as_asked), TEST(small_costs_stay_visible),
-        TEST(days_come_in_their_order), TEST(programs_get_exact_numbers),
-        TEST(nothing_is_told),          TEST(misuse_is_told),
+        TEST(people_see_a_table),
+        TEST(what_has_no_price_is_not_free),
+        TEST(dimensions_come_as_asked),
+        TEST(small_costs_stay_visible),
+        TEST(without_quotas_the_report_says_so),
+        TEST(days_come_in_their_order),
+        TEST(programs_get_exact_numbers),
+        TEST(nothing_is_told),
+        TEST(misuse_is_told),
         TEST(counts_have_commas),
     };
 
