@@ -128,7 +128,7 @@ enum count {
     COUNTS, /* tags below are not counts */
     SEEN_MODEL = COUNTS,
     SEEN_TYPE,   /* the event's type: asked of terminal() */
-    SEEN_FINISH, /* a string here: the stream says why it ends; usage may follow */
+    SEEN_FINISH, /* a string or number: the stream says why it ends; usage may follow */
     SEEN_END,    /* true here: the stream's regular end */
     SEEN_TIER,   /* "ON_DEMAND_FLEX" is kept as "flex", "ON_DEMAND" as "" */
     SEEN_TEXT,   /* generated text: measured, for estimates */

@@ -172,7 +172,8 @@ static void value_seen(void *self, const struct scan_value *value)
         event_value(watch->event, value);
         break;
     case SEEN_FINISH:
-        watch->unfinished -= is_text && watch->unfinished > 0;
+        watch->unfinished -=
+            (is_text || value->type == SCAN_NUMBER) && watch->unfinished > 0;
         break;
     case SEEN_END:
         watch->terminal |= value->type == SCAN_TRUE;

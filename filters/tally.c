@@ -124,14 +124,23 @@ struct list_row {
     enum count count;
 };
 
+/* Google's modalities have numbers besides, which its older SDKs ask for:
+ * google/cloud/aiplatform/v1/content.proto */
 static const struct list_row list_rows[] = {
     { LIST_INPUT, { "text", 4 }, COUNT_INPUT_TEXT },
     { LIST_INPUT, { "audio", 5 }, COUNT_INPUT_AUDIO },
     { LIST_INPUT, { "image", 5 }, COUNT_INPUT_IMAGE },
     { LIST_INPUT, { "video", 5 }, COUNT_INPUT_VIDEO },
     { LIST_INPUT, { "document", 8 }, COUNT_INPUT_DOCUMENT },
+    { LIST_INPUT, { "1", 1 }, COUNT_INPUT_TEXT },
+    { LIST_INPUT, { "2", 1 }, COUNT_INPUT_IMAGE },
+    { LIST_INPUT, { "3", 1 }, COUNT_INPUT_VIDEO },
+    { LIST_INPUT, { "4", 1 }, COUNT_INPUT_AUDIO },
+    { LIST_INPUT, { "5", 1 }, COUNT_INPUT_DOCUMENT },
     { LIST_OUTPUT, { "audio", 5 }, COUNT_OUTPUT_AUDIO },
     { LIST_OUTPUT, { "image", 5 }, COUNT_OUTPUT_IMAGE },
+    { LIST_OUTPUT, { "2", 1 }, COUNT_OUTPUT_IMAGE },
+    { LIST_OUTPUT, { "4", 1 }, COUNT_OUTPUT_AUDIO },
     { LIST_LIFETIME, { "5m", 2 }, COUNT_WRITE_5M },
     { LIST_LIFETIME, { "1h", 2 }, COUNT_WRITE_1H },
 };
@@ -169,7 +178,7 @@ static void list_value(struct tallier *tallier, const struct scan_value *value)
     enum count none = COUNT_USAGE;
 
     if (value->tag == LIST_NAME) {
-        if (value->type == SCAN_STRING) {
+        if (value->type == SCAN_STRING || value->type == SCAN_NUMBER) {
             name_element(tallier, value->text);
         }
     } else if (value->tag == LIST_NUMBER) {

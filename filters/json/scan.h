@@ -75,8 +75,8 @@ typedef void scan_seen(void *self, const struct scan_value *value);
 enum scan_mode {
     SCAN_STRICT, /* RFC 8259 to the letter, UTF-8 included: for requests */
     SCAN_TOLERANT /* a byte order mark, raw control characters and bad UTF-8 in strings, and
-                     what Python writes for numbers that are none (NaN, Infinity, -Infinity:
-                     null) pass: for responses */
+                     off all paths what Python writes for numbers that are none (NaN,
+                     Infinity, -Infinity) pass: for responses */
 };
 
 enum scan_verdict {

@@ -129,7 +129,7 @@ const char *scan_read_literal(const struct feed *feed, const char *at,
                               enum scan_type type);
 const char *scan_resume_literal(const struct feed *feed, const char *at);
 
-/* NaN or Infinity. */
+/* NaN or Infinity, where nobody wants a value. */
 const char *scan_read_no_number(const struct feed *feed, const char *at);
 
 /* scan_string.c */

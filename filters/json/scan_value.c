@@ -86,9 +86,9 @@ static const struct {
     [SCAN_NULL] = { "null", SCAN_NULL },
     [SCAN_FALSE] = { "false", SCAN_FALSE },
     [SCAN_TRUE] = { "true", SCAN_TRUE },
-    [WORD_NAN] = { "NaN", SCAN_NULL },
-    [WORD_INFINITY] = { "Infinity", SCAN_NULL },
-    [WORD_MINUS_INFINITY] = { "-Infinity", SCAN_NULL },
+    [WORD_NAN] = { "NaN", SCAN_NUMBER },
+    [WORD_INFINITY] = { "Infinity", SCAN_NUMBER },
+    [WORD_MINUS_INFINITY] = { "-Infinity", SCAN_NUMBER },
 };
 
 static const char *literal_done(const struct feed *feed, const char *at,
@@ -145,6 +145,9 @@ const char *scan_read_literal(const struct feed *feed, const char *at,
 
 const char *scan_read_no_number(const struct feed *feed, const char *at)
 {
+    if (is_wanted(feed)) {
+        return NULL;
+    }
     return read_word(feed, at, *at == 'N' ? WORD_NAN : WORD_INFINITY, 0);
 }
 
@@ -227,7 +230,7 @@ const char *scan_resume_number(const struct feed *feed, const char *at)
         part = next;
     }
     if (part == NUMBER_SIGN && at < feed->end && *at == 'I' &&
-        scan->mode == SCAN_TOLERANT) {
+        scan->mode == SCAN_TOLERANT && !is_wanted(feed)) {
         return read_word(feed, at, WORD_MINUS_INFINITY, 1);
     }
     text = span_of(from, (size_t)(at - from));

@@ -467,7 +467,7 @@ static const struct example {
               "\"logprob\":-Infinity}]}\n\n"
               "data: {\"model\":\"m\",\"choices\":[],\"speed\":NaN,\"usage\":{"
               "\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7,"
-              "\"cost\":NaN}}\n\ndata: [DONE]\n\n",
+              "\"tokens_per_second\":NaN}}\n\ndata: [DONE]\n\n",
       .source = USAGE_REPORTED,
       .input = 5,
       .read = NO,
@@ -863,6 +863,24 @@ static void audio_may_be_told_by_its_length(void **state)
     assert_int_equal(entry.usage.modality[MODALITY_INPUT_AUDIO], 393);
 }
 
+/* "$alt=json;enum-encoding=int", which Google's older SDKs for Vertex AI ask for. */
+static void enumerations_may_be_numbers(void **state)
+{
+    struct entry entry =
+        answer_of("vertex", "/v1/models/gemini-x:generateContent",
+                  "{\"candidates\":[{\"finishReason\":1}],\"usageMetadata\":{"
+                  "\"promptTokenCount\":40,\"candidatesTokenCount\":9,"
+                  "\"totalTokenCount\":49,"
+                  "\"promptTokensDetails\":[{\"modality\":1,\"tokenCount\":8},"
+                  "{\"modality\":4,\"tokenCount\":32}],"
+                  "\"candidatesTokensDetails\":[{\"tokenCount\":9,\"modality\":2}]}}");
+
+    (void)state;
+    assert_int_equal(entry.usage.modality[MODALITY_INPUT_TEXT], 8);
+    assert_int_equal(entry.usage.modality[MODALITY_INPUT_AUDIO], 32);
+    assert_int_equal(entry.usage.modality[MODALITY_OUTPUT_IMAGE], 9);
+}
+
 static void what_is_billed_may_differ_from_what_is_used(void **state)
 {
     struct entry entry = answer_of(
@@ -1035,6 +1053,7 @@ int main(void)
         cmocka_unit_test(heads_count_where_bodies_do_not),
         cmocka_unit_test(a_cut_behind_a_report_adds_to_it),
         cmocka_unit_test(audio_may_be_told_by_its_length),
+        cmocka_unit_test(enumerations_may_be_numbers),
         cmocka_unit_test(what_is_billed_may_differ_from_what_is_used),
         cmocka_unit_test(tiers_of_google_have_the_words_of_others),
         cmocka_unit_test(refusals_have_their_familys_shape),

@@ -335,6 +335,22 @@ static void cut_messages_are_partial(void **state)
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 25, 40, 12, 9, 6 });
 }
 
+/* An array that lacks its end after the reason why the answer ends, which is a number where
+ * enumerations are. */
+static void a_number_may_say_why_a_stream_ends(void **state)
+{
+    struct entry entry = answered(
+        state,
+        (struct reading){ .path = "/v1beta/models/gemini-x:streamGenerateContent",
+                          .type = json,
+                          .cut = true },
+        "[{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"some words\"}]},"
+        "\"finishReason\":1}],\"usageMetadata\":{\"promptTokenCount\":8,"
+        "\"candidatesTokenCount\":2,\"totalTokenCount\":10}}");
+
+    assert_usage(&entry, (struct want){ USAGE_REPORTED, 8, NO, NO, 2, NO });
+}
+
 /* Clones repeat the input as zero; a compaction does lower the cache reads to zero. */
 static void zeros_are_believed_beside_numbers(void **state)
 {
@@ -869,6 +885,7 @@ int main(void)
         cmocka_unit_test(background_answers_wait),
         cmocka_unit_test(message_streams_merge_by_field),
         cmocka_unit_test(cut_messages_are_partial),
+        cmocka_unit_test(a_number_may_say_why_a_stream_ends),
         cmocka_unit_test(zeros_are_believed_beside_numbers),
         cmocka_unit_test(whole_messages_are_counted),
         cmocka_unit_test(errors_and_free_calls_have_no_usage),
