@@ -104,7 +104,7 @@ await check('a retry that succeeds', async (call) => {
 })
 
 await check('an abort in mid-stream', async (call) => {
-  const stream = client.messages.stream({ ...base, model: 'demo;words=60;delay_ms=20' })
+  const stream = client.messages.stream({ ...base, model: 'demo;words=60;delay_ms=50' })
   const { response } = await stream.withResponse()
   let id
   stream.on('streamEvent', (event) => { id = event.message?.id ?? id })

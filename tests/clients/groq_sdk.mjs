@@ -32,8 +32,7 @@ await check('refusal of a bad key', async () => {
 })
 
 await check('refusal by a quota', async () => {
-  const began = Date.now()
   const error = await rejection(
     client.chat.completions.create({ model: 'llama-spent', messages }), Groq.RateLimitError)
-  expect(error.message.includes("quota 'spent'") && Date.now() - began < 1000, error.message)
+  expect(error.message.includes("quota 'spent'"), error.message)
 })

@@ -179,7 +179,7 @@ await check('a retry that succeeds', async (call) => {
 
 await check('an abort in mid-stream', async (call) => {
   const { data, response } = await client.chat.completions
-    .create({ model: 'demo;words=60;delay_ms=20', messages, stream: true }).withResponse()
+    .create({ model: 'demo;words=60;delay_ms=50', messages, stream: true }).withResponse()
   let seen = 0
   let id
   for await (const chunk of data) {

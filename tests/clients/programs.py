@@ -9,7 +9,7 @@ import subprocess
 from typing import Callable, Optional
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SECONDS = 120
+SECONDS = 300
 REFUSALS_MAX = 3  # requests that a program may send to be told the same
 SAID = 'forty two'
 PROOF = 'proof.txt'
@@ -113,6 +113,11 @@ def every(**wanted):
     return look
 
 
+def all_of(*looks):
+    """What any of them complains of."""
+    return lambda records: [complaint for look in looks for complaint in look(records)]
+
+
 def every_of(dialect, **wanted):
     """The same of the records of one dialect."""
     look = every(**wanted)
@@ -191,7 +196,9 @@ def bedrock_sdk(setting):
 def cohere_sdk(setting):
     return sdk(setting, 'cohere_sdk.mjs', {
         'chatStream': some(dialect='cohere.chat', stream=True, usage_source='reported'),
-        'refusal by a quota': some(outcome='refused', fault='quota_exceeded', status=402),
+        'refusal by a quota': all_of(
+            some(outcome='refused', fault='quota_exceeded', status=402),
+            few_refusals(1, 'cohere.chat')),
     }, COHERE_URL=setting.url + '/cohere', ASSAY_KEY=setting.key)
 
 
@@ -205,6 +212,7 @@ def groq_sdk(setting):
     return sdk(setting, 'groq_sdk.mjs', {
         'chat stream': some(dialect='openai.chat', provider='groq', stream=True,
                             usage_source='reported'),
+        'refusal by a quota': few_refusals(1, 'openai.chat'),
     }, GROQ_BASE_URL=setting.url + '/groq', GROQ_API_KEY=setting.key)
 
 

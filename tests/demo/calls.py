@@ -9,7 +9,7 @@ import dataclasses
 import http.client
 import json
 
-SECONDS = 30
+SECONDS = 60
 
 AGENT_PROMPT = ('You are a careful engineer. Read the code before you change it, keep to its '
                 'style, and prove every change by a test. ') * 40

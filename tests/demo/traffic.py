@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import calls  # noqa: E402
 
-LEDGER_SECONDS = 10
+LEDGER_SECONDS = 60
 CLASSES = ('input', 'cache_read', 'cache_write', 'output', 'reasoning')
 
 CLAUDE_CODE = {'user-agent': 'claude-cli/2.1.42 (external, cli)', 'x-app': 'cli',

@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 
-SECONDS = 20
+SECONDS = 60
 PACE = 500, .25  # after so many calls wait so long: hours pass here in milliseconds
 
 

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { GUARD_S = 20, KEPT_BYTES = 4096 };
+enum { GUARD_S = 60, KEPT_BYTES = 4096 };
 
 /* A loop with a limit of time, so that a lost event fails its test. */
 struct rig {

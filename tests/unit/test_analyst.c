@@ -137,7 +137,7 @@ static void await_grade(const struct running *running, const char *caller,
 {
     const struct timespec pause = { .tv_nsec = 5000000 };
 
-    for (unsigned i = 0; i < 2000 && grade_of_caller(running, caller) != grade; i++) {
+    for (unsigned i = 0; i < 12000 && grade_of_caller(running, caller) != grade; i++) {
         nanosleep(&pause, NULL);
     }
     assert_string_equal(grade_name(grade_of_caller(running, caller)),
@@ -200,7 +200,7 @@ static int64_t await_finding(void)
 {
     const struct timespec pause = { .tv_nsec = 5000000 };
 
-    for (unsigned i = 0; i < 2000 && look().findings == 0; i++) {
+    for (unsigned i = 0; i < 12000 && look().findings == 0; i++) {
         nanosleep(&pause, NULL);
     }
     return look().id;
@@ -238,6 +238,33 @@ static void test_a_restart_keeps_all(void **state)
     stop(&running);
 }
 
+struct order {
+    int64_t last_ms;
+    unsigned rows;
+    bool ascending;
+};
+
+static bool follow(void *self, const struct turn_row *row)
+{
+    struct order *order = self;
+
+    order->ascending = order->ascending && row->turn.begin_ms >= order->last_ms;
+    order->last_ms = row->turn.begin_ms;
+    order->rows++;
+    return true;
+}
+
+static struct order observed(void)
+{
+    struct order order = { .ascending = true };
+    struct error error;
+
+    error_init(&error);
+    assert_true(turn_log_each(folder, 0, 0, follow, &order, &error));
+    error_done(&error);
+    return order;
+}
+
 /* Half of the turns that a flag takes before, half after: neither alone would do. */
 static void test_a_killed_process_loses_nothing_observed(void **state)
 {
@@ -247,11 +274,13 @@ static void test_a_killed_process_loses_nothing_observed(void **state)
 
     (void)state;
     if (child == 0) {
-        const struct timespec pause = { .tv_sec = 1 };
+        const struct timespec pause = { .tv_nsec = 5000000 };
 
         running = start();
         work(&running, 0, 6);
-        nanosleep(&pause, NULL);
+        for (unsigned i = 0; i < 12000 && observed().rows < 6; i++) {
+            nanosleep(&pause, NULL);
+        }
         kill(getpid(), SIGKILL);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -343,7 +372,7 @@ static void test_what_is_past_its_time_is_deleted(void **state)
     assert_int_equal(look().findings, 1);
     config.retention = (struct config_retention){ .turns_days = 1, .findings_days = 1 };
     running = start();
-    for (unsigned i = 0; i < 2000 && access(path, F_OK) == 0; i++) {
+    for (unsigned i = 0; i < 12000 && access(path, F_OK) == 0; i++) {
         nanosleep(&pause, NULL);
     }
     stop(&running);
@@ -373,33 +402,6 @@ static void test_a_declared_service_is_no_finding(void **state)
 }
 
 /* ---- order and bounds ------------------------------------------------------------------ */
-
-struct order {
-    int64_t last_ms;
-    unsigned rows;
-    bool ascending;
-};
-
-static bool follow(void *self, const struct turn_row *row)
-{
-    struct order *order = self;
-
-    order->ascending = order->ascending && row->turn.begin_ms >= order->last_ms;
-    order->last_ms = row->turn.begin_ms;
-    order->rows++;
-    return true;
-}
-
-static struct order observed(void)
-{
-    struct order order = { .ascending = true };
-    struct error error;
-
-    error_init(&error);
-    assert_true(turn_log_each(folder, 0, 0, follow, &order, &error));
-    error_done(&error);
-    return order;
-}
 
 struct producer {
     struct analyst_ring *ring;

@@ -21,7 +21,7 @@
 
 /* The whole data path as it runs, with this test as its client and as its provider. */
 
-enum { PATIENCE_MS = 10000, ENTRIES = 64, LARGE = 3000000, STEP = 40000 };
+enum { PATIENCE_MS = 60000, ENTRIES = 64, LARGE = 3000000, STEP = 40000 };
 
 struct house {
     char folder[64];
@@ -406,14 +406,14 @@ static void put_body(int fd, size_t size)
 /* Something always waits for this client, though it reads as fast as more comes. */
 static void a_slow_reader_is_not_cut(void **state)
 {
-    struct house *house = house_open("", "write_timeout: 500ms");
+    struct house *house = house_open("", "write_timeout: 2s");
     int client = client_connect(house), upstream = begin_call(house, client);
 
     (void)state;
-    put(upstream, "HTTP/1.1 200 OK\r\ncontent-length: 2000000\r\n\r\n");
+    put(upstream, "HTTP/1.1 200 OK\r\ncontent-length: 2400000\r\n\r\n");
     put_body(upstream, 400000);
     assert_status(client, "200");
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 50; i++) {
         get_bytes(client, STEP, STEP, 50000);
         put_body(upstream, STEP);
     }
@@ -446,14 +446,14 @@ static void who_reads_nothing_is_cut(void **state)
 /* While the client is slow, the silence of the provider is assay's own doing. */
 static void a_paused_provider_is_not_silent(void **state)
 {
-    struct house *house = house_open("    timeouts: {idle: 500ms}\n", "");
+    struct house *house = house_open("    timeouts: {idle: 2s}\n", "");
     int client = client_connect(house), upstream = begin_call(house, client);
     struct reading answer = { upstream, LARGE };
     pthread_t thread;
 
     (void)state;
     assert_int_equal(pthread_create(&thread, NULL, answer_runs, &answer), 0);
-    usleep(1200000);
+    usleep(3000000);
     assert_status(client, "200");
     get_bytes(client, LARGE, 65536, 0);
     pthread_join(thread, NULL);
@@ -507,7 +507,7 @@ static void a_paused_client_is_not_silent(void **state)
 {
     static const char front[] = "{\"model\":\"m\",\"stream\":false,"
                                 "\"stream_options\":null}";
-    struct house *house = house_open("", "body_timeout: 500ms");
+    struct house *house = house_open("", "body_timeout: 2s");
     int client = client_connect(house), upstream;
     struct upload upload = { client, 20000000 - (sizeof front - 1) };
     pthread_t thread;
@@ -519,7 +519,7 @@ static void a_paused_client_is_not_silent(void **state)
     put(client, front);
     assert_int_equal(pthread_create(&thread, NULL, upload_runs, &upload), 0);
     upstream = provider_accept(house);
-    usleep(1200000);
+    usleep(3000000);
     get_head(upstream, head, sizeof head);
     get_bytes(upstream, 20000000, 1024 * 1024, 0);
     pthread_join(thread, NULL);

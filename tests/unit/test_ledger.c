@@ -286,10 +286,12 @@ static void test_retention(void **state)
     STORE(entry, caller, "the last");
     journal_settle(journal, entry);
     must_start(ledger, journal, NULL, NULL);
-    usleep(300 * 1000);
+    for (int i = 0; i < 1200 && counted("SELECT count(*) FROM exchange") < 241; i++) {
+        usleep(50 * 1000);
+    }
     assert_int_equal(counted("SELECT count(*) FROM exchange"), 241);
     ledger_keep(ledger, (uint32_t)days - 1);
-    for (int i = 0; i < 200 && counted("SELECT count(*) FROM label") > 1; i++) {
+    for (int i = 0; i < 1200 && counted("SELECT count(*) FROM label") > 1; i++) {
         usleep(50 * 1000);
     }
     assert_int_equal(counted("SELECT count(*) FROM exchange"), 1);
@@ -769,7 +771,7 @@ static void fill_disk(bool full)
 
 static bool wait_for(struct ledger *ledger, struct journal *journal, bool healthy)
 {
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (ledger_healthy(ledger) == healthy &&
             (!healthy || journal_in_use(journal) == 0)) {
             return true;

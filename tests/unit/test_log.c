@@ -149,7 +149,7 @@ static void test_unusable_file_is_an_operator_mistake(void **state)
 
 static void wait_for_file(const char *file)
 {
-    for (int i = 0; i < 500 && access(file, F_OK) != 0; i++) {
+    for (int i = 0; i < 6000 && access(file, F_OK) != 0; i++) {
         (void)usleep(10000);
     }
     assert_int_equal(access(file, F_OK), 0);
@@ -219,7 +219,7 @@ static bool pipe_says(int end, const char *words)
     static char bytes[1 << 20];
     size_t len = 0;
 
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 6000; i++) {
         ssize_t n = read(end, bytes + len, sizeof bytes - 1 - len);
 
         if (n > 0) {

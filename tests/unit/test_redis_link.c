@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+enum { PATIENCE_MS = 60000 };
+
 /* A server that takes one connection and says its words in two pieces, whatever is asked. */
 struct server {
     pthread_t thread;
@@ -76,10 +78,10 @@ static void ask(struct redis_link *link)
     redis_link_put(link, 2, arguments, sizes);
 }
 
-static struct redis_link *link_to(const struct server *server)
+static struct redis_link *link_to(const struct server *server, uint32_t timeout_ms)
 {
     const struct config_redis config = {
-        .text = "unix:", .path = server->address.sun_path, .timeout_ms = 200
+        .text = "unix:", .path = server->address.sun_path, .timeout_ms = timeout_ms
     };
 
     return redis_link_open(&config, NULL);
@@ -96,7 +98,7 @@ static void answers_come_in_any_pieces(void **state)
         redisReply *reply;
 
         server_start(&server);
-        link = link_to(&server);
+        link = link_to(&server, PATIENCE_MS);
         assert_null(redis_link_why(link));
         ask(link);
         reply = redis_link_get(link);
@@ -117,10 +119,12 @@ static void what_is_no_answer_breaks_the_link(void **state)
     static const struct {
         const char *words, *why;
         bool stays;
+        uint32_t timeout_ms;
     } cases[] = {
-        { "", "no answer came", true }, /* silence, until the time is over */
-        { "$3\r\n1", "no answer came", false },
-        { "HTTP/1.1 400 Bad Request\r\n\r\n", "an answer is none of Redis", true },
+        { "", "no answer came", true, 200 }, /* silence, until the time is over */
+        { "$3\r\n1", "no answer came", false, PATIENCE_MS },
+        { "HTTP/1.1 400 Bad Request\r\n\r\n", "an answer is none of Redis", true,
+          PATIENCE_MS },
     };
 
     (void)state;
@@ -129,7 +133,7 @@ static void what_is_no_answer_breaks_the_link(void **state)
         struct redis_link *link;
 
         server_start(&server);
-        link = link_to(&server);
+        link = link_to(&server, cases[i].timeout_ms);
         ask(link);
         assert_null(redis_link_get(link));
         assert_string_equal(redis_link_why(link), cases[i].why);

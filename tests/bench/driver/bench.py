@@ -111,14 +111,19 @@ def judge(runs, options, results):
 
 
 def quotas(options, results):
-    """What quotas add to a call, as CPU time: a bound with room, so other load may run."""
+    """What quotas add to a call, as CPU time. With --smoke it is told and not judged."""
     for _ in range(3):
         done = subprocess.run([os.path.join(options.tools, 'micro_quota')], text=True,
                               capture_output=True, timeout=120, check=False)
         if done.returncode == 0:
             break
     results.note(done.stdout)
-    results.ok(done.returncode == 0, 'a quota adds at most 1 us of CPU to a call', done.stderr)
+    if options.smoke:
+        results.ok(done.stdout and not done.stderr, 'what a quota adds to a call is measured',
+                   done.stderr)
+    else:
+        results.ok(done.returncode == 0, 'a quota adds at most 1 us of CPU to a call',
+                   done.stderr)
 
 
 def main():
