@@ -1,5 +1,6 @@
-/* A development CA and the leaf certificates it signs: for `assay certs`, quickstart and
- * tests. ECDSA P-256. Not for production: the CA's key lies beside its certificate. */
+/* A development CA and the leaf certificates it signs: for `assay certs`,
+ * quickstart and tests. ECDSA P-256. Not for production: the CA's key lies
+ * beside its certificate. */
 #ifndef ASSAY_CERTS_MINT_H
 #define ASSAY_CERTS_MINT_H
 
@@ -20,8 +21,8 @@ struct mint_leaf {
     bool client;              /* for client authentication instead of server's */
 };
 
-/* Signs a leaf with the CA in `directory`: writes `directory`/NAME.pem (leaf and CA) and
- * `directory`/NAME.key (0600), NAME being `file`. */
+/* Signs a leaf with the CA in `directory`: writes `directory`/NAME.pem (leaf and CA)
+ * and `directory`/NAME.key (0600), NAME being `file`. */
 bool mint_leaf(const char *directory, const char *file, const struct mint_leaf *leaf,
                struct error *error);
 

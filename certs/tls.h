@@ -26,9 +26,9 @@ struct tls_clients {
 
 /* The server side of one listener: certificates are chosen by SNI (exact name, then
  * wildcard, else the first). `clients` (may be NULL) asks for client certificates and
- * verifies them. Files that cannot be read, pairs that do not match and certificates out
- * of their dates are mistakes; NULL and an entry in *error for each. Threads may share
- * it, and its SSLs may outlive it. */
+ * verifies them. Files that cannot be read, pairs that do not match and certificates
+ * out of their dates are mistakes; NULL and an entry in *error for each. Threads may
+ * share it, and its SSLs may outlive it. */
 struct tls_server;
 struct tls_server *tls_server_new(const struct tls_certificate *certificates,
                                   size_t count, const struct tls_clients *clients,
@@ -44,11 +44,12 @@ SSL *tls_server_ssl(struct tls_server *server);
 /* The earliest notAfter of all certificates, Unix seconds: for the expiry metric. */
 int64_t tls_server_expiry(const struct tls_server *server);
 
-/* The client side of one provider: chain and name are always verified, against the system
- * store or `ca` (a file; NULL: system). `insecure_for_tests` skips verification and is
- * the caller's duty to allow for loopback addresses only. `name` is checked and sent as
- * SNI. Sessions are kept for resumption, per context and thus per worker. Its SSLs may
- * outlive it; it and they belong to one thread. NULL and an entry in *error on failure. */
+/* The client side of one provider: chain and name are always verified, against the
+ * system store or `ca` (a file; NULL: system). `insecure_for_tests` skips
+ * verification and is the caller's duty to allow for loopback addresses only. `name`
+ * is checked and sent as SNI. Sessions are kept for resumption, per context and thus
+ * per worker. Its SSLs may outlive it; it and they belong to one thread. NULL and an
+ * entry in *error on failure. */
 struct tls_client;
 struct tls_client *tls_client_new(const char *name, const char *ca,
                                   bool insecure_for_tests, struct error *error);

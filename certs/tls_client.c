@@ -21,8 +21,9 @@ struct tls_client {
 
 static const struct error_place nowhere = { 0 };
 
-/* Sessions. Each is offered once: a ticket of TLS 1.3 so that nobody on the path can link
- * two connections (RFC 8446, appendix C.4), any so that one a server chokes on is gone. */
+/* Sessions. Each is offered once: a ticket of TLS 1.3 so that nobody on the path
+ * can link two connections (RFC 8446, appendix C.4), any so that one a server
+ * chokes on is gone. */
 
 static void session_push(struct tls_client *client, SSL_SESSION *session)
 {
@@ -35,8 +36,8 @@ static void session_push(struct tls_client *client, SSL_SESSION *session)
     client->sessions[client->session_count++] = session;
 }
 
-/* A copy, because a session of TLS 1.2 belongs to its connection as well, which makes it
- * useless when it ends without close_notify. */
+/* A copy, because a session of TLS 1.2 belongs to its connection as well, which makes
+ * it useless when it ends without close_notify. */
 static void session_copy(const SSL *ssl, const SSL_SESSION *session)
 {
     struct tls_client *client = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));

@@ -201,10 +201,11 @@ static int sni_choose(SSL *ssl, int *alert, void *self)
 
 /* The server. */
 
-/* No session tickets and no session cache. OpenSSL keeps a context's ticket key for the
- * context's life, which would undo the forward secrecy of TLS 1.2; without 0-RTT a resumed
- * handshake saves a client no round trip and us one signature (30 us); and a client
- * certificate is looked at in every handshake. Connections are kept alive instead. */
+/* No session tickets and no session cache. OpenSSL keeps a context's ticket key for
+ * the context's life, which would undo the forward secrecy of TLS 1.2; without
+ * 0-RTT a resumed handshake saves a client no round trip and us one signature (30
+ * us); and a client certificate is looked at in every handshake. Connections are
+ * kept alive instead. */
 static void resumption_forbid(SSL_CTX *context)
 {
     SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
@@ -260,8 +261,8 @@ static void contexts_free(struct tls_server *server, size_t from)
     free(server);
 }
 
-/* The first context owns the server: every SSL holds that context, so that a handshake in
- * any thread finds the server as long as it may ask for it. */
+/* The first context owns the server: every SSL holds that context, so that a handshake
+ * in any thread finds the server as long as it may ask for it. */
 
 static pthread_once_t owner_once = PTHREAD_ONCE_INIT;
 static int owner_index;

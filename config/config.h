@@ -1,5 +1,5 @@
-/* The configuration in force, as plain data. config_load() fills it from one YAML file by
- * the rows of schema.c; nobody changes it afterwards. */
+/* The configuration in force, as plain data. config_load() fills it from one YAML file
+ * by the rows of schema.c; nobody changes it afterwards. */
 #ifndef ASSAY_CONFIG_CONFIG_H
 #define ASSAY_CONFIG_CONFIG_H
 
@@ -58,7 +58,8 @@ struct config_tls {
     struct config_words names; /* enum config_certificate_name, the first that it has */
 };
 
-/* "10.0.0.0/8", "::1", "unix" (whoever may open the Unix socket). IPv4 as ::ffff:a.b.c.d. */
+/* "10.0.0.0/8", "::1", "unix" (whoever may open the Unix socket).
+ * IPv4 as ::ffff:a.b.c.d. */
 struct config_network {
     uint8_t address[16];
     uint8_t bits;
@@ -393,9 +394,8 @@ enum config_detection_mode {
 
 struct config_detection {
     enum config_detection_mode mode;
-    uint32_t threshold; /* nats; calibration may raise it further */
-    struct secret
-        *secret; /* of sketches, for all replicas; NULL: none, or unresolved */
+    uint32_t threshold;    /* nats; calibration may raise it further */
+    struct secret *secret; /* of all replicas' sketches; NULL: none, or unresolved */
 };
 
 /* What webhooks may tell, in the words of `events`; NULL at the end. */
@@ -484,8 +484,8 @@ struct config {
 struct config *config_load(const char *path, const char *const *families,
                            bool resolve_secrets, struct error *error);
 
-/* The same from memory: for tests and fuzzing. `name` stands for the file in errors; the
- * relative file names in `text` are relative to its folder. */
+/* The same from memory: for tests and fuzzing. `name` stands for the file in errors;
+ * the relative file names in `text` are relative to its folder. */
 struct config *config_parse(const char *name, struct span text,
                             const char *const *families, bool resolve_secrets,
                             struct error *error);

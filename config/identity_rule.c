@@ -54,7 +54,7 @@ static void check_team(const struct identity_checker *checker, const char *const
               *team, nearest.word == NULL ? "" : nearest.word);
 }
 
-/* ---- listeners ---------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------- */
 
 static void check_clients(const struct identity_checker *checker,
                           const struct config_tls *tls, struct error_place place)
@@ -153,7 +153,7 @@ static void check_asked(const struct identity_checker *checker)
     }
 }
 
-/* ---- issuers ------------------------------------------------------------------------ */
+/* ---- issuers --------------------------------------------------------------------- */
 
 static void check_jwks(const struct identity_checker *checker,
                        const struct config_issuer *issuer)
@@ -210,7 +210,7 @@ static void check_issuer(const struct identity_checker *checker,
     }
 }
 
-/* ---- teams -------------------------------------------------------------------------- */
+/* ---- teams ----------------------------------------------------------------------- */
 
 static void check_tags(const struct identity_checker *checker,
                        const struct config_pair *tags, size_t count)
@@ -290,7 +290,7 @@ static void check_services(const struct identity_checker *checker,
     }
 }
 
-/* ---- the admin port ----------------------------------------------------------------- */
+/* ---- the admin port -------------------------------------------------------------- */
 
 static void check_user(const struct identity_checker *checker,
                        const struct config_admin_user *user)

@@ -4,8 +4,9 @@
 
 #include "config/validate.h"
 
-/* Adds every broken rule: listeners that take credentials they cannot verify, issuers that
- * nobody asks for, teams and tags that are not there, an admin port without guard. */
+/* Adds every broken rule: listeners that take credentials they cannot verify,
+ * issuers that nobody asks for, teams and tags that are not there, an admin
+ * port without guard. */
 void identity_rules_validate(const struct config *config,
                              const struct validation *validation);
 

@@ -10,8 +10,8 @@ enum {
     ROLLING_MOST_S = 31 * 24 * 60 * 60
 };
 
-/* Digits with an optional fraction, times a power of ten: "1.5" and 3 are 1500. Exact, or
- * refused. Moves past what it read. */
+/* Digits with an optional fraction, times a power of ten: "1.5" and 3 are 1500. Exact,
+ * or refused. Moves past what it read. */
 static bool take_decimal(struct span *text, unsigned power, uint64_t *value)
 {
     bool point = false, digit = false;

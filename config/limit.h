@@ -6,8 +6,8 @@
 #include "proxy/base/check.h"
 
 /* "20M tokens", "5M input tokens", "1.5k output tokens", "20M weighted tokens", "$500",
- * "$0.25", "600 requests", "8 concurrent". k, M and G are powers of 1000. At least 1 and at
- * most LIMIT_MOST. Does not set `text`. */
+ * "$0.25", "600 requests", "8 concurrent". k, M and G are powers of 1000. At least 1
+ * and at most LIMIT_MOST. Does not set `text`. */
 bool limit_parse(struct span text, struct config_limit *limit) MUST_CHECK;
 
 /* "minute", "hour", "day", "week", "month", "rolling 5h". Does not set `text`. */

@@ -163,8 +163,8 @@ static struct error_place element_place(const struct node *node)
     return node->key == NULL ? node->place : node->key_place;
 }
 
-/* Notes an element's name and place in its struct, where its group wants them; false (and
- * told) without memory. */
+/* Notes an element's name and place in its struct, where its group wants them; false
+ * (and told) without memory. */
 static bool label_element(struct loader *loader, const struct field_group *group,
                           const struct node *node, char *element)
 {

@@ -1,5 +1,5 @@
-/* What stands behind a struct config: its memory, and where each value was written. Shared
- * by the files of this folder only. */
+/* What stands behind a struct config: its memory, and where each value was written.
+ * Shared by the files of this folder only. */
 #ifndef ASSAY_CONFIG_LOAD_H
 #define ASSAY_CONFIG_LOAD_H
 

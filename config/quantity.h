@@ -5,8 +5,8 @@
 #include "proxy/base/check.h"
 #include "proxy/base/text.h"
 
-/* "512", "64k", "64 KiB", "32 MiB", "1g": k, m and g (any case, with or without "iB") are
- * powers of 1024. "64 KB" is refused, because people disagree about what it is. */
+/* "512", "64k", "64 KiB", "32 MiB", "1g": k, m and g (any case, with or without "iB")
+ * are powers of 1024. "64 KB" is refused, because people disagree about what it is. */
 bool size_parse(struct span text, uint64_t *bytes) MUST_CHECK;
 
 /* "500ms", "30s", "5m", "2h", "1d"; a number without a unit is refused, except 0. */

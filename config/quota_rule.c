@@ -131,7 +131,7 @@ void quota_rules_validate(const struct config *config,
     check_weights(config, validation->error);
 }
 
-/* ---- permits -------------------------------------------------------------------------- */
+/* ---- permits --------------------------------------------------------------------- */
 
 static void check_permit_name(const struct config *config,
                               const struct config_permit *permit, struct error *error)

@@ -3,7 +3,7 @@
 #include "config/load.h"
 #include "config/nearest.h"
 
-/* ---- which calls ---------------------------------------------------------------------- */
+/* ---- which calls ----------------------------------------------------------------- */
 
 static char lower(char c)
 {
@@ -71,7 +71,7 @@ bool scopes_meet(const struct config_scope *one, const struct config_scope *othe
            choices_meet(one->grade, other->grade);
 }
 
-/* ---- rules ---------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------- */
 
 struct scope_checker {
     const struct config *config;

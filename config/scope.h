@@ -4,11 +4,12 @@
 
 #include "config/config.h"
 
-/* Does a name fit a pattern, in which * stands for any characters? Letters compare without
- * regard to case. */
+/* Does a name fit a pattern, in which * stands for any characters? Letters compare
+ * without regard to case. */
 bool scope_fits_name(struct span pattern, struct span name);
 
-/* Can one call be in both? Says yes where two patterns of models may have a common name. */
+/* Can one call be in both? Says yes where two patterns of models may have
+ * a common name. */
 bool scopes_meet(const struct config_scope *one, const struct config_scope *other);
 
 /* Adds names that nothing has, at `place` where they have none of their own. */

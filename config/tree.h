@@ -1,5 +1,5 @@
-/* The first pass: YAML text as a tree whose every node knows its place. Shape only; what
- * the values mean is value.c's. */
+/* The first pass: YAML text as a tree whose every node knows its place. Shape only;
+ * what the values mean is value.c's. */
 #ifndef ASSAY_CONFIG_TREE_H
 #define ASSAY_CONFIG_TREE_H
 
@@ -37,11 +37,11 @@ struct tree {
     size_t node_count;
 };
 
-/* Reads one YAML document into `arena`. Refused, each with its place: anchors and aliases
- * (a few bytes would become gigabytes), tags, several documents, keys that are not plain
- * text, duplicate keys, control characters, and what exceeds the limits above. false if the
- * text cannot be read as a tree; if it can, mistakes may still have been added. `name`
- * outlives the tree and *error. */
+/* Reads one YAML document into `arena`. Refused, each with its place: anchors and
+ * aliases (a few bytes would become gigabytes), tags, several documents, keys that are
+ * not plain text, duplicate keys, control characters, and what exceeds the limits
+ * above. false if the text cannot be read as a tree; if it can, mistakes may still have
+ * been added. `name` outlives the tree and *error. */
 bool tree_read(const char *name, struct span text, struct arena *arena,
                struct tree *tree, struct error *error) MUST_CHECK;
 

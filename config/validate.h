@@ -10,8 +10,8 @@ struct validation {
     struct error *error;
 };
 
-/* Adds every broken rule. Members whose value was refused before are NULL or 0 and break
- * no further rule. */
+/* Adds every broken rule. Members whose value was refused before are NULL or 0 and
+ * break no further rule. */
 void config_validate(const struct config *config, const struct validation *validation);
 
 #endif

@@ -15,8 +15,8 @@ struct value_reader {
     struct error *error;
 };
 
-/* Sets the member of `target` that a scalar row describes. A mistake is added with `place`
- * and leaves the member as it was. */
+/* Sets the member of `target` that a scalar row describes. A mistake is added with
+ * `place` and leaves the member as it was. */
 void value_set(const struct value_reader *reader, const struct field *field,
                const char *text, struct error_place place, void *target);
 

@@ -200,7 +200,7 @@ void clients_claims(const struct clients *clients, const struct head *head,
     }
 }
 
-/* ---- claims in bodies --------------------------------------------------------------- */
+/* ---- claims in bodies ------------------------------------------------------------ */
 
 void clients_session(struct span value, struct claims *claims)
 {

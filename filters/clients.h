@@ -9,8 +9,8 @@
 
 struct clients;
 
-/* Immutable; shared by all threads. NULL and entries in *error on failure; `path` outlives
- * *error. A NULL path gives a table that knows no tool. */
+/* Immutable; shared by all threads. NULL and entries in *error on failure; `path`
+ * outlives *error. A NULL path gives a table that knows no tool. */
 struct clients *clients_load(const char *path, struct error *error);
 struct clients *clients_free(struct clients *clients);
 
@@ -18,8 +18,8 @@ struct clients *clients_free(struct clients *clients);
 void clients_claims(const struct clients *clients, const struct head *head,
                     struct claims *claims);
 
-/* A session named in a body field (OpenAI's prompt_cache_key): used only if the head named
- * none. */
+/* A session named in a body field (OpenAI's prompt_cache_key): used only if the
+ * head named none. */
 void clients_session(struct span value, struct claims *claims);
 
 /* A session named within a body field (Anthropic's metadata.user_id): either behind

@@ -46,8 +46,8 @@ struct clients {
     struct arena arena;
     struct span fields[CLIENTS_FIELDS_MAX];
     size_t field_count;
-    /* Fields by the length of their names: one more than the newest's number, and of each
-     * field one more than the number of the next older one; 0 ends. */
+    /* Fields by the length of their names: one more than the newest's number, and of
+     * each field one more than the number of the next older one; 0 ends. */
     uint8_t newest_of_length[CLIENTS_NAME_MAX + 1];
     uint8_t older[CLIENTS_FIELDS_MAX];
     struct tool *tools;

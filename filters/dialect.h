@@ -1,6 +1,7 @@
-/* A dialect: how one API speaks. Mostly tables: which requests are its own, where facts
- * stand in a request, where counts stand in a response, how counts become disjoint
- * classes, and what a refusal looks like. Adding one: a file and a line in filters.def. */
+/* A dialect: how one API speaks. Mostly tables: which requests are its own,
+ * where facts stand in a request, where counts stand in a response, how counts
+ * become disjoint classes, and what a refusal looks like. Adding one: a file
+ * and a line in filters.def. */
 #ifndef ASSAY_FILTERS_DIALECT_H
 #define ASSAY_FILTERS_DIALECT_H
 
@@ -86,7 +87,8 @@ static inline bool fact_is_turns(unsigned fact)
     return fact >= FACT_MESSAGE;
 }
 
-/* A key of this meaning may stand only once: providers take the last, others the first. */
+/* A key of this meaning may stand only once: providers take the last,
+ * others the first. */
 static inline bool fact_decides(enum fact fact)
 {
     return fact <= FACT_SPEED || fact == FACT_ROOT;
@@ -149,7 +151,8 @@ enum count {
     SEEN_LANE,          /* over a WebSocket: the stream an event belongs to */
     SEEN_SESSION_MODEL, /* ... the model of responses that name none */
     SEEN_TRANSCRIBER_MODEL, /* ... the model that writes down what is heard */
-    /* counts that come in lists of {name, number}: the object of a list, and within it */
+    /* counts that come in lists of {name, number}: the object of a list,
+     * and within it */
     LIST_INPUT,    /* ... parts of the input by modality: "TEXT", "audio" ... */
     LIST_OUTPUT,   /* ... parts of the output by modality */
     LIST_LIFETIME, /* ... cache writes by time to live: "5m", "1h" */
@@ -181,12 +184,10 @@ static inline bool seen_is_turns(unsigned seen)
  * count in several ways, their rows share a tag, and the greatest number counts. */
 struct tally {
     uint64_t value[COUNTS];
-    uint32_t seen; /* bit per enum count: a legal number stood there */
-    uint32_t
-        bad; /* bit per enum count: something else stood there (negative, text ...) */
+    uint32_t seen;  /* bit per enum count: a legal number stood there */
+    uint32_t bad;   /* bit per enum count: it was no count (negative, text ...) */
     bool anomalous; /* a count stood twice in one object, or a zero was not believed */
-    const char
-        *model; /* what was called: some shapes vary by vendor. Set for balance() */
+    const char *model; /* that was called, for balance(): some shapes vary by vendor */
 };
 
 _Static_assert(COUNTS <= 32, "a count is a bit of tally.seen");
@@ -248,28 +249,31 @@ struct dialect {
     /* The header a provider of this family wants its credential in, and how. */
     const char *credential_field;  /* "authorization", "x-api-key" ... */
     const char *credential_prefix; /* "Bearer " or "" */
-    /* Is an event of this type (SEEN_TYPE) the stream's regular end? NULL: no type is.
-     * "[DONE]", and an output count beside or behind SEEN_FINISH, end every dialect's. */
+    /* Is an event of this type (SEEN_TYPE) the stream's regular end? NULL: no
+     * type is. "[DONE]", and an output count beside or behind SEEN_FINISH,
+     * end every dialect's. */
     bool (*terminal)(struct span type);
     /* Over a WebSocket: the type of messages that ask for a response, and what a
      * provider's event is. NULL where the dialect has none. */
     const char *request_type;
     enum socket_event (*event)(struct span type);
-    /* Makes counts disjoint: fills tokens, lifetimes, modality, known bits and flags of a
-     * usage that is zero but for reported_nanousd. NULL: nothing is ever counted. */
+    /* Makes counts disjoint: fills tokens, lifetimes, modality, known bits and flags of
+     * a usage that is zero but for reported_nanousd. NULL: nothing is ever counted. */
     void (*balance)(const struct tally *tally, struct usage *usage);
-    /* The status of a refusal where this API has another for it; NULL: the fault's own. */
+    /* The status of a refusal where this API has another for it; NULL:
+     * the fault's own. */
     int (*refusal_status)(enum fault fault);
-    /* Writes further header lines ("name: value\r\n") and the JSON body of a refusal. */
+    /* Writes further header lines ("name: value\r\n") and the JSON body
+     * of a refusal. */
     void (*refuse)(const struct refusal *refusal, struct text *lines,
                    struct text *body);
-    /* Writes what ends a stream of server-sent events early, after so many of them. NULL:
-     * the body of the refusal as one event. */
+    /* Writes what ends a stream of server-sent events early, after so many of them.
+     * NULL: the body of the refusal as one event. */
     void (*cut)(const struct refusal *refusal, uint64_t events, struct text *out);
 };
 
-/* A word in a provider's `dialects` that means those of another family (its parent) with
- * the credential in another header; it may have dialects of its own besides. */
+/* A word in a provider's `dialects` that means those of another family (its parent)
+ * with the credential in another header; it may have dialects of its own besides. */
 struct dialect_family {
     const char *name;
     const char *parent;

@@ -18,7 +18,8 @@ struct named_tools {
 
 struct facts {
     uint64_t object; /* hash of the id of what a ROUTE_ONCE asks for; 0: nothing */
-    /* For the engine to give, zeroed, once the watch is open; NULL: nobody asks for them */
+    /* For the engine to give, zeroed, once the watch is open; NULL: nobody
+     * asks for them */
     struct named_tools *tools;
     uint64_t max_output; /* the greatest of the body's limits; 0: none */
     uint64_t choices;    /* n or best_of; 0: not said */

@@ -16,7 +16,7 @@ struct line_reader *line_reader_free(struct line_reader *reader)
     return NULL;
 }
 
-/* ---- one line ------------------------------------------------------------------------ */
+/* ---- one line -------------------------------------------------------------------- */
 
 static void begin_object(struct line_reader *reader, unsigned tag, bool quoted)
 {
@@ -169,7 +169,7 @@ static void end_object(struct line_reader *reader, const struct dialect *dialect
     }
 }
 
-/* ---- values -------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------- */
 
 static void store(char *array, size_t size, const struct scan_value *value)
 {
@@ -247,7 +247,7 @@ void line_reader_event_void(struct line_reader *reader)
     }
 }
 
-/* ---- the whole ----------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------- */
 
 static void settle_line(const struct line_reader *reader, const struct line *line,
                         const char *model, struct entry *entry)

@@ -1,6 +1,6 @@
-/* Reads the lines of a record out of a response: tokens that it reports beside its usage, or
- * as parts of it (see struct line). A stream repeats them; the last event that has some
- * counts. */
+/* Reads the lines of a record out of a response: tokens that it reports beside its
+ * usage, or as parts of it (see struct line). A stream repeats them; the last event
+ * that has some counts. */
 #ifndef ASSAY_FILTERS_LINE_READER_H
 #define ASSAY_FILTERS_LINE_READER_H
 
@@ -38,12 +38,13 @@ struct line_reader *line_reader_free(struct line_reader *reader);
 void line_reader_value(struct line_reader *reader, const struct dialect *dialect,
                        const struct scan_value *value);
 
-/* The event has ended well, or what it said is void. Its parts are of `model`. These and
- * line_reader_settle() take NULL: nothing was read. */
+/* The event has ended well, or what it said is void. Its parts are of `model`. These
+ * and line_reader_settle() take NULL: nothing was read. */
 void line_reader_event_end(struct line_reader *reader, const char *model);
 void line_reader_event_void(struct line_reader *reader);
 
-/* Writes the lines into *entry; those that name no model are the call's own, `model`. */
+/* Writes the lines into *entry; those that name no model are the
+ * call's own, `model`. */
 void line_reader_settle(const struct line_reader *reader, const char *model,
                         struct entry *entry);
 

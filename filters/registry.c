@@ -16,7 +16,7 @@ const struct dialect *const dialects[] = {
 
 enum { DIALECT_COUNT = sizeof(dialects) / sizeof(dialects[0]) - 1 };
 
-/* ---- families ----------------------------------------------------------------------- */
+/* ---- families -------------------------------------------------------------------- */
 
 static const struct dialect_family further_families[] = {
 #define FAMILY(name, parent, field, prefix) { #name, #parent, field, prefix },
@@ -111,7 +111,7 @@ static void list_families(void)
     }
 }
 
-/* ---- routes ------------------------------------------------------------------------- */
+/* ---- routes ---------------------------------------------------------------------- */
 
 static const struct dialect_route *route_of(const struct dialect *dialect,
                                             enum method method, struct span path)
@@ -155,7 +155,7 @@ const struct dialect *registry_unclaimed(enum method method, struct span path,
     return *route == NULL ? registry_unknown(route) : &dialect_unknown;
 }
 
-/* ---- what is made once -------------------------------------------------------------- */
+/* ---- what is made once ----------------------------------------------------------- */
 
 static const struct dialect_plans *_Atomic plans[DIALECT_COUNT];
 

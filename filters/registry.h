@@ -13,12 +13,12 @@ const struct dialect *registry_claim(const char *const *wanted, enum method meth
 /* The words that a provider's `dialects` may hold, NULL at the end. */
 const char *const *registry_families(void);
 
-/* The first dialect of a family: its error shape and credential field serve for paths that
- * no dialect of the family claims. NULL for an unknown family. */
+/* The first dialect of a family: its error shape and credential field serve for paths
+ * that no dialect of the family claims. NULL for an unknown family. */
 const struct dialect *registry_family_dialect(const char *family);
 
-/* The header in which a provider of these families wants its credential, for a call of this
- * dialect: that of the first family that speaks it, else of the first family. */
+/* The header in which a provider of these families wants its credential, for a call of
+ * this dialect: that of the first family that speaks it, else of the first family. */
 struct dialect_family registry_credential(const char *const *wanted,
                                           const struct dialect *dialect);
 

@@ -1,9 +1,10 @@
-/* What the values of a request say: facts, claims, and for the turn gate what is said. */
+/* What the values of a request say: facts, claims, and for the turn gate
+ * what is said. */
 #include "filters/clients.h"
 #include "filters/paid_tool.h"
 #include "filters/request.h"
 
-/* ---- claims ------------------------------------------------------------------------- */
+/* ---- claims ---------------------------------------------------------------------- */
 
 /* Keeps the last bytes of a claim that comes in pieces. */
 static void keep_tail(struct request_watch *watch, struct span piece)
@@ -39,7 +40,7 @@ static void claim_seen(struct request_watch *watch, const struct scan_value *val
     }
 }
 
-/* ---- facts -------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------- */
 
 static bool is_printable(struct span text)
 {
@@ -78,8 +79,8 @@ static void options_seen(struct request_watch *watch, const struct scan_value *v
     }
 }
 
-/* The greatest limit counts. A negative one means none (LM Studio, llama.cpp); one beyond
- * any count is the greatest there is. */
+/* The greatest limit counts. A negative one means none (LM Studio, llama.cpp); one
+ * beyond any count is the greatest there is. */
 static void limit_seen(uint64_t *limit, const struct scan_value *value)
 {
     uint64_t count = INT64_MAX;
@@ -280,7 +281,7 @@ void request_value_seen(void *self, const struct scan_value *value)
     }
 }
 
-/* ---- forms -------------------------------------------------------------------------- */
+/* ---- forms ----------------------------------------------------------------------- */
 
 /* A part as the JSON value that it stands for. */
 static struct scan_value value_of_part(enum fact fact,

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* ---- bytes -------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------- */
 
 static bool probe_feed(struct probe *probe, uint64_t offset, struct span piece)
 {
@@ -20,9 +20,9 @@ static bool probe_feed(struct probe *probe, uint64_t offset, struct span piece)
     return probe->state == PROBE_EMPTY;
 }
 
-/* Looks at the first byte that is no white space: what neither begins like a JSON text nor
- * is declared as one is not for reading. The provider gets it as it came and says in its
- * own words what is wrong with it; the reply is metered all the same. */
+/* Looks at the first byte that is no white space: what neither begins like a JSON text
+ * nor is declared as one is not for reading. The provider gets it as it came and says
+ * in its own words what is wrong with it; the reply is metered all the same. */
 static void begin_body(struct request_watch *watch, struct span piece)
 {
     size_t at = 0;
@@ -106,7 +106,7 @@ enum fault request_watch_end(struct request_watch *watch)
     return watch->fault;
 }
 
-/* ---- life --------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static bool declares_json(const struct head *head)
 {
@@ -115,8 +115,8 @@ static bool declares_json(const struct head *head)
     return type != NULL && media_of(type->value) == MEDIA_JSON;
 }
 
-/* "arn:aws:bedrock:...%2Fus.anthropic.claude-x" is named by what is behind its last slash:
- * the rest says whose it is. */
+/* "arn:aws:bedrock:...%2Fus.anthropic.claude-x" is named by what is behind its last
+ * slash: the rest says whose it is. */
 static struct span model_name(struct span model)
 {
     if (span_starts(model, SPAN("arn:"))) {
@@ -289,7 +289,7 @@ void request_watch_drop(struct request_watch *watch)
     }
 }
 
-/* ---- turns -------------------------------------------------------------------------- */
+/* ---- turns ----------------------------------------------------------------------- */
 
 /* Does the call generate something, for a request that can say something? */
 static bool has_turns(const struct request_watch *watch)
@@ -317,8 +317,8 @@ bool request_watch_turns(struct request_watch *watch, const struct sketch_key *k
     return true;
 }
 
-/* Nobody asks for an answer of one token, or for a summary at its own address: clients do,
- * to see whether there is quota left and to shorten a conversation. */
+/* Nobody asks for an answer of one token, or for a summary at its own address: clients
+ * do, to see whether there is quota left and to shorten a conversation. */
 static bool is_housekeeping(const struct request_watch *watch)
 {
     return watch->facts->max_output == 1 ||
@@ -349,7 +349,7 @@ struct call *request_watch_call(struct request_watch *watch)
     return call;
 }
 
-/* ---- questions ---------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------- */
 
 bool request_watch_decided(const struct request_watch *watch)
 {

@@ -41,8 +41,8 @@ struct messages {
     struct scan wrapped;
 };
 
-/* What reads a JSON text, and is not needed between two. Most texts come whole, so that a
- * worker's streams share a few of these. */
+/* What reads a JSON text, and is not needed between two. Most texts come whole, so that
+ * a worker's streams share a few of these. */
 struct text_reader {
     struct text_reader *next; /* in the pool */
     struct scan scan;
@@ -113,7 +113,8 @@ void response_text_over(struct response_watch *watch);
 /* Is the body a stream, as far as can be told? */
 bool response_is_streamed(const struct response_watch *watch);
 
-/* The body has ended, by its framing (`whole`) or by a cut: reads what was held back. */
+/* The body has ended, by its framing (`whole`) or by a cut: reads what
+ * was held back. */
 void response_end(struct response_watch *watch, bool whole);
 
 #endif

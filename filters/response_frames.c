@@ -30,7 +30,7 @@ static void note_tier(struct response_watch *watch, struct span tier)
 static const char done_mark[] = "[DONE]";
 enum { DONE_LEN = sizeof(done_mark) - 1, DONE_NOT = UINT8_MAX };
 
-/* ---- values ------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------- */
 
 static void wrapped_value(struct response_watch *watch, const struct scan_value *value);
 
@@ -200,7 +200,7 @@ static void value_seen(void *self, const struct scan_value *value)
     }
 }
 
-/* ---- JSON texts in base64 ------------------------------------------------------------ */
+/* ---- JSON texts in base64 -------------------------------------------------------- */
 
 static void wrapped_piece(struct response_watch *watch, struct span piece)
 {
@@ -241,7 +241,7 @@ static void wrapped_value(struct response_watch *watch, const struct scan_value 
     messages->unwrapping = false;
 }
 
-/* ---- JSON texts --------------------------------------------------------------------- */
+/* ---- JSON texts ------------------------------------------------------------------ */
 
 /* False without memory: the text is not read. */
 static bool begin_text(struct response_watch *watch)
@@ -278,8 +278,9 @@ static void find_done_mark(struct response_watch *watch, struct span piece)
     }
 }
 
-/* Some senders put several texts in one event, or lines where one text is expected: each
- * counts as if it had come alone. A WebSocket's message is one event and one text. */
+/* Some senders put several texts in one event, or lines where one text is
+ * expected: each counts as if it had come alone. A WebSocket's message is one
+ * event and one text. */
 void response_text_data(void *self, struct span piece)
 {
     struct response_watch *watch = self;
@@ -330,7 +331,7 @@ static const struct sse_sink sse_sink = { .data = response_text_data,
 static const struct lines_sink lines_sink = { .data = response_text_data,
                                               .document = response_text_end };
 
-/* ---- AWS event streams --------------------------------------------------------------- */
+/* ---- AWS event streams ----------------------------------------------------------- */
 
 static void message_begin(void *self)
 {
@@ -373,7 +374,7 @@ static void feed_messages(struct response_watch *watch, struct span piece)
     }
 }
 
-/* ---- frames ------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------- */
 
 static void feed_frames(struct response_watch *watch, struct span piece)
 {
@@ -481,8 +482,9 @@ static bool is_lead(char c)
     return memchr(" \t\r\n\xef\xbb\xbf", c, 7) != NULL;
 }
 
-/* Gathers the bytes that tell the framing; a stream's first event is longer. What is left of
- * the piece begins with them if they all came in it: small texts are read in one go. */
+/* Gathers the bytes that tell the framing; a stream's first event is longer. What
+ * is left of the piece begins with them if they all came in it: small texts are
+ * read in one go. */
 static void gather_front(struct response_watch *watch, struct span *piece)
 {
     bool begun = watch->front_len > 0;
@@ -546,7 +548,7 @@ void response_frames_end(struct response_watch *watch)
     }
 }
 
-/* ---- questions ---------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------- */
 
 bool response_is_streamed(const struct response_watch *watch)
 {

@@ -1,4 +1,5 @@
-/* What a response comes to: counts made disjoint, and estimates for what nobody counted. */
+/* What a response comes to: counts made disjoint, and estimates for
+ * what nobody counted. */
 #include "filters/count/tokens.h"
 #include "filters/response.h"
 
@@ -177,7 +178,7 @@ void response_watch_settle(struct response_watch *watch, bool whole,
     entry->stream = response_is_streamed(watch);
 }
 
-/* ---- beside the provider's count ---------------------------------------------------- */
+/* ---- beside the provider's count ------------------------------------------------- */
 
 enum { COMPARABLE_LEAST = 160 }; /* bytes of text that can be compared */
 

@@ -4,7 +4,7 @@
 
 enum { GZIP_FIRST = 0x1f, GZIP_SECOND = 0x8b };
 
-/* ---- codings ------------------------------------------------------------------------ */
+/* ---- codings --------------------------------------------------------------------- */
 
 static void give_up(struct response_watch *watch, enum usage_flag flag)
 {
@@ -100,7 +100,7 @@ void response_end(struct response_watch *watch, bool whole)
     response_frames_end(watch);
 }
 
-/* ---- life --------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static void free_parts(struct response_watch *watch)
 {
@@ -205,7 +205,7 @@ bool response_watch_turns(struct response_watch *watch, const struct sketch_key 
     return true;
 }
 
-/* ---- events over a WebSocket ---------------------------------------------------------- */
+/* ---- events over a WebSocket ----------------------------------------------------- */
 
 struct response_watch *response_watch_open_response(struct watch_pool *pool,
                                                     const struct dialect *dialect)
@@ -306,7 +306,7 @@ void response_watch_absorb(struct response_watch *watch, struct response_watch *
     }
 }
 
-/* ---- readers -------------------------------------------------------------------------- */
+/* ---- readers --------------------------------------------------------------------- */
 
 struct text_reader *watch_pool_reader(struct watch_pool *pool)
 {
@@ -343,7 +343,7 @@ void text_reader_drop(struct text_reader *reader)
     }
 }
 
-/* ---- the end -------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------- */
 
 struct response_watch *response_watch_close(struct response_watch *watch)
 {

@@ -1,5 +1,5 @@
-/* How far plain bytes reach: the loops that decide the speed of the parsers. Each returns
- * where the first byte stands that needs a look, or `end`. */
+/* How far plain bytes reach: the loops that decide the speed of the parsers. Each
+ * returns where the first byte stands that needs a look, or `end`. */
 #ifndef ASSAY_FILTERS_RUN_H
 #define ASSAY_FILTERS_RUN_H
 
@@ -11,8 +11,9 @@
     #include <emmintrin.h>
 #endif
 
-/* What ends a run: one of three bytes (which may be the same), and perhaps everything that
- * is no printable ASCII. A constant at every call, so that each gets code of its own. */
+/* What ends a run: one of three bytes (which may be the same), and perhaps
+ * everything that is no printable ASCII. A constant at every call, so that each
+ * gets code of its own. */
 struct run_stops {
     char a, b, c;
     bool unless_plain;
@@ -37,8 +38,8 @@ RUN_INLINE const char *run_bytes(const char *at, const char *end,
 
 /* Where in a block of bytes a run stops; the size of the block if nowhere. */
 
-/* The top bit of each byte of `block` that is `byte`. A borrow may set further bits, but
- * only behind the first hit, which is the one that counts. */
+/* The top bit of each byte of `block` that is `byte`. A borrow may set further bits,
+ * but only behind the first hit, which is the one that counts. */
 RUN_INLINE uint64_t run_hits(uint64_t block, char byte)
 {
     const uint64_t ones = UINT64_MAX / 255;
@@ -128,7 +129,8 @@ static inline unsigned run_character(const char *at)
     return 0;
 }
 
-/* Over well-formed characters beyond ASCII. Stops short of the last bytes of the piece. */
+/* Over well-formed characters beyond ASCII. Stops short of the last bytes
+ * of the piece. */
 static inline const char *run_beyond_ascii(const char *at, const char *end)
 {
     while (end - at >= 4 && (signed char)*at < 0) {

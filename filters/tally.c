@@ -29,8 +29,8 @@ static bool read_parts(struct span number, double parts_per_unit, uint64_t *part
     return true;
 }
 
-/* What a value of this tag is called in the tally, and its number; false if the value is
- * no legal number there. */
+/* What a value of this tag is called in the tally, and its number; false if the value
+ * is no legal number there. */
 static bool read_number(const struct scan_value *value, bool quoted, enum count *count,
                         uint64_t *number)
 {
@@ -116,7 +116,7 @@ static void put_number(struct tallier *tallier, enum merge merge, enum count cou
     tallier->now |= bit;
 }
 
-/* ---- lists and sums ----------------------------------------------------------------- */
+/* ---- lists and sums -------------------------------------------------------------- */
 
 struct list_row {
     unsigned list;
@@ -145,7 +145,8 @@ static const struct list_row list_rows[] = {
     { LIST_LIFETIME, { "1h", 2 }, COUNT_WRITE_1H },
 };
 
-/* Adds to a count of the current event; the first number replaces an earlier event's. */
+/* Adds to a count of the current event; the first number replaces
+ * an earlier event's. */
 static void add_number(struct tallier *tallier, enum count count, uint64_t number)
 {
     struct tally *tally = &tallier->tally;
@@ -204,7 +205,7 @@ static void sum_value(struct tallier *tallier, const struct scan_value *value)
     }
 }
 
-/* ---- values ------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------- */
 
 void tallier_fields(struct tallier *tallier, const struct count_field *fields,
                     const struct head *head)

@@ -1,8 +1,8 @@
 /* Gathers the counts of a response out of the values that a scan delivers.
  *
- * Within one event (or whole body) the greatest number of each count holds: spellings of
- * one count repeat it, and a usage object that stands twice is no way to pay less. Between
- * events the dialect's merge rule holds. */
+ * Within one event (or whole body) the greatest number of each count holds: spellings
+ * of one count repeat it, and a usage object that stands twice is no way to pay less.
+ * Between events the dialect's merge rule holds. */
 #ifndef ASSAY_FILTERS_TALLY_H
 #define ASSAY_FILTERS_TALLY_H
 
@@ -10,12 +10,11 @@
 
 struct tallier {
     struct tally tally;
-    struct tally
-        *before;    /* room for what the current event's usage replaced; borrowed */
-    uint32_t now;   /* counts of the current event */
-    uint32_t zeros; /* counts of input that the current event says are zero now */
-    bool replace;   /* the current event's usage replaces what was there */
-    bool had_some;  /* ... which was more than zeros: `before` */
+    struct tally *before; /* room for what this event's usage replaced; borrowed */
+    uint32_t now;         /* counts of the current event */
+    uint32_t zeros;       /* counts of input that the current event says are zero now */
+    bool replace;         /* the current event's usage replaces what was there */
+    bool had_some;        /* ... which was more than zeros: `before` */
     bool replaced;
     bool input_now; /* the current event has a non-zero count of input */
     bool quoted;    /* counts may be strings */

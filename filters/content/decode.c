@@ -131,8 +131,8 @@ struct decode *decode_free(struct decode *decode)
     return NULL;
 }
 
-/* Holds for every stage, so that a bomb within a bomb, or one of empty frames, is caught
- * where it grows. */
+/* Holds for every stage, so that a bomb within a bomb, or one of empty frames, is
+ * caught where it grows. */
 static bool is_over_limit(const struct decode *decode, const struct stage *stage)
 {
     return stage->made > decode->limits.bytes ||
@@ -194,7 +194,7 @@ enum decode_verdict decode_end(struct decode *decode)
     return decode->verdict;
 }
 
-/* ---- Accept-Encoding (RFC 9110, section 12.5.3) --------------------------------------- */
+/* ---- Accept-Encoding (RFC 9110, section 12.5.3) ---------------------------------- */
 
 /* Cuts "br;q=0.5" into its name and ";q=0.5". */
 static struct span accept_name(struct span element, struct span *weight)

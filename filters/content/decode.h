@@ -1,5 +1,6 @@
-/* Content codings undone on a copy, as the bytes pass: gzip, deflate (zlib or raw), br and
- * zstd, chained, across members and frames, with caps. The relay never sees the result. */
+/* Content codings undone on a copy, as the bytes pass: gzip, deflate (zlib or
+ * raw), br and zstd, chained, across members and frames, with caps. The relay
+ * never sees the result. */
 #ifndef ASSAY_FILTERS_CONTENT_DECODE_H
 #define ASSAY_FILTERS_CONTENT_DECODE_H
 
@@ -31,19 +32,19 @@ struct decode;
 struct decode *decode_new(struct span content_encoding, struct decode_limits limits);
 struct decode *decode_free(struct decode *decode);
 
-/* Decodes the next piece; `out` gets all that can be decoded so far, in pieces of at most
- * 16 KiB. After a verdict other than DECODE_OK nothing more comes out. Bytes behind the
- * last member, frame or stream are DECODE_CORRUPT. */
+/* Decodes the next piece; `out` gets all that can be decoded so far, in pieces of at
+ * most 16 KiB. After a verdict other than DECODE_OK nothing more comes out. Bytes
+ * behind the last member, frame or stream are DECODE_CORRUPT. */
 enum decode_verdict decode_feed(struct decode *decode, struct span piece,
                                 void (*out)(void *self, struct span piece), void *self);
 
-/* The body has ended: DECODE_CORRUPT if a member or frame was cut short. A body without a
- * byte is whole. */
+/* The body has ended: DECODE_CORRUPT if a member or frame was cut short. A body without
+ * a byte is whole. */
 enum decode_verdict decode_end(struct decode *decode);
 
-/* An Accept-Encoding value reduced to what this build can undo, in its order and with its
- * weights; "identity" if nothing is left. "*" becomes the codings that it stands for here,
- * unless it has weight 0. Adds to `out`. */
+/* An Accept-Encoding value reduced to what this build can undo, in its order and with
+ * its weights; "identity" if nothing is left. "*" becomes the codings that it stands
+ * for here, unless it has weight 0. Adds to `out`. */
 struct text;
 void decode_accept(struct span accept_encoding, struct text *out);
 

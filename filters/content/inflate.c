@@ -1,5 +1,5 @@
-/* gzip (RFC 1952), and what HTTP calls deflate: zlib (RFC 1950), or raw deflate (RFC 1951)
- * as some senders misread it. */
+/* gzip (RFC 1952), and what HTTP calls deflate: zlib (RFC 1950), or raw deflate (RFC
+ * 1951) as some senders misread it. */
 #include "filters/content/coding.h"
 
 #include <stdlib.h>
@@ -110,8 +110,8 @@ static enum decode_verdict step_gzip(void *state, struct span *in, struct room *
     return verdict;
 }
 
-/* RFC 1950, section 2.2. Raw deflate begins so only if a stored block has padding that is
- * not zero, which no encoder writes. */
+/* RFC 1950, section 2.2. Raw deflate begins so only if a stored block has padding that
+ * is not zero, which no encoder writes. */
 static bool is_zlib_header(const unsigned char *head)
 {
     return (head[0] & 0x0f) == 8 && head[0] >> 4 <= 7 &&

@@ -1,11 +1,11 @@
 /* How many tokens a text is in OpenAI's encodings, exactly as the reference (tiktoken)
- * counts ordinary text: special tokens such as <|endoftext|> are text like any other. Bytes
- * that are not UTF-8 count as the U+FFFD that a JSON decoder makes of them. Nothing is
- * remembered of what was counted.
+ * counts ordinary text: special tokens such as <|endoftext|> are text like any other.
+ * Bytes that are not UTF-8 count as the U+FFFD that a JSON decoder makes of them.
+ * Nothing is remembered of what was counted.
  *
- * The first count in an encoding unpacks its tables (50 to 100 ms, 10 MB for good). After
- * that a text takes about 10 ns per byte, and up to 1 us where one piece is very long, so
- * count long ones off the event loop. */
+ * The first count in an encoding unpacks its tables (50 to 100 ms, 10 MB for good).
+ * After that a text takes about 10 ns per byte, and up to 1 us where one piece is very
+ * long, so count long ones off the event loop. */
 #ifndef ASSAY_FILTERS_COUNT_BPE_H
 #define ASSAY_FILTERS_COUNT_BPE_H
 
@@ -18,16 +18,16 @@ enum encoding {
     ENCODING_O200K_HARMONY, /* o200k_base with other special tokens */
 };
 
-/* Text that the split patterns keep together is cut after this many bytes, which bounds
- * the memory of a count. Only then may it differ from the reference, by a token or two per
- * cut. */
+/* Text that the split patterns keep together is cut after this many bytes, which
+ * bounds the memory of a count. Only then may it differ from the reference, by a
+ * token or two per cut. */
 enum { BPE_PIECE_MAX = 1 << 20 };
 
 /* The tokens of a whole text; 0 for an unknown encoding. */
 uint64_t bpe_count(enum encoding encoding, struct span text);
 
-/* Are the tables of this encoding there? If not, a thread of its own begins to load them,
- * once: so that an event loop never waits for them. */
+/* Are the tables of this encoding there? If not, a thread of its own begins to load
+ * them, once: so that an event loop never waits for them. */
 bool bpe_ready(enum encoding encoding);
 
 /* The same without beginning to load them. */

@@ -190,9 +190,9 @@ struct part {
     uint32_t previous;
 };
 
-/* A long piece: a list of parts and a heap of what can be joined. An entry of the heap is
- * rank << 32 | part; one whose parts have changed since is found to be stale when its turn
- * comes. */
+/* A long piece: a list of parts and a heap of what can be joined. An entry of the heap
+ * is rank << 32 | part; one whose parts have changed since is found to be stale when
+ * its turn comes. */
 struct large {
     const struct ranks *ranks;
     struct part *parts;
@@ -249,7 +249,8 @@ static void large_offer(struct large *large, uint32_t part)
     }
 }
 
-/* At most one entry per pair of neighbours at the begin, and two more for each join: 2 n. */
+/* At most one entry per pair of neighbours at the begin, and two more for each
+ * join: 2 n. */
 static void large_init(struct large *large, const struct ranks *ranks,
                        struct span piece)
 {

@@ -1,5 +1,5 @@
-/* Byte-pair encoding of one piece: the two neighbours that join to the token of the lowest
- * rank are joined, the leftmost of several, until none can be. */
+/* Byte-pair encoding of one piece: the two neighbours that join to the token of the
+ * lowest rank are joined, the leftmost of several, until none can be. */
 #ifndef ASSAY_FILTERS_COUNT_MERGE_H
 #define ASSAY_FILTERS_COUNT_MERGE_H
 

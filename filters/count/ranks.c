@@ -159,7 +159,8 @@ static void add_key(struct tables *tables, const struct plan *plan, struct span 
     tables->keys[slot] = key;
 }
 
-/* A hash of the length and of 16 bytes: long tokens are mostly runs of one character. */
+/* A hash of the length and of 16 bytes: long tokens are mostly runs
+ * of one character. */
 static uint64_t long_word(struct span token)
 {
     uint64_t first, last;

@@ -1,6 +1,6 @@
-/* The tokens of an encoding in memory: which byte strings are tokens, and which two tokens
- * join to a third. Unpacked from NAME.ranks.zst (see README.md) when first asked for, then
- * kept; immutable, so threads share it. */
+/* The tokens of an encoding in memory: which byte strings are tokens, and which two
+ * tokens join to a third. Unpacked from NAME.ranks.zst (see README.md) when first asked
+ * for, then kept; immutable, so threads share it. */
 #ifndef ASSAY_FILTERS_COUNT_RANKS_H
 #define ASSAY_FILTERS_COUNT_RANKS_H
 
@@ -16,15 +16,15 @@ enum {
     KEY_TOKEN_MAX = 15, /* bytes of a token that is found by its key */
 };
 
-/* The bytes of a token, the first in the lowest byte, with zeros behind them, and its length
- * in the highest. */
+/* The bytes of a token, the first in the lowest byte, with zeros behind them, and its
+ * length in the highest. */
 struct token_key {
     uint64_t low;
     uint64_t high;
 };
 
-/* Hash tables with linear probing; a zero is an empty slot. Their sizes are powers of two,
- * a hash is the top bits of a product (64 - bits is the shift). */
+/* Hash tables with linear probing; a zero is an empty slot. Their sizes are powers of
+ * two, a hash is the top bits of a product (64 - bits is the shift). */
 struct ranks {
     const struct token_key *keys;
     const uint32_t *longs; /* 1 + where in `spelling` a token's length and bytes are */
@@ -82,8 +82,8 @@ static inline uint64_t ranks_pair(uint32_t left, uint32_t right)
     return (uint64_t)1 << 2 * RANK_BITS | (uint64_t)left << RANK_BITS | right;
 }
 
-/* What two tokens join to; RANK_NONE if they do not. Looks at whole buckets, as it cannot be
- * foreseen which slot it will be, if any. */
+/* What two tokens join to; RANK_NONE if they do not. Looks at whole buckets, as it
+ * cannot be foreseen which slot it will be, if any. */
 static inline uint32_t ranks_join(const struct ranks *ranks, uint32_t left,
                                   uint32_t right)
 {

@@ -111,7 +111,7 @@ void sample_wipe(struct sample *sample)
     *sample = (struct sample){ 0 };
 }
 
-/* ---- counting ------------------------------------------------------------------------ */
+/* ---- counting -------------------------------------------------------------------- */
 
 /* Bytes of the character that begins with this one. */
 static size_t character_size(unsigned char first)
@@ -143,8 +143,8 @@ static struct span whole_characters(struct span chunk)
     return chunk;
 }
 
-/* Where a chunk is cut out of a text, tokens are cut that count on both sides: three in four
- * chunks have one too many, in prose, code and JSON alike. */
+/* Where a chunk is cut out of a text, tokens are cut that count on both sides: three in
+ * four chunks have one too many, in prose, code and JSON alike. */
 static uint64_t without_cut_ones(uint64_t tokens, uint32_t kept)
 {
     uint64_t cut = kept / SAMPLE_CHUNK * 3 / 4;

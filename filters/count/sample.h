@@ -29,9 +29,10 @@ void sample_add(struct sample *sample, const struct sample *text);
 /* Wipes and frees what is kept; the sample is empty then. */
 void sample_wipe(struct sample *sample);
 
-/* The tokens of the whole text: exact if all of it is kept, else right within a few percent
- * (README.md). 0 without memory, and while the tables of the encoding are not there, which
- * are loaded then without waiting for them. About 10 ns per byte kept, so 80 us at most. */
+/* The tokens of the whole text: exact if all of it is kept, else right within a few
+ * percent (README.md). 0 without memory, and while the tables of the encoding are not
+ * there, which are loaded then without waiting for them. About 10 ns per byte kept, so
+ * 80 us at most. */
 uint64_t sample_tokens(const struct sample *sample, enum encoding encoding);
 
 #endif

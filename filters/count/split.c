@@ -94,8 +94,8 @@ static inline struct glyph look(struct scanner *scanner, size_t at)
     return glyph;
 }
 
-/* Behind the ideographs U+5000 to U+9FFF at `at`: all are letters without case, and most of
- * the characters of Chinese. */
+/* Behind the ideographs U+5000 to U+9FFF at `at`: all are letters without case, and
+ * most of the characters of Chinese. */
 static inline size_t ideographs_end(const struct scanner *scanner, size_t at)
 {
     const unsigned char *text = scanner->text;
@@ -305,8 +305,9 @@ static size_t o200k_end(struct scanner *scanner, size_t at)
     return rest_end(scanner, at, true);
 }
 
-/* Most pieces are a word of ASCII letters, with one other character before it or none. They
- * are found with a few operations on masks of 64 bytes of the text, a bit per byte. */
+/* Most pieces are a word of ASCII letters, with one other character before it or
+ * none. They are found with a few operations on masks of 64 bytes of the text, a
+ * bit per byte. */
 struct masks {
     size_t base; /* where the masks begin; far away before the first */
     uint64_t upper;

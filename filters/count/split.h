@@ -1,6 +1,7 @@
-/* Cuts text into the pieces that byte-pair encoding never joins, as the regular expressions
- * of the encodings do (WIRE-FORMATS section 12.1), with scanners written by hand. \s is
- * White_Space, \p{...} is Unicode 16.0, letters of contractions match without case. */
+/* Cuts text into the pieces that byte-pair encoding never joins, as the regular
+ * expressions of the encodings do (WIRE-FORMATS section 12.1), with scanners
+ * written by hand. \s is White_Space, \p{...} is Unicode 16.0, letters of
+ * contractions match without case. */
 #ifndef ASSAY_FILTERS_COUNT_SPLIT_H
 #define ASSAY_FILTERS_COUNT_SPLIT_H
 
@@ -15,8 +16,8 @@ enum split_more {
 
 /* Cuts pieces off the front of UTF-8 text shorter than 4 GiB: the n-th ends before byte
  * ends[n]. Returns how many, at most `max`. Fewer and not all of the text: what is left
- * begins with a piece that needs more text, or with one that touches invalid UTF-8 (with
- * SPLIT_LAST, always that). */
+ * begins with a piece that needs more text, or with one that touches invalid UTF-8
+ * (with SPLIT_LAST, always that). */
 size_t split_text(enum split_pattern pattern, struct span text, enum split_more more,
                   uint32_t *ends, size_t max);
 

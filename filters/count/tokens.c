@@ -1,8 +1,8 @@
 #include "filters/count/tokens.h"
 
 /* Of recorded answers: bytes of UTF-8 text in a hundred tokens; tokens in a thousand of
- * o200k_base; tokens around an answer, around a tool call in it, around several of them, and
- * around thoughts that are shown. The first prefix that fits holds. */
+ * o200k_base; tokens around an answer, around a tool call in it, around several of
+ * them, and around thoughts that are shown. The first prefix that fits holds. */
 static const struct family {
     const char *prefix;
     unsigned bytes, per_mille, answer, tool, tools, thought;

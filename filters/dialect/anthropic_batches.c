@@ -1,5 +1,5 @@
-/* POST /v1/messages/batches: answered later, in lines that say what each message used. They
- * are counted when they first pass whole. */
+/* POST /v1/messages/batches: answered later, in lines that say what each message used.
+ * They are counted when they first pass whole. */
 #include "filters/dialect/anthropic_shape.h"
 
 enum {

@@ -1,5 +1,5 @@
-/* POST /v1/messages/count_tokens: an estimate by the provider, free of charge. The number
- * in the answer is no usage. */
+/* POST /v1/messages/count_tokens: an estimate by the provider, free of charge. The
+ * number in the answer is no usage. */
 #include "filters/dialect/anthropic_shape.h"
 
 static const struct dialect_route routes[] = {

@@ -1,5 +1,6 @@
-/* POST /v1/messages. A stream tells its exact input in message_start, with a placeholder
- * for the output; the counts of message_delta are cumulative and replace. */
+/* POST /v1/messages. A stream tells its exact input in message_start,
+ * with a placeholder for the output; the counts of message_delta are
+ * cumulative and replace. */
 #include "filters/dialect/anthropic_shape.h"
 
 static const struct dialect_route routes[] = {

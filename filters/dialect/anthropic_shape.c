@@ -27,7 +27,7 @@ void anthropic_balance(const struct tally *tally, struct usage *usage)
     }
 }
 
-/* ---- refusals ----------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------- */
 
 static struct span type_of(int status)
 {

@@ -66,7 +66,8 @@ extern const struct scan_path anthropic_messages_request[],
 /* Is this event the regular end of a stream? */
 bool anthropic_terminal(struct span type);
 
-/* Cache reads and writes stand beside input_tokens; thinking is inside output_tokens. */
+/* Cache reads and writes stand beside input_tokens; thinking
+ * is inside output_tokens. */
 void anthropic_balance(const struct tally *tally, struct usage *usage);
 
 /* {"type":"error","error":{"type","message"},"request_id"} and a request-id line. */

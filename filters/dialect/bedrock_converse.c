@@ -1,5 +1,5 @@
-/* POST /model/M/converse and converse-stream: one shape for all vendors. The model and the
- * stream are in the path; a stream reports its usage in the last event. */
+/* POST /model/M/converse and converse-stream: one shape for all vendors. The model and
+ * the stream are in the path; a stream reports its usage in the last event. */
 #include "filters/dialect/bedrock_shape.h"
 
 static const struct dialect_route routes[] = {

@@ -1,6 +1,6 @@
-/* POST /model/M/invoke and invoke-with-response-stream: bodies as the model's vendor made
- * them, in a stream wrapped in base64. What a body leaves out, the response's head or the
- * last chunk of a stream (invocation metrics) says. */
+/* POST /model/M/invoke and invoke-with-response-stream: bodies as the model's vendor
+ * made them, in a stream wrapped in base64. What a body leaves out, the response's head
+ * or the last chunk of a stream (invocation metrics) says. */
 #include "filters/dialect/anthropic_shape.h"
 #include "filters/dialect/balance.h"
 #include "filters/dialect/bedrock_shape.h"
@@ -107,7 +107,8 @@ static const struct scan_path response[] = {
     { .path = NULL },
 };
 
-/* The cache stands inside the input in OpenAI's shape and in backups, else beside it. */
+/* The cache stands inside the input in OpenAI's shape and in backups,
+ * else beside it. */
 static void balance(const struct tally *tally, struct usage *usage)
 {
     struct tally backed = *tally;

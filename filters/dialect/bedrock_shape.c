@@ -36,7 +36,7 @@ void bedrock_balance(const struct tally *tally, struct usage *usage)
     balance_class(tally, COUNT_OUTPUT, TOKENS_OUTPUT, usage);
 }
 
-/* ---- refusals ----------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------- */
 
 /* docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
 int bedrock_refusal_status(enum fault fault)

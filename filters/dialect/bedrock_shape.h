@@ -19,12 +19,12 @@
     { at ".cacheDetails[].inputTokens", LIST_NUMBER, SCAN_WHOLE }
 /* clang-format on */
 
-/* Cache reads and writes stand beside the input, but for OpenAI's models, where they were
- * seen inside; the total cannot tell. */
+/* Cache reads and writes stand beside the input, but for OpenAI's models, where they
+ * were seen inside; the total cannot tell. */
 void bedrock_balance(const struct tally *tally, struct usage *usage);
 
-/* SDKs of AWS know by the status what to try again, and heed nothing else: what must not be
- * tried again has a status of its own. */
+/* SDKs of AWS know by the status what to try again, and heed nothing else: what must
+ * not be tried again has a status of its own. */
 int bedrock_refusal_status(enum fault fault);
 
 /* {"message"} and lines that name the exception. */

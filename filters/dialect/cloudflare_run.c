@@ -1,5 +1,5 @@
-/* POST /client/v4/accounts/A/ai/run/M of Workers AI: the model is the rest of the path. A
- * whole answer wraps the result; a stream's last event has the usage as it is. */
+/* POST /client/v4/accounts/A/ai/run/M of Workers AI: the model is the rest of the path.
+ * A whole answer wraps the result; a stream's last event has the usage as it is. */
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {

@@ -1,5 +1,5 @@
-/* POST /v2/chat, as events; /v1/chat, /v1/generate and /v1/summarize, as lines of JSON. The
- * version may stand in the provider's URL, or in a header. */
+/* POST /v2/chat, as events; /v1/chat, /v1/generate and /v1/summarize, as lines of JSON.
+ * The version may stand in the provider's URL, or in a header. */
 #include "filters/dialect/cohere_shape.h"
 
 static const struct dialect_route routes[] = {

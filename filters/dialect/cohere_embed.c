@@ -1,5 +1,5 @@
-/* POST /embed and /rerank: input without output. A rerank is charged by searches and tells
- * no tokens. */
+/* POST /embed and /rerank: input without output. A rerank is charged by searches and
+ * tells no tokens. */
 #include "filters/dialect/balance.h"
 #include "filters/dialect/cohere_shape.h"
 #include "filters/dialect/openai_shape.h"

@@ -4,8 +4,8 @@
 
 #include "filters/dialect.h"
 
-/* The rows of a usage or meta object at `at`: `tokens` is what the model saw, cached ones
- * included; `billed_units`, which may be fewer, serve where there are none. */
+/* The rows of a usage or meta object at `at`: `tokens` is what the model saw, cached
+ * ones included; `billed_units`, which may be fewer, serve where there are none. */
 /* clang-format off */
 #define COHERE_USAGE(at)                                                               \
     { at, COUNT_USAGE, SCAN_WHOLE },                                                        \
@@ -21,8 +21,8 @@
  * stands beside it; where nothing else does, it is the count. */
 void cohere_balance(const struct tally *tally, struct usage *usage);
 
-/* Its SDKs try 429 again, however long the wait: a quota is 402, as for a used up budget
- * of Cohere's own. */
+/* Its SDKs try 429 again, however long the wait: a quota is 402, as for a used up
+ * budget of Cohere's own. */
 int cohere_refusal_status(enum fault fault);
 
 /* {"id","message"} */

@@ -1,5 +1,5 @@
-/* models/M:batchGenerateContent: answered later, in an object that has every answer with
- * its usage. It is counted when it first shows. */
+/* models/M:batchGenerateContent: answered later, in an object that has every answer
+ * with its usage. It is counted when it first shows. */
 #include "filters/dialect/gemini_shape.h"
 
 static const struct dialect_route routes[] = {

@@ -1,5 +1,5 @@
-/* models/M:embedContent and its like; on Vertex AI also :predict, whose embeddings say their
- * tokens one by one and whose images and videos have none. */
+/* models/M:embedContent and its like; on Vertex AI also :predict, whose embeddings say
+ * their tokens one by one and whose images and videos have none. */
 #include "filters/dialect/balance.h"
 #include "filters/dialect/gemini_shape.h"
 

@@ -1,6 +1,6 @@
-/* models/M:generateContent and :streamGenerateContent, which answers as events (alt=sse) or
- * as one array. The model and the stream are in the path; every chunk repeats the usage so
- * far. */
+/* models/M:generateContent and :streamGenerateContent, which answers as events
+ * (alt=sse) or as one array. The model and the stream are in the path; every chunk
+ * repeats the usage so far. */
 #include "filters/dialect/gemini_shape.h"
 
 static const struct dialect_route routes[] = {

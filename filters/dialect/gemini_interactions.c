@@ -1,5 +1,6 @@
-/* POST /interactions: one turn of a conversation that Google keeps. Thoughts and tool use
- * stand beside output and input. One that runs in the background shows its usage later. */
+/* POST /interactions: one turn of a conversation that Google keeps. Thoughts and
+ * tool use stand beside output and input. One that runs in the background shows
+ * its usage later. */
 #include "filters/dialect/gemini_shape.h"
 
 static const struct dialect_route routes[] = {

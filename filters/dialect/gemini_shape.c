@@ -41,7 +41,7 @@ void gemini_balance(const struct tally *tally, struct usage *usage)
     balance_modality(tally, usage);
 }
 
-/* ---- refusals ----------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------- */
 
 static struct span status_of(int status)
 {

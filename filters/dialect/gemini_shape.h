@@ -73,9 +73,10 @@ enum {
     GEMINI_ONCE = ROUTE_FREE | ROUTE_NO_BODY | ROUTE_ONCE
 };
 
-/* The prompt has the cached tokens in it; what tools put in front of the model stands beside
- * it, and thoughts beside the candidates. Zeros are left out of the JSON, so that a count
- * that is missing beside others is 0; a missing prompt is what the total has more. */
+/* The prompt has the cached tokens in it; what tools put in front of the model
+ * stands beside it, and thoughts beside the candidates. Zeros are left out of the
+ * JSON, so that a count that is missing beside others is 0; a missing prompt is
+ * what the total has more. */
 void gemini_balance(const struct tally *tally, struct usage *usage);
 
 /* {"error":{"code","message","status"}} */

@@ -1,5 +1,5 @@
-/* What there is to call, and what Google keeps for its callers: files, caches, stores. A
- * cache costs by the hour that it is kept, which nobody can read here. */
+/* What there is to call, and what Google keeps for its callers: files, caches, stores.
+ * A cache costs by the hour that it is kept, which nobody can read here. */
 #include "filters/dialect/gemini_shape.h"
 
 static const struct dialect_route routes[] = {

@@ -1,5 +1,5 @@
-/* POST /chat/completions of Mistral, of its agents, and fill-in-the-middle: OpenAI's chat,
- * but a stream reports its usage unasked, and may not be asked for it. */
+/* POST /chat/completions of Mistral, of its agents, and fill-in-the-middle: OpenAI's
+ * chat, but a stream reports its usage unasked, and may not be asked for it. */
 #include "filters/dialect/mistral_shape.h"
 #include "filters/dialect/openai_shape.h"
 

@@ -59,7 +59,8 @@ static bool terminal(struct span type)
            span_equal(type, SPAN("conversation.response.error"));
 }
 
-/* Connectors' tokens are input that the prompt is without, if the total has them too. */
+/* Connectors' tokens are input that the prompt is without, if the total
+ * has them too. */
 static void balance(const struct tally *tally, struct usage *usage)
 {
     struct tally whole = *tally;

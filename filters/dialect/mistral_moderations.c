@@ -1,5 +1,5 @@
-/* POST /v1/moderations and /v1/classifications, of a text or a chat: unlike OpenAI's they are
- * charged, by the token. */
+/* POST /v1/moderations and /v1/classifications, of a text or a chat: unlike OpenAI's
+ * they are charged, by the token. */
 #include "filters/dialect/mistral_shape.h"
 #include "filters/dialect/openai_shape.h"
 

@@ -1,5 +1,5 @@
-/* POST /api/chat and /api/generate: lines of JSON unless the body says otherwise, the counts
- * in the last one. A prompt that was cached may be left uncounted. */
+/* POST /api/chat and /api/generate: lines of JSON unless the body says otherwise, the
+ * counts in the last one. A prompt that was cached may be left uncounted. */
 #include "filters/dialect/ollama_shape.h"
 #include "filters/dialect/openai_shape.h"
 

@@ -1,6 +1,6 @@
 /* Runs of assistants: /threads/T/runs. A run reports its usage once it is over, which a
- * stream shows as its last event, or whoever asks for it then. Steps report parts of their
- * run's usage. */
+ * stream shows as its last event, or whoever asks for it then. Steps report parts of
+ * their run's usage. */
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {

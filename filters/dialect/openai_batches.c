@@ -1,6 +1,6 @@
-/* Batches: many requests in a file, answered later in another. The batch sums up what was
- * used, or the lines of its output say it one by one: whichever passes first is counted. A
- * file of requests may name one model only, so that both say the same. */
+/* Batches: many requests in a file, answered later in another. The batch sums up what
+ * was used, or the lines of its output say it one by one: whichever passes first is
+ * counted. A file of requests may name one model only, so that both say the same. */
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {

@@ -1,5 +1,5 @@
-/* POST /images/generations and its like. GPT's image models count tokens, most of the output
- * as image; others are charged by the image and report nothing. */
+/* POST /images/generations and its like. GPT's image models count tokens, most of the
+ * output as image; others are charged by the image and report nothing. */
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {

@@ -1,10 +1,10 @@
-/* Realtime: one WebSocket, on which responses come one after the other, asked for by the
- * client or begun by the provider when it hears that somebody has finished speaking. Each is
- * an inference of its own, with its own usage. What writes down the speech that was heard is
- * another model, and reports its own, too.
+/* Realtime: one WebSocket, on which responses come one after the other, asked for by
+ * the client or begun by the provider when it hears that somebody has finished
+ * speaking. Each is an inference of its own, with its own usage. What writes down the
+ * speech that was heard is another model, and reports its own, too.
  *
- * What goes by WebRTC or SIP (/realtime/calls) bypasses any proxy, and a client secret lets
- * its holder do so: such paths are not claimed. */
+ * What goes by WebRTC or SIP (/realtime/calls) bypasses any proxy, and a client secret
+ * lets its holder do so: such paths are not claimed. */
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {

@@ -1,5 +1,6 @@
-/* POST /responses and what belongs to it. A stream's terminal event carries the whole
- * response object, its usage included, whether it completed, failed or was cut short. */
+/* POST /responses and what belongs to it. A stream's terminal event carries the
+ * whole response object, its usage included, whether it completed, failed or
+ * was cut short. */
 #include "filters/dialect/openai_shape.h"
 
 static const struct dialect_route routes[] = {
@@ -91,7 +92,8 @@ static bool terminal(struct span type)
            span_equal(type, SPAN("response.failed")) || span_equal(type, SPAN("error"));
 }
 
-/* What Codex and OpenAI's SDKs take for the end. Ids and numbers of events count from 0. */
+/* What Codex and OpenAI's SDKs take for the end. Ids and numbers of events
+ * count from 0. */
 static void cut(const struct refusal *refusal, uint64_t events, struct text *out)
 {
     text_put(out, SPAN("event: response.failed\ndata: {\"type\":\"response.failed\","

@@ -173,7 +173,7 @@ void openai_balance_input(const struct tally *tally, struct usage *usage)
     balance_modality(tally, usage);
 }
 
-/* ---- events ------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------- */
 
 enum socket_event openai_event(struct span type)
 {
@@ -189,7 +189,7 @@ enum socket_event openai_event(struct span type)
     return span_ends(type, SPAN("audio.delta")) ? EVENT_AUDIO : EVENT_PART;
 }
 
-/* ---- refusals ----------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------- */
 
 static struct span type_of(enum fault fault, int status)
 {

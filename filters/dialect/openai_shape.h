@@ -141,13 +141,13 @@ extern const struct scan_path openai_chat_request[], openai_chat_response[];
 /* ... and where their usage shows, which is counted once. */
 #define OPENAI_ONCE (ROUTE_FREE | ROUTE_NO_BODY | ROUTE_ONCE)
 
-/* What an event over a WebSocket is by the names that OpenAI's APIs share; that one ends a
- * response is for the API to say. */
+/* What an event over a WebSocket is by the names that OpenAI's APIs share; that one
+ * ends a response is for the API to say. */
 enum socket_event openai_event(struct span type);
 
-/* Disjoint classes of this shape. P is the stated input, C the stated output, T the stated
- * total, R reasoning, K cache reads and writes; d = T - P - C. First the input side, then
- * the output side; on each the first line that fits holds:
+/* Disjoint classes of this shape. P is the stated input, C the stated output, T the
+ * stated total, R reasoning, K cache reads and writes; d = T - P - C. First the input
+ * side, then the output side; on each the first line that fits holds:
  *
  *   d = K > 0 and d is not R   the cache stands outside P (Anthropic converters)
  *   K > P, and T = P + C       the cache is inside P after all: reads and writes overlap
@@ -160,7 +160,8 @@ enum socket_event openai_event(struct span type);
  *                              else reasoning (Gemini's compatible endpoints)
  *   else                       the output is what T leaves, at least C
  *
- * So the classes add up to the provider's own total wherever it states a possible one. */
+ * So the classes add up to the provider's own total wherever it states
+ * a possible one. */
 void openai_balance(const struct tally *tally, struct usage *usage);
 
 /* The same, with what llama.cpp's timings say where there is no usage. */

@@ -1,6 +1,6 @@
-/* Paths that no dialect claims, where a provider relays them. What a POST is answered with
- * is looked through for a usage in the shapes that most APIs share; nothing found is an
- * unknown count, never zero, and what is found is called partial. */
+/* Paths that no dialect claims, where a provider relays them. What a POST is answered
+ * with is looked through for a usage in the shapes that most APIs share; nothing found
+ * is an unknown count, never zero, and what is found is called partial. */
 #include "filters/dialect/gemini_shape.h"
 #include "filters/dialect/openai_shape.h"
 

@@ -26,8 +26,8 @@ enum {
     TYPES = 10
 };
 
-/* One piece on its way through. Functions that read return how many bytes they took; 0 if
- * the message is damaged. */
+/* One piece on its way through. Functions that read return how many bytes they took; 0
+ * if the message is damaged. */
 struct feed {
     struct eventstream *stream;
     const struct eventstream_sink *sink;
@@ -44,7 +44,7 @@ void eventstream_init(struct eventstream *stream)
     stream->broken = false;
 }
 
-/* ---- numbers ------------------------------------------------------------------------ */
+/* ---- numbers --------------------------------------------------------------------- */
 
 /* Takes the next byte of a number; is it whole with it? */
 static bool number_byte(struct eventstream *stream, char c, unsigned size)
@@ -60,7 +60,7 @@ static bool number_byte(struct eventstream *stream, char c, unsigned size)
     return true;
 }
 
-/* ---- headers ------------------------------------------------------------------------ */
+/* ---- headers --------------------------------------------------------------------- */
 
 /* Behind the prelude or a header: what comes next? */
 static void header_next(struct eventstream *stream)
@@ -231,14 +231,15 @@ static bool head_byte(const struct feed *feed, char c)
     }
 }
 
-/* ---- messages ----------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------- */
 
 static uint32_t crc_of(uint32_t crc, struct span bytes)
 {
     return (uint32_t)crc32(crc, (const Bytef *)bytes.at, (uInt)bytes.len);
 }
 
-/* As far as prelude and headers go; the prelude's own checksum is of what is before it. */
+/* As far as prelude and headers go; the prelude's own checksum is of what
+ * is before it. */
 static size_t read_head(const struct feed *feed, struct span piece)
 {
     struct eventstream *stream = feed->stream;

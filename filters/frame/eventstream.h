@@ -1,6 +1,6 @@
-/* Messages out of an AWS event stream (application/vnd.amazon.eventstream): a length, typed
- * headers, a payload and two CRC-32s, in any split. Nothing is gathered but what a header
- * says of the message; payloads go out as they come.
+/* Messages out of an AWS event stream (application/vnd.amazon.eventstream): a length,
+ * typed headers, a payload and two CRC-32s, in any split. Nothing is gathered but what
+ * a header says of the message; payloads go out as they come.
  *
  *   u32 total   u32 headers   u32 CRC of these   headers   payload   u32 CRC of all before
  *
@@ -43,14 +43,15 @@ struct eventstream_sink {
     void (*begin)(void *self);
     /* The next piece of its payload. */
     void (*data)(void *self, struct span piece);
-    /* It has ended and its checksum is right. A message that was begun and does not come
-     * here was damaged or cut: what its payload said is void. */
+    /* It has ended and its checksum is right. A message that was begun and does not
+     * come here was damaged or cut: what its payload said is void. */
     void (*message)(void *self, enum eventstream_kind kind);
 };
 
 void eventstream_init(struct eventstream *stream);
 
-/* False once the stream is damaged: where messages begin is lost, nothing more is read. */
+/* False once the stream is damaged: where messages begin is lost, nothing
+ * more is read. */
 bool eventstream_feed(struct eventstream *stream, struct span piece,
                       const struct eventstream_sink *sink, void *self);
 

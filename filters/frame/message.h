@@ -8,8 +8,8 @@
 
 struct message;
 
-/* `keeps_context`: messages lean on earlier ones, as far as they were compressed. The limits
- * hold for each message. NULL without memory. */
+/* `keeps_context`: messages lean on earlier ones, as far as they were compressed. The
+ * limits hold for each message. NULL without memory. */
 struct message *message_new(bool keeps_context, struct decode_limits limits);
 struct message *message_free(struct message *message);
 

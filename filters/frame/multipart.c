@@ -16,9 +16,10 @@ struct feed {
     void *self;
 };
 
-/* ---- parameters --------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------ */
 
-/* Takes a parameter's value, quoted or not, off the front; quotes and what escapes go. */
+/* Takes a parameter's value, quoted or not, off the front; quotes and
+ * what escapes go. */
 static bool take_value(struct span *rest, char *out, size_t size, size_t *len)
 {
     bool quoted = span_starts(*rest, SPAN("\""));
@@ -75,7 +76,7 @@ static bool find_parameter(struct span value, struct span name, struct span *res
     return false;
 }
 
-/* ---- heads of parts ----------------------------------------------------------------- */
+/* ---- heads of parts -------------------------------------------------------------- */
 
 static void begin_head(struct multipart *form)
 {
@@ -148,7 +149,7 @@ static const char *read_after(const struct feed *feed, const char *at)
     return at + 1;
 }
 
-/* ---- bodies of parts ---------------------------------------------------------------- */
+/* ---- bodies of parts ------------------------------------------------------------- */
 
 static void keep(struct multipart *form, struct span bytes)
 {
@@ -206,7 +207,7 @@ static const char *read_body(const struct feed *feed, const char *at)
     return at + 1;
 }
 
-/* ---- the form ----------------------------------------------------------------------- */
+/* ---- the form -------------------------------------------------------------------- */
 
 bool multipart_init(struct multipart *multipart, struct span content_type)
 {

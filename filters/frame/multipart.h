@@ -1,5 +1,5 @@
-/* The small text parts of a form (multipart/form-data: RFC 7578, RFC 2046 section 5.1) as it
- * streams past, in constant memory and any split. Files are passed over. */
+/* The small text parts of a form (multipart/form-data: RFC 7578, RFC 2046 section 5.1)
+ * as it streams past, in constant memory and any split. Files are passed over. */
 #ifndef ASSAY_FILTERS_FRAME_MULTIPART_H
 #define ASSAY_FILTERS_FRAME_MULTIPART_H
 

@@ -107,8 +107,8 @@ static const char *read_field(const struct feed *feed, const char *at)
     return at;
 }
 
-/* By memchr(), the quickest way through long lines; window by window, so that a stream that
- * has only CRs is not searched for a LF line after line. */
+/* By memchr(), the quickest way through long lines; window by window, so that a stream
+ * that has only CRs is not searched for a LF line after line. */
 size_t sse_line_end(struct span text)
 {
     for (size_t at = 0; at < text.len; at += WINDOW) {

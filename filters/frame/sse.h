@@ -1,5 +1,6 @@
-/* Server-sent events out of a byte stream (WHATWG HTML, section 9.2.6): any split, LF, CR
- * or CRLF, byte order mark, comments; nothing is gathered, data goes out as it comes. */
+/* Server-sent events out of a byte stream (WHATWG HTML, section 9.2.6): any
+ * split, LF, CR or CRLF, byte order mark, comments; nothing is gathered, data
+ * goes out as it comes. */
 #ifndef ASSAY_FILTERS_FRAME_SSE_H
 #define ASSAY_FILTERS_FRAME_SSE_H
 

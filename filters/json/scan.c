@@ -15,7 +15,7 @@ static inline const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* ---- containers --------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------ */
 
 /* Is the innermost container on a path of the plan? */
 static inline bool on_path(const struct scan *scan)
@@ -112,7 +112,7 @@ static const char *close_container(const struct feed *feed, const char *at, bool
     return at + 1;
 }
 
-/* ---- keys and values ---------------------------------------------------------------- */
+/* ---- keys and values ------------------------------------------------------------- */
 
 static inline const char *read_key(const struct feed *feed, const char *at)
 {
@@ -207,7 +207,7 @@ static inline const char *read_value(const struct feed *feed, const char *at)
     }
 }
 
-/* ---- what may follow what ----------------------------------------------------------- */
+/* ---- what may follow what -------------------------------------------------------- */
 
 static inline const char *read_next(const struct feed *feed, const char *at)
 {
@@ -275,8 +275,8 @@ static const char *resume(const struct feed *feed, const char *at)
     }
 }
 
-/* A token; a key takes its colon, value and comma along, which is how most of a text goes
- * by. */
+/* A token; a key takes its colon, value and comma along, which is how most of a
+ * text goes by. */
 static inline const char *read_token(const struct feed *feed, const char *at)
 {
     struct scan *scan = feed->scan;

@@ -57,7 +57,8 @@ struct scan_path {
     enum scan_strings strings;
 };
 
-/* Bytes between the quotes of a string, as they stand in the text; 0 for other values. */
+/* Bytes between the quotes of a string, as they stand in the text; 0
+ * for other values. */
 static inline uint64_t scan_string_bytes(const struct scan_value *value)
 {
     return value->type == SCAN_STRING ? value->end - value->begin - 2 : 0;
@@ -65,8 +66,8 @@ static inline uint64_t scan_string_bytes(const struct scan_value *value)
 
 struct scan_plan;
 
-/* Compiles paths; CHECKs that they are well formed and distinct. Immutable afterwards and
- * shared by all threads. */
+/* Compiles paths; CHECKs that they are well formed and distinct. Immutable afterwards
+ * and shared by all threads. */
 struct scan_plan *scan_plan_new(const struct scan_path *paths, size_t count);
 struct scan_plan *scan_plan_free(struct scan_plan *plan);
 
@@ -86,8 +87,8 @@ enum scan_verdict {
 };
 
 /* The state between two pieces; plain data, no ownership. At most 448 bytes, of which
- * scan_init() writes the few that count. Containers on a path are "matched"; they are the
- * outermost ones of those that are open, so that two depths tell which. */
+ * scan_init() writes the few that count. Containers on a path are "matched"; they are
+ * the outermost ones of those that are open, so that two depths tell which. */
 struct scan {
     const struct scan_plan *plan;
     uint64_t offset;                    /* bytes of the text before the next piece */
@@ -107,8 +108,7 @@ struct scan {
     uint8_t mode;
     uint8_t capture;
     uint8_t text_len;
-    uint8_t
-        utf8_left; /* bytes of a character that are to come; bounds of the next one */
+    uint8_t utf8_left; /* bytes of a character to come, and bounds of the next one */
     uint8_t utf8_low, utf8_high;
     bool in_object;
     bool in_key;
@@ -125,17 +125,18 @@ void scan_init(struct scan *scan, const struct scan_plan *plan, enum scan_mode m
 enum scan_verdict scan_feed(struct scan *scan, struct span piece, scan_seen *seen,
                             void *self);
 
-/* The same for a piece that may hold more than one text: reads no further than to the end of
- * this one and the white space behind it. Returns what is left, empty if nothing is. */
+/* The same for a piece that may hold more than one text: reads no further than to
+ * the end of this one and the white space behind it. Returns what is left, empty
+ * if nothing is. */
 struct span scan_feed_one(struct scan *scan, struct span piece, scan_seen *seen,
                           void *self);
 
 /* The text has ended: SCAN_COMPLETE or SCAN_MALFORMED. Delivers a last number. */
 enum scan_verdict scan_end(struct scan *scan, scan_seen *seen, void *self);
 
-/* Reads a JSON number as a count. Integers, fractions of zero ("12.0") and exponents that
- * give an integer are exact; false for negatives (but "-0" is 0), other fractions, and
- * anything above 2^63-1. */
+/* Reads a JSON number as a count. Integers, fractions of zero ("12.0") and exponents
+ * that give an integer are exact; false for negatives (but "-0" is 0), other fractions,
+ * and anything above 2^63-1. */
 bool scan_count(struct span number, uint64_t *count);
 
 #endif

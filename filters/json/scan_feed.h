@@ -1,5 +1,5 @@
-/* What the parts of the scanner share: the states, one piece on its way through, and how
- * values are delivered. Private to the scanner.
+/* What the parts of the scanner share: the states, one piece on its way through, and
+ * how values are delivered. Private to the scanner.
  *
  * Functions that read take a position in the piece and return the one behind what they
  * have read, with the state set for what comes next; NULL if the text is malformed. */
@@ -33,7 +33,8 @@ enum scan_capture {
     CAPTURE_RAW
 };
 
-/* One piece on its way through. Read-only, so that the compiler keeps it in registers. */
+/* One piece on its way through. Read-only, so that the compiler keeps
+ * it in registers. */
 struct feed {
     struct scan *scan;
     const struct scan_plan *plan;
@@ -112,16 +113,16 @@ static inline const char *plain_run(const struct feed *feed, const char *at)
 void scan_call_seen(const struct feed *feed, enum scan_type type, struct span text,
                     uint64_t end);
 
-/* The same for a string or number: a text that is too long is cut. One that was gathered
- * is cut already. */
+/* The same for a string or number: a text that is too long is cut. One that was
+ * gathered is cut already. */
 void scan_call_seen_text(const struct feed *feed, enum scan_type type, struct span text,
                          uint64_t end);
 
 /* Adds to the gathered text, as far as there is room. */
 void scan_gather(struct scan *scan, struct span bytes);
 
-/* A number, and a literal (null, false, true), from its first byte or where the last piece
- * ended. */
+/* A number, and a literal (null, false, true), from its first byte or where the
+ * last piece ended. */
 const char *scan_read_number(const struct feed *feed, const char *at);
 const char *scan_resume_number(const struct feed *feed, const char *at);
 bool scan_end_number(const struct feed *feed);

@@ -28,7 +28,8 @@ static void *allocate(size_t count, size_t size)
     return memory;
 }
 
-/* At most this many nodes: every step begins at the front, after a '.' or with a '['. */
+/* At most this many nodes: every step begins at the front, after a '.' or
+ * with a '['. */
 static size_t count_steps(const struct scan_path *paths, size_t count)
 {
     size_t steps = 0;
@@ -177,8 +178,8 @@ static uint8_t best_factor(const struct builder *builder, size_t node)
     return (uint8_t)best;
 }
 
-/* Gives each node with keys a table that is at most a quarter full, so that a key that it
- * is without mostly finds an empty slot; all others share the empty slot 0. */
+/* Gives each node with keys a table that is at most a quarter full, so that a key that
+ * it is without mostly finds an empty slot; all others share the empty slot 0. */
 static size_t lay_out_tables(struct builder *builder)
 {
     size_t used = 1;

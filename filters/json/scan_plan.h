@@ -1,5 +1,5 @@
-/* A compiled plan: the trie of its paths, with a small open hash table of keys per node.
- * Private to the scanner. */
+/* A compiled plan: the trie of its paths, with a small open hash table of keys per
+ * node. Private to the scanner. */
 #ifndef ASSAY_FILTERS_JSON_SCAN_PLAN_H
 #define ASSAY_FILTERS_JSON_SCAN_PLAN_H
 

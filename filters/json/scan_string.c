@@ -39,7 +39,7 @@ const char *scan_plain_run(const struct feed *feed, const char *at)
     }
 }
 
-/* ---- what is captured --------------------------------------------------------------- */
+/* ---- what is captured ------------------------------------------------------------ */
 
 void scan_flush_piece(const struct feed *feed)
 {
@@ -139,7 +139,7 @@ static void capture_unit(const struct feed *feed, uint32_t unit)
     }
 }
 
-/* ---- escapes ------------------------------------------------------------------------ */
+/* ---- escapes --------------------------------------------------------------------- */
 
 /* What stands for itself or a control character behind a backslash; 0 for nothing. */
 static const char unescaped[256] = {
@@ -215,7 +215,7 @@ static inline const char *escape_byte(const struct feed *feed, const char *at)
     return at + 1;
 }
 
-/* ---- UTF-8 -------------------------------------------------------------------------- */
+/* ---- UTF-8 ----------------------------------------------------------------------- */
 
 /* Begins a character that the fast loop could not pass: cut by the end of the piece, or
  * bad (RFC 3629, section 4, or a control character). */
@@ -253,7 +253,7 @@ static const char *utf8_next(const struct feed *feed, const char *at)
     return at + 1;
 }
 
-/* ---- the string --------------------------------------------------------------------- */
+/* ---- the string ------------------------------------------------------------------ */
 
 /* At the closing quote. */
 static const char *end_string(const struct feed *feed, const char *at)

@@ -74,7 +74,7 @@ void scan_gather(struct scan *scan, struct span bytes)
     scan->text_len = (uint8_t)(scan->text_len + bytes.len);
 }
 
-/* ---- literals ----------------------------------------------------------------------- */
+/* ---- literals -------------------------------------------------------------------- */
 
 /* The first ones are values of enum scan_type. */
 enum word { WORD_NAN = SCAN_TRUE + 1, WORD_INFINITY, WORD_MINUS_INFINITY };
@@ -151,7 +151,7 @@ const char *scan_read_no_number(const struct feed *feed, const char *at)
     return read_word(feed, at, *at == 'N' ? WORD_NAN : WORD_INFINITY, 0);
 }
 
-/* ---- numbers ------------------------------------------------------------------------ */
+/* ---- numbers --------------------------------------------------------------------- */
 
 static inline enum number_part number_after(enum number_part part, char c)
 {

@@ -6,7 +6,7 @@ enum value { VALUE_STRING, VALUE_NUMBER, VALUE_END };
 
 enum { LEARN_EVERY = 8 }; /* misses: texts that have no shape in common cost little */
 
-/* ---- a text of a known shape --------------------------------------------------------- */
+/* ---- a text of a known shape ----------------------------------------------------- */
 
 /* Where the steps of a text begin. */
 struct places {
@@ -113,7 +113,8 @@ static void deliver(const struct shape_call *call, const struct places *places,
     seen(self, &value);
 }
 
-/* The known shape of the text, which becomes the first of the known; NULL if it has none. */
+/* The known shape of the text, which becomes the first of the known; NULL if
+ * it has none. */
 static const struct shape *find(struct shapes *shapes, const struct scan_plan *plan,
                                 struct span text, struct places *places)
 {
@@ -129,7 +130,7 @@ static const struct shape *find(struct shapes *shapes, const struct scan_plan *p
     return NULL;
 }
 
-/* ---- a new shape --------------------------------------------------------------------- */
+/* ---- a new shape ----------------------------------------------------------------- */
 
 static bool add_step(struct shape *shape, struct span fixed, enum value value)
 {
@@ -205,7 +206,8 @@ static bool cut(struct shape *shape, struct span text, struct places *places)
     return true;
 }
 
-/* The place of an offset of the text, in the last step that begins before it or there. */
+/* The place of an offset of the text, in the last step that begins before
+ * it or there. */
 static struct shape_place place_at(const struct shape *shape,
                                    const struct places *places, const char *at)
 {

@@ -1,10 +1,11 @@
-/* Texts of one shape: the events of a stream repeat each other but for a few values. What
- * stands between the values (keys, brackets, null) is compared with that of an earlier text
- * instead of being read again; whatever differs in more than its values is scanned.
+/* Texts of one shape: the events of a stream repeat each other but for a few
+ * values. What stands between the values (keys, brackets, null) is compared with
+ * that of an earlier text instead of being read again; whatever differs in more
+ * than its values is scanned.
  *
- * Of a text only what stands between its values is kept, and nothing of one with keys in
- * places of which the plan does not know the keys: they may be anybody's words. One thread's;
- * shared by its texts. */
+ * Of a text only what stands between its values is kept, and nothing of one with keys
+ * in places of which the plan does not know the keys: they may be anybody's words. One
+ * thread's; shared by its texts. */
 #ifndef ASSAY_FILTERS_JSON_SHAPE_H
 #define ASSAY_FILTERS_JSON_SHAPE_H
 

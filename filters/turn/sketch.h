@@ -1,8 +1,8 @@
 /* Sketches of texts while their bytes pass: keyed hashes from which the text cannot be
  * read, all that is ever kept of it. Any split of the bytes gives the same sketch; the
- * memory is that of the struct, whatever the length. The definitions are those of the turn
- * record. While a text is being sketched its last few hundred characters lie in the struct;
- * sketch_prompt_end() and sketch_response_end() wipe it. */
+ * memory is that of the struct, whatever the length. The definitions are those of the
+ * turn record. While a text is being sketched its last few hundred characters lie in
+ * the struct; sketch_prompt_end() and sketch_response_end() wipe it. */
 #ifndef ASSAY_FILTERS_TURN_SKETCH_H
 #define ASSAY_FILTERS_TURN_SKETCH_H
 
@@ -31,9 +31,8 @@ struct hash_stream {
 
 /* Runs of tokens, and the samples among those of six. */
 struct shingles {
-    uint64_t
-        recent[2 * SKETCH_SHINGLE]; /* the last tokens, twice: see shingles_put() */
-    uint64_t rolled[3];             /* sums over the last 2, 3 and 6 of them */
+    uint64_t recent[2 * SKETCH_SHINGLE]; /* the last tokens, twice: shingles_put() */
+    uint64_t rolled[3];                  /* sums over the last 2, 3 and 6 of them */
     uint32_t tokens;
     uint32_t *samples; /* ascending; in the sketcher, sample_most at most */
     uint8_t sample_count;
@@ -99,9 +98,9 @@ struct response_sketcher {
     uint32_t characters;
 };
 
-/* The key is borrowed until the end. A prompt's sketcher is zeroed before its first use, as
- * sketch_prompt_end() leaves it. Text blocks of one prompt are fed in turn with a
- * newline between them, an image as "[img]". */
+/* The key is borrowed until the end. A prompt's sketcher is zeroed before its first
+ * use, as sketch_prompt_end() leaves it. Text blocks of one prompt are fed in turn with
+ * a newline between them, an image as "[img]". */
 void sketch_prompt_begin(struct prompt_sketcher *sketcher,
                          const struct sketch_key *key);
 void sketch_prompt_feed(struct prompt_sketcher *sketcher, struct span text);

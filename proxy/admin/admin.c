@@ -59,7 +59,7 @@ struct admin {
     struct line lines[RECENT][LINES_MAX]; /* theirs */
 };
 
-/* ---- access ------------------------------------------------------------------------ */
+/* ---- access ---------------------------------------------------------------------- */
 
 static struct access *access_free(struct access *access)
 {
@@ -122,7 +122,7 @@ static struct bufferevent *stream_new(struct event_base *base, void *self)
     return stream;
 }
 
-/* ---- answers ----------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------- */
 
 static void on_health(struct evhttp_request *request, void *self)
 {
@@ -218,7 +218,8 @@ static void on_metrics(struct evhttp_request *request, void *self)
     evbuffer_free(body);
 }
 
-/* ?NAME=N of a request, at most `most`; `otherwise` without one; 0 if it is malformed. */
+/* ?NAME=N of a request, at most `most`; `otherwise` without one; 0 if
+ * it is malformed. */
 static uint64_t wanted_number(struct evhttp_request *request, const char *name,
                               uint64_t otherwise, uint64_t most)
 {
@@ -325,8 +326,8 @@ static int64_t unix_ms(void)
     return (int64_t)(clock_unix_ns() / NS_PER_MS);
 }
 
-/* Sums of the teams that a guest may see. A lead gets nothing else: what was found of whom
- * is for auditors and for himself. */
+/* Sums of the teams that a guest may see. A lead gets nothing else: what was found of
+ * whom is for auditors and for himself. */
 static void answer_sums(struct admin *admin, struct evhttp_request *request,
                         const struct guest *guest)
 {
@@ -455,7 +456,7 @@ static void on_other(struct evhttp_request *request, void *self)
     free(caller);
 }
 
-/* ---- life -------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static void on_stop(evutil_socket_t fd, short events, void *self)
 {

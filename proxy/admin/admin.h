@@ -1,6 +1,7 @@
-/* The admin port: metrics, health and the newest exchanges, on a thread and a loop of its
- * own, so that a scrape never delays a byte of traffic. Read only. Where the configuration
- * names users, all but health asks who wants to know, and what people did is audited.
+/* The admin port: metrics, health and the newest exchanges, on a thread and a loop of
+ * its own, so that a scrape never delays a byte of traffic. Read only. Where the
+ * configuration names users, all but health asks who wants to know, and what people
+ * did is audited.
  *
  *   GET /metrics         Prometheus text format
  *   GET /healthz         200 while the process runs
@@ -49,8 +50,8 @@ bool admin_use(struct admin *admin, const struct config *config, struct error *e
 /* Any one thread: remembers a settled exchange for /v1/exchanges. Takes NULL. */
 void admin_entry(struct admin *admin, const struct entry *entry);
 
-/* Ends its thread, which looks at what it was given; entries may still be handed over. Takes
- * NULL. */
+/* Ends its thread, which looks at what it was given; entries may still be handed
+ * over. Takes NULL. */
 void admin_stop(struct admin *admin);
 
 /* Ends the thread; takes NULL; returns NULL. */

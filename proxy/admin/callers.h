@@ -1,5 +1,5 @@
-/* GET /v1/callers and /v1/callers/NAME: what people used, by the ledger, and what is left of
- * their quotas. */
+/* GET /v1/callers and /v1/callers/NAME: what people used, by the ledger, and what is
+ * left of their quotas. */
 #ifndef ASSAY_ADMIN_CALLERS_H
 #define ASSAY_ADMIN_CALLERS_H
 

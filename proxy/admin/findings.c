@@ -12,7 +12,7 @@
 
 enum { MOMENT_SIZE = 40, MS_PER_S = 1000, S_PER_HOUR = 3600 };
 
-/* ---- values ---------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------- */
 
 static void add_moment(cJSON *object, const char *name, int64_t unix_s)
 {
@@ -47,7 +47,7 @@ static cJSON *new_object(cJSON *array)
     return object;
 }
 
-/* ---- findings -------------------------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------------------- */
 
 struct reading {
     struct finding_store *store;
@@ -97,7 +97,7 @@ static void put_finding(void *self, const struct finding_row *row)
                                 new_array(object, "remarks"), reading->error);
 }
 
-/* ---- callers --------------------------------------------------------------------------- */
+/* ---- callers --------------------------------------------------------------------- */
 
 /* What speaks for automation so far, and what is only good to know. */
 static void add_evidence(cJSON *object, const struct suspect_row *row)
@@ -182,7 +182,7 @@ cJSON *findings_json(const char *state, const struct finding_query *query,
     return filled(&reading, object, good);
 }
 
-/* ---- teams ----------------------------------------------------------------------------- */
+/* ---- teams ----------------------------------------------------------------------- */
 
 /* Of the team at hand: rows come team by team. */
 struct crowd {

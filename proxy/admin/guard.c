@@ -64,7 +64,7 @@ struct guard *guard_free(struct guard *guard)
     return NULL;
 }
 
-/* ---- who asks ----------------------------------------------------------------------- */
+/* ---- who asks -------------------------------------------------------------------- */
 
 static const struct user *user_by_token(const struct guard *guard,
                                         struct evhttp_request *request)
@@ -119,7 +119,7 @@ static const struct user *user_find(const struct guard *guard,
     return token ? user_by_token(guard, request) : user_by_certificate(guard, request);
 }
 
-/* ---- what he may -------------------------------------------------------------------- */
+/* ---- what he may ----------------------------------------------------------------- */
 
 static bool note(const struct guard *guard, struct evhttp_request *request,
                  const struct guest *guest, const char *action)

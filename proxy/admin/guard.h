@@ -1,5 +1,5 @@
-/* Who may use the admin port, and see what. Every read of what people did is audited, and
- * so is every refusal. */
+/* Who may use the admin port, and see what. Every read of what people did is audited,
+ * and so is every refusal. */
 #ifndef ASSAY_ADMIN_GUARD_H
 #define ASSAY_ADMIN_GUARD_H
 

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-/* ---- metrics ---------------------------------------------------------------------------- */
+/* ---- metrics --------------------------------------------------------------------- */
 
 static uint64_t limit(const struct quota_sum *sum)
 {
@@ -90,7 +90,7 @@ void quotas_put_metrics(struct quota *quota, struct evbuffer *body)
                         quota_share_is_reachable(quota));
 }
 
-/* ---- JSON ------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------ */
 
 static void put_top(struct evbuffer *body, const struct quota_sum *sum)
 {

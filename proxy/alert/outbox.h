@@ -1,5 +1,6 @@
-/* Messages that wait to be taken, and which were taken: `directory`/outbox.db, so that a
- * restart neither forgets a message nor sends one a second time. One thread owns it. */
+/* Messages that wait to be taken, and which were taken: `directory`/outbox.db, so
+ * that a restart neither forgets a message nor sends one a second time. One
+ * thread owns it. */
 #ifndef ASSAY_ALERT_OUTBOX_H
 #define ASSAY_ALERT_OUTBOX_H
 
@@ -34,8 +35,8 @@ enum outbox_put {
     OUTBOX_BROKEN /* the database cannot be written */
 };
 
-/* Keeps a message for a receiver, due at once. Its id is remembered until `keep_ms`, and at
- * least as long as the message waits. */
+/* Keeps a message for a receiver, due at once. Its id is remembered until `keep_ms`,
+ * and at least as long as the message waits. */
 enum outbox_put outbox_put(struct outbox *outbox, const char *receiver,
                            const struct outbox_message *message,
                            int64_t keep_ms) MUST_CHECK;
@@ -44,11 +45,12 @@ enum outbox_put outbox_put(struct outbox *outbox, const char *receiver,
 bool outbox_next(struct outbox *outbox, const char *receiver,
                  struct outbox_message *message) MUST_CHECK;
 
-/* Both: false where that could not be written.
- * It was not taken: due again at `next_ms`. */
+/* The message was not taken: it is due again at `next_ms`. false if that could not be
+ * written. */
 bool outbox_later(struct outbox *outbox, const char *receiver, const char *id,
                   int64_t next_ms) MUST_CHECK;
-/* It was taken, or given up: only its id is remembered. */
+/* It was taken, or given up: only its id is remembered. false if that could not be
+ * written. */
 bool outbox_done(struct outbox *outbox, const char *receiver,
                  const char *id) MUST_CHECK;
 

@@ -6,8 +6,8 @@
 #include "proxy/alert/webhook.h"
 #include "proxy/meter/quota.h"
 
-/* The control thread, several times a second. At most one message per counter, share and
- * window (or length of a rolling period), also across a restart. */
+/* The control thread, several times a second. At most one message per counter, share
+ * and window (or length of a rolling period), also across a restart. */
 void quota_alert(struct webhook *webhook, struct quota *quota, uint64_t unix_ns,
                  uint64_t monotonic_ns);
 

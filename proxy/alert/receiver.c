@@ -36,7 +36,7 @@ struct receiver {
     void *self;
 };
 
-/* ---- life -------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static char *copy(const char *text)
 {
@@ -131,7 +131,7 @@ int64_t receiver_give_up_ms(const struct receiver *receiver)
     return receiver->give_up_ms;
 }
 
-/* ---- one attempt ------------------------------------------------------------------- */
+/* ---- one attempt ----------------------------------------------------------------- */
 
 static void end(struct receiver *receiver, enum receiver_end how, const char *reason)
 {

@@ -27,13 +27,13 @@ struct receiver *receiver_free(struct receiver *receiver);
 
 const char *receiver_name(const struct receiver *receiver);
 bool receiver_wants(const struct receiver *receiver, const char *event);
-/* The wait after so many failed attempts (at most RECEIVER_WAIT_MAX_MS), and the time after
- * which no other follows. */
+/* The wait after so many failed attempts (at most RECEIVER_WAIT_MAX_MS), and the time
+ * after which no other follows. */
 int64_t receiver_wait_ms(const struct receiver *receiver, uint32_t tries);
 int64_t receiver_give_up_ms(const struct receiver *receiver);
 
-/* Begins an attempt. `done` is called once, from the loop or from within this call, with
- * what to say of a failure; it may not free the receiver. */
+/* Begins an attempt. `done` is called once, from the loop or from within this call,
+ * with what to say of a failure; it may not free the receiver. */
 void receiver_send(struct receiver *receiver, struct event_base *base,
                    const struct outbox_message *message, int64_t now_ms,
                    void (*done)(void *self, struct receiver *receiver,
@@ -42,8 +42,8 @@ void receiver_send(struct receiver *receiver, struct event_base *base,
 
 bool receiver_busy(const struct receiver *receiver);
 
-/* From the loop's top: ends an attempt whose time is over. Returns when that will be; 0:
- * none is under way. */
+/* From the loop's top: ends an attempt whose time is over. Returns when that will be;
+ * 0: none is under way. */
 int64_t receiver_turn(struct receiver *receiver, int64_t now_ms);
 
 #endif

@@ -76,7 +76,7 @@ static void drop(struct webhook *webhook, const char *id, const char *why)
     log_line(LOG_WARN, "webhook_dropped", "message %s: %s", id, why);
 }
 
-/* ---- sending ----------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------- */
 
 /* false where the outbox could not be written. */
 static bool put_off(const struct post *post, const char *reason)
@@ -178,7 +178,7 @@ static void on_timer(evutil_socket_t fd, short events, void *self)
     turn(self);
 }
 
-/* ---- what is handed in ------------------------------------------------------------- */
+/* ---- what is handed in ----------------------------------------------------------- */
 
 static struct posts *posts_free(struct posts *posts)
 {
@@ -258,7 +258,7 @@ static void wake(const struct webhook *webhook)
     }
 }
 
-/* ---- telling ----------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------- */
 
 static void put_body(const struct webhook_news *news, struct text *body)
 {
@@ -318,7 +318,7 @@ struct webhook_counts webhook_counts(struct webhook *webhook)
     };
 }
 
-/* ---- life -------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static void *webhook_run(void *self)
 {

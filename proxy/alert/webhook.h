@@ -1,14 +1,14 @@
-/* Tells operators' own services what happened: JSON by HTTP POST, signed, tried again until
- * it is taken or its time is over, on a thread of its own.
+/* Tells operators' own services what happened: JSON by HTTP POST, signed, tried again
+ * until it is taken or its time is over, on a thread of its own.
  *
- * The form is that of Standard Webhooks (standardwebhooks.com, 1.0.0), for which there are
- * receivers in every language: the fields webhook-id (the same in every attempt, so that a
- * receiver can tell a message it knows), webhook-timestamp (of the attempt: an old one is a
- * replay) and webhook-signature, "v1," and the base64 of the HMAC-SHA256 of
- * "ID.TIMESTAMP.BODY". The body is {"type":EVENT,"timestamp":RFC 3339,"data":{...}}.
+ * The form is that of Standard Webhooks (standardwebhooks.com, 1.0.0), for which there
+ * are receivers in every language: the fields webhook-id (the same in every attempt, so
+ * that a receiver can tell a message it knows), webhook-timestamp (of the attempt: an
+ * old one is a replay) and webhook-signature, "v1," and the base64 of the HMAC-SHA256
+ * of "ID.TIMESTAMP.BODY". The body is {"type":EVENT,"timestamp":RFC 3339,"data":{...}}.
  *
- * An answer of 2xx takes a message, 410 refuses it for good; after any other, or none, it
- * is sent again. Redirections are not followed. */
+ * An answer of 2xx takes a message, 410 refuses it for good; after any other, or none,
+ * it is sent again. Redirections are not followed. */
 #ifndef ASSAY_ALERT_WEBHOOK_H
 #define ASSAY_ALERT_WEBHOOK_H
 
@@ -22,9 +22,10 @@ struct webhook *webhook_new(const char *directory);
 /* Takes NULL; returns NULL. What was not taken yet waits for the next start. */
 struct webhook *webhook_free(struct webhook *webhook);
 
-/* The control thread, at the start and after each reload: where messages go from now on.
- * Copies what it needs, and starts the thread once there is a receiver. false and entries
- * in *error for an authority or an outbox that cannot be used: the old ones stay. */
+/* The control thread, at the start and after each reload: where messages go from
+ * now on. Copies what it needs, and starts the thread once there is a receiver.
+ * false and entries in *error for an authority or an outbox that cannot be used:
+ * the old ones stay. */
 bool webhook_use(struct webhook *webhook, const struct config *config,
                  struct error *error) MUST_CHECK;
 
@@ -40,8 +41,8 @@ struct webhook_news {
 enum { WEBHOOK_DATA_MAX = 6 * 1024 };
 
 /* Any thread but those of the data path; does not wait. News with an id that was told
- * already are dropped, also across a restart; so are (counted and logged) news that do not
- * fit into the queue. */
+ * already are dropped, also across a restart; so are (counted and logged) news that do
+ * not fit into the queue. */
 void webhook_tell(struct webhook *webhook, const struct webhook_news *news);
 
 /* Any thread: how many messages came to which end since the start. */

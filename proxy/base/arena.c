@@ -3,7 +3,8 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-/* One page of pieces is enough for most exchanges; larger pieces get their own block. */
+/* One page of pieces is enough for most exchanges; larger pieces get
+ * their own block. */
 enum { BLOCK_SIZE = 1024 };
 
 struct arena_block {
@@ -88,8 +89,8 @@ static struct arena_block *arena_grow(struct arena *arena, size_t size)
     return block;
 }
 
-/* A large piece fills a block of its own, behind the newest: what is left of that one stays
- * in use. */
+/* A large piece fills a block of its own, behind the newest: what is left of that one
+ * stays in use. */
 static char *take_large(struct arena *arena, size_t size)
 {
     struct arena_block *block = arena_grow(arena, size);

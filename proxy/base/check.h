@@ -1,5 +1,5 @@
-/* A broken promise of the code itself: say where, abort.
- * Always on. For what a peer or an operator can cause, use enum fault or struct error. */
+/* A broken promise of the code itself: say where, abort. Always on. For what a peer or
+ * an operator can cause, use enum fault or struct error. */
 #ifndef ASSAY_BASE_CHECK_H
 #define ASSAY_BASE_CHECK_H
 

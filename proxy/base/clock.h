@@ -9,7 +9,8 @@
 
 enum { NS_PER_US = 1000, NS_PER_MS = 1000 * 1000, NS_PER_S = 1000 * 1000 * 1000 };
 
-/* Nanoseconds since an arbitrary start; never steps back. For durations and deadlines. */
+/* Nanoseconds since an arbitrary start; never steps back. For
+ * durations and deadlines. */
 uint64_t clock_monotonic_ns(void);
 
 /* Nanoseconds since 1970-01-01 UTC; may be set by an administrator. For records. */

@@ -18,8 +18,8 @@ struct date date_of_days(int64_t days);
 /* 0 is Sunday. */
 unsigned date_weekday(int64_t days);
 
-/* Appends RFC 3339: "2026-11-21T00:00:00+01:00", or with Z where the wall clock shows UTC.
- * `local` is what the wall clock shows at `unix_s`, from the year 0 to 9999. */
+/* Appends RFC 3339: "2026-11-21T00:00:00+01:00", or with Z where the wall clock shows
+ * UTC. `local` is what the wall clock shows at `unix_s`, from the year 0 to 9999. */
 void date_put(struct text *text, int64_t unix_s, int64_t local);
 
 #endif

@@ -12,7 +12,8 @@ static inline int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The last two of the 64 digits of base64 (RFC 4648), about which the alphabets differ. */
+/* The last two of the 64 digits of base64 (RFC 4648), about which
+ * the alphabets differ. */
 #define BASE64_PLAIN "+/"
 #define BASE64_URL   "-_"
 

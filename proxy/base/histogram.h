@@ -23,7 +23,8 @@ struct histogram_copy {
     uint64_t buckets[HISTOGRAM_BOUNDS_MAX + 1];
 };
 
-/* Borrows `bounds` for its lifetime: at most HISTOGRAM_BOUNDS_MAX, strictly ascending. */
+/* Borrows `bounds` for its lifetime: at most
+ * HISTOGRAM_BOUNDS_MAX, strictly ascending. */
 void histogram_init(struct histogram *histogram, const uint64_t *bounds, size_t count);
 
 /* Owner: counts one value, in the unit of the bounds. */

@@ -30,8 +30,8 @@ struct buffer {
     char bytes[BUFFER_BYTES];
 };
 
-/* One of two buffers is filled by callers while the writer empties the other. `lock` guards
- * `filling`, what it points to and the wishes; it is never held during I/O. */
+/* One of two buffers is filled by callers while the writer empties the other. `lock`
+ * guards `filling`, what it points to and the wishes; it is never held during I/O. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;

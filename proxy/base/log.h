@@ -16,9 +16,10 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_JSON, LOG_TEXT };
 
-/* Starts the writer. `path` is a file, opened for appending and readable by its owner and
- * group, or "-" for standard error. Lines below `least` are left out. Before log_open()
- * and after log_close(), log_line() writes plain text to standard error at once. */
+/* Starts the writer. `path` is a file, opened for appending and readable by its
+ * owner and group, or "-" for standard error. Lines below `least` are left out.
+ * Before log_open() and after log_close(), log_line() writes plain text to standard
+ * error at once. */
 bool log_open(const char *path, enum log_format format, enum log_level least,
               struct error *error) MUST_CHECK;
 
@@ -29,13 +30,14 @@ void log_close(void);
  * stays and the reason is logged. Not to be called from a signal handler. */
 void log_reopen(void);
 
-/* One event. `event` is a fixed word such as "reload_failed", `format` makes one line that
- * a person understands; control characters in it are escaped, and it is cut at 1 KiB. */
+/* One event. `event` is a fixed word such as "reload_failed", `format` makes one
+ * line that a person understands; control characters in it are escaped, and it is
+ * cut at 1 KiB. */
 void log_line(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* One exchange: a whole JSON object without a newline, written as it is. Dropped if the log
- * is not open. */
+/* One exchange: a whole JSON object without a newline, written as it is. Dropped if the
+ * log is not open. */
 void log_entry(struct span json_line);
 
 /* Lines dropped since the program started. */

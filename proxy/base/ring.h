@@ -1,5 +1,5 @@
-/* A queue of fixed-size items between two threads: one puts, the other takes. Neither ever
- * waits; what does not fit is refused. Items are plain data and are copied. */
+/* A queue of fixed-size items between two threads: one puts, the other takes. Neither
+ * ever waits; what does not fit is refused. Items are plain data and are copied. */
 #ifndef ASSAY_BASE_RING_H
 #define ASSAY_BASE_RING_H
 

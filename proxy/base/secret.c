@@ -93,8 +93,8 @@ static struct secret *secret_of_env(const char *name, struct error_place place,
     return secret;
 }
 
-/* Does systemd hand this file over (LoadCredential=)? It may let the service's user read it
- * by an access list, whose mask shows as the group's permission. */
+/* Does systemd hand this file over (LoadCredential=)? It may let the service's user
+ * read it by an access list, whose mask shows as the group's permission. */
 static bool is_handed_over(const char *path)
 {
     const char *folder = getenv("CREDENTIALS_DIRECTORY");

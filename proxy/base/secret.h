@@ -10,9 +10,10 @@ struct secret; /* opaque on purpose: %s cannot reach it */
 /* A locked copy of `value`; the caller wipes its own. NULL without memory. */
 struct secret *secret_new(struct span value);
 
-/* Resolves "env:NAME" or "file:/path" (a final newline is dropped; a file that group or
- * others can read is refused; one in $CREDENTIALS_DIRECTORY, which systemd guards, only if
- * others can). An empty value is a mistake. NULL and an entry in *error on failure. */
+/* Resolves "env:NAME" or "file:/path" (a final newline is dropped; a file that
+ * group or others can read is refused; one in $CREDENTIALS_DIRECTORY, which systemd
+ * guards, only if others can). An empty value is a mistake. NULL and an entry in
+ * *error on failure. */
 struct secret *secret_read(struct span source, struct error_place place,
                            struct error *error);
 

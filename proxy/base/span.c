@@ -5,8 +5,8 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Eight characters at a time: the top bit of each that is 'A' to 'Z', moved to where the
- * cases differ. Sums stay within their bytes, because the top bits are off. */
+/* Eight characters at a time: the top bit of each that is 'A' to 'Z', moved to where
+ * the cases differ. Sums stay within their bytes, because the top bits are off. */
 static uint64_t lower_word(const char *at)
 {
     const uint64_t ones = UINT64_MAX / 255;

@@ -167,7 +167,8 @@ void text_put_json(struct text *text, struct span value)
     text->full = text->full || before.full;
 }
 
-/* The longest front of s of at most `limit` bytes that does not end within a character. */
+/* The longest front of s of at most `limit` bytes that does not end
+ * within a character. */
 static size_t cut_size(struct span s, size_t limit)
 {
     size_t n = limit;

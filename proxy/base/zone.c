@@ -48,7 +48,7 @@ static void add_change(struct zone *zone, int64_t at, int64_t offset)
     zone->offsets[zone->count] = offset;
 }
 
-/* ---- the file's end: a POSIX TZ rule for the years behind its table ------------------ */
+/* ---- the file's end: a POSIX TZ rule for the years behind its table -------------- */
 
 struct rule_date {
     char
@@ -142,7 +142,8 @@ static bool take_date(struct span *text, struct rule_date *date)
     return good && (!take_char(text, '/') || take_time(text, &date->time));
 }
 
-/* "CET-1CEST,M3.5.0,M10.5.0/3"; true with begin.kind 0 where there is no summer time. */
+/* "CET-1CEST,M3.5.0,M10.5.0/3"; true with begin.kind 0 where there is
+ * no summer time. */
 static bool read_rule(struct span text, struct rule *rule)
 {
     *rule = (struct rule){ 0 };
@@ -235,7 +236,7 @@ static bool add_rule(struct zone *zone, struct span text)
     return true;
 }
 
-/* ---- the file ------------------------------------------------------------------------ */
+/* ---- the file -------------------------------------------------------------------- */
 
 static uint64_t big_endian(const char *at, unsigned size)
 {
@@ -364,7 +365,7 @@ struct zone *zone_load(const char *name)
     return zone;
 }
 
-/* ---- questions ------------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------------------- */
 
 /* How many changes have happened at this moment. */
 static size_t changes_until(const struct zone *zone, int64_t unix_s)

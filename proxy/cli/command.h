@@ -51,8 +51,8 @@ const char *command_option(const struct command_line *line, const char *name);
 const char *command_option_nth(const struct command_line *line, const char *name,
                                size_t n);
 
-/* Which of these words (NULL at the end) an option has for a value: 0, the first, where it
- * was not given; -1, and told, for any other word. */
+/* Which of these words (NULL at the end) an option has for a value: 0, the first, where
+ * it was not given; -1, and told, for any other word. */
 int command_choice(const struct command_line *line, const char *name,
                    const char *const *words);
 
@@ -68,9 +68,10 @@ int command_misused(const struct command_line *line, const char *format, ...)
 /* The families of all dialects, for config_load(); NULL at the end. */
 const char *const *command_families(void);
 
-/* Loads line->config, with the prices and clients that come with assay where it names
- * none. NULL when there are mistakes, all of which are then on stderr; the command returns
- * COMMAND_MISUSED. The caller frees it with config_free(). For the main thread. */
+/* Loads line->config, with the prices and clients that come with assay where it
+ * names none. NULL when there are mistakes, all of which are then on stderr; the
+ * command returns COMMAND_MISUSED. The caller frees it with config_free(). For
+ * the main thread. */
 struct config *command_config(const struct command_line *line, bool resolve_secrets);
 
 /* The same with the mistakes in *error: for a reload, which logs them. */

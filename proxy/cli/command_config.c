@@ -14,8 +14,8 @@ const char *const *command_families(void)
 static const char *const data_folders[] = { "../share/assay", "../config",
                                             "../../config", NULL };
 
-/* A file that comes with assay, in `path`; the installed name if it is nowhere, so that a
- * message can tell it. */
+/* A file that comes with assay, in `path`; the installed name if it is nowhere, so that
+ * a message can tell it. */
 static const char *data_file(const char *name, char path[PATH_MAX])
 {
     char program[PATH_MAX];

@@ -17,8 +17,8 @@ struct csv_reader {
     unsigned line;
 };
 
-/* The text is changed while it is read: quotes are undone in place. A byte order mark is
- * passed over. */
+/* The text is changed while it is read: quotes are undone in place. A byte order mark
+ * is passed over. */
 void csv_reader_init(struct csv_reader *reader, char *text, size_t len);
 
 enum csv_read { CSV_ROW, CSV_END, CSV_BAD_QUOTE, CSV_TOO_WIDE };

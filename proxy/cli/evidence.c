@@ -17,7 +17,7 @@ static int64_t now_ms(void)
     return (int64_t)(clock_unix_ns() / NS_PER_MS);
 }
 
-/* ---- words ------------------------------------------------------------------------------ */
+/* ---- words ----------------------------------------------------------------------- */
 
 static const char *text_of(const cJSON *object, const char *name)
 {
@@ -142,7 +142,7 @@ static void print_all(const cJSON *json)
     }
 }
 
-/* ---- showing ---------------------------------------------------------------------------- */
+/* ---- showing --------------------------------------------------------------------- */
 
 static bool print_json(const cJSON *json)
 {
@@ -182,7 +182,7 @@ static int show(const struct command_line *line, const struct config *config,
     return COMMAND_OK;
 }
 
-/* ---- remarks ---------------------------------------------------------------------------- */
+/* ---- remarks --------------------------------------------------------------------- */
 
 static const struct {
     const char *action, *kind;

@@ -5,7 +5,8 @@
 /* Columns before the help of a row. */
 enum { COMMAND_COLUMN = 14, OPTION_COLUMN = 24, WIDTH = 80 };
 
-/* Words from this column on, in as many lines as they take; the first has begun already. */
+/* Words from this column on, in as many lines as they take; the first
+ * has begun already. */
 static void put_words(const char *words, int column, FILE *out)
 {
     int at = column;

@@ -81,7 +81,8 @@ static bool serves(const struct config_provider *provider, const char *family)
     return false;
 }
 
-/* What tools of a family read: the variables, and what follows the provider's address. */
+/* What tools of a family read: the variables, and what follows
+ * the provider's address. */
 static const struct {
     const char *family;
     const char *url, *path;
@@ -121,8 +122,8 @@ static const struct config_listener *url_listener(const struct config *config)
     return NULL;
 }
 
-/* The key goes to stdout alone, so that a script can take it; the hints never hold it, so
- * that a log of stderr does not. */
+/* The key goes to stdout alone, so that a script can take it; the hints never hold it,
+ * so that a log of stderr does not. */
 static void show(const struct config *config, const struct key_record *made,
                  char key[KEY_TEXT_SIZE])
 {

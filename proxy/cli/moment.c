@@ -20,8 +20,8 @@ void moment_print(int64_t moment, char text[MOMENT_TEXT_SIZE])
     CHECK(strftime(text, MOMENT_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0);
 }
 
-/* strptime() takes the 31st of February and white space anywhere: what it read must read
- * the same when printed again. */
+/* strptime() takes the 31st of February and white space anywhere: what it read must
+ * read the same when printed again. */
 static bool date_parse(const char *text, int64_t *moment)
 {
     char whole[MOMENT_TEXT_SIZE];

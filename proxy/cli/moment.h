@@ -11,9 +11,9 @@ enum { MOMENT_TEXT_SIZE = sizeof "9999-12-31T23:59:59Z" };
 
 enum moment_direction { MOMENT_AHEAD, MOMENT_AGO };
 
-/* Reads "2027-01-31" (its first second, UTC), "2027-01-31T15:04:05Z", or a duration such
- * as "90d" or "12h", counted from `now` in the direction. Unix seconds, from 1 to the end
- * of the year 9999; false for anything else. */
+/* Reads "2027-01-31" (its first second, UTC), "2027-01-31T15:04:05Z", or a duration
+ * such as "90d" or "12h", counted from `now` in the direction. Unix seconds, from 1 to
+ * the end of the year 9999; false for anything else. */
 bool moment_parse(const char *text, int64_t now, enum moment_direction direction,
                   int64_t *moment) MUST_CHECK;
 

@@ -86,7 +86,7 @@ static void explain(struct quota_view *view, const struct entry *call)
     grid_free(explanation.grid);
 }
 
-/* ---- the call --------------------------------------------------------------------------- */
+/* ---- the call -------------------------------------------------------------------- */
 
 /* The teams that somebody is in. */
 struct teams_of {
@@ -126,8 +126,8 @@ static const char *team_of(const struct command_line *line,
     return teams.team;
 }
 
-/* The provider that is named, else the first default; NULL (and told) if there is none of
- * that name. */
+/* The provider that is named, else the first default; NULL (and told) if there is none
+ * of that name. */
 static const char *provider_of(const struct command_line *line,
                                const struct config *config)
 {

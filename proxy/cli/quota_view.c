@@ -40,7 +40,7 @@ void quota_view_close(struct quota_view *view)
     quota_free(view->quota);
 }
 
-/* ---- the report ------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------ */
 
 static void put_amount(struct grid *grid, enum config_limit_unit unit, uint64_t amount)
 {

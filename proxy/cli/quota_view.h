@@ -1,5 +1,5 @@
-/* Quotas as the ledger has them: for commands, which do not ask the running assay. Calls
- * under way are not in it. */
+/* Quotas as the ledger has them: for commands, which do not ask the running assay.
+ * Calls under way are not in it. */
 #ifndef ASSAY_CLI_QUOTA_VIEW_H
 #define ASSAY_CLI_QUOTA_VIEW_H
 
@@ -12,8 +12,8 @@ struct quota_view {
     struct price_table *prices;
 };
 
-/* Counts what the ledger of a configuration holds; nothing where there is none yet. false
- * and entries in *error on failure. To be closed either way. */
+/* Counts what the ledger of a configuration holds; nothing where there is none yet.
+ * false and entries in *error on failure. To be closed either way. */
 bool quota_view_open(struct quota_view *view, const struct config *config,
                      struct error *error) MUST_CHECK;
 void quota_view_close(struct quota_view *view);

@@ -1,4 +1,5 @@
-/* assay replay: runs the detector over turn records and prints an alarm line per turn. */
+/* assay replay: runs the detector over turn records and prints an alarm
+ * line per turn. */
 #include "filters/detect/detector.h"
 #include "filters/detect/evidence_json.h"
 #include "filters/detect/signal.h"
@@ -60,7 +61,7 @@ static void *grown(void *memory, size_t count, size_t size)
     return grown_memory;
 }
 
-/* ---- input -------------------------------------------------------------------------- */
+/* ---- input ----------------------------------------------------------------------- */
 
 static void add_line(struct replay *replay, int64_t at_ms, struct span text)
 {
@@ -138,7 +139,7 @@ static int by_time(const void *a, const void *b)
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* ---- names -------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------- */
 
 static struct told *told_slot(struct told *told, size_t room, uint64_t identity)
 {
@@ -182,7 +183,7 @@ static void remember_name(struct replay *replay, const struct record *record)
     }
 }
 
-/* ---- output ------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------- */
 
 static void print_finding(const struct told *told, const struct finding *finding)
 {
@@ -250,7 +251,7 @@ static void print_summary(struct replay *replay)
     }
 }
 
-/* ---- command ------------------------------------------------------------------------ */
+/* ---- command --------------------------------------------------------------------- */
 
 static bool run_lines(struct replay *replay)
 {

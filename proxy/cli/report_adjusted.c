@@ -1,5 +1,5 @@
-/* assay report --adjusted: usage net of traffic that looked automated when it came, and what
- * share of it that was. */
+/* assay report --adjusted: usage net of traffic that looked automated when it came, and
+ * what share of it that was. */
 #include "proxy/cli/csv.h"
 #include "proxy/cli/grid.h"
 #include "proxy/cli/report.h"
@@ -24,7 +24,7 @@ static uint64_t net_tokens(const struct ledger_sum *flagged,
     return report_tokens(sum) - report_tokens(flagged);
 }
 
-/* ---- table ------------------------------------------------------------------------ */
+/* ---- table ----------------------------------------------------------------------- */
 
 static void put_money(struct grid *grid, int64_t nanousd, bool small)
 {
@@ -92,7 +92,7 @@ void report_adjusted_table(const struct report *report, FILE *out)
           out);
 }
 
-/* ---- data ------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------ */
 
 static void put_json(FILE *out, const struct ledger_sum *sum,
                      const struct ledger_sum *flagged)

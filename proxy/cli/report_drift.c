@@ -64,7 +64,7 @@ static uint64_t error_of(const struct ledger_drift *row)
     return (off * 1000 + row->reported / 2) / row->reported;
 }
 
-/* ---- formats -------------------------------------------------------------------------- */
+/* ---- formats --------------------------------------------------------------------- */
 
 static void print_table(const struct drifts *drifts)
 {
@@ -158,7 +158,7 @@ static void print_csv(const struct drifts *drifts)
     }
 }
 
-/* ---- the option ----------------------------------------------------------------------- */
+/* ---- the option ------------------------------------------------------------------ */
 
 static const char *const format_names[] = { "table", "json", "csv", NULL };
 

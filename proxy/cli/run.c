@@ -37,7 +37,7 @@ struct run {
                            configuration that said so */
 };
 
-/* ---- the process ------------------------------------------------------------------- */
+/* ---- the process ----------------------------------------------------------------- */
 
 static void raise_limits(void)
 {
@@ -75,7 +75,7 @@ static void prepare_process(void)
     mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
 }
 
-/* ---- events ------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------- */
 
 static void log_errors(enum log_level level, const char *event,
                        const struct error *error)
@@ -196,7 +196,7 @@ static void serve(struct run *run)
     }
 }
 
-/* ---- the command ------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------- */
 
 /* On the ledger's thread, for every entry that is safe. */
 static void log_exchange(const struct entry *entry)
@@ -320,8 +320,8 @@ static bool speaks_tls(const struct config *config)
     return false;
 }
 
-/* What reading configuration and certificates took of memory is given back. No call has to
- * wait for what it needs itself to come back; what every handshake needs stays. */
+/* What reading configuration and certificates took of memory is given back. No call has
+ * to wait for what it needs itself to come back; what every handshake needs stays. */
 static void forget_start(const struct config *config)
 {
     malloc_trim(0);

@@ -1,4 +1,5 @@
-/* The rows of commands.def as tables, for what reads them as a whole: parsing and help. */
+/* The rows of commands.def as tables, for what reads them as a whole:
+ * parsing and help. */
 #ifndef ASSAY_CLI_TABLE_H
 #define ASSAY_CLI_TABLE_H
 

@@ -1,5 +1,5 @@
-/* assay teams: who is in which team, and members from elsewhere. A running assay follows
- * within a second. */
+/* assay teams: who is in which team, and members from elsewhere. A running assay
+ * follows within a second. */
 #include "proxy/base/text.h"
 #include "proxy/cli/action.h"
 #include "proxy/cli/csv_reader.h"
@@ -25,7 +25,7 @@ static int teams_failed(struct error *error)
     return COMMAND_FAILED;
 }
 
-/* ---- import ------------------------------------------------------------------------- */
+/* ---- import ---------------------------------------------------------------------- */
 
 /* A file on its way into the store. */
 struct import {
@@ -296,7 +296,7 @@ static int teams_import(const struct command_line *line, const struct config *co
     return COMMAND_OK;
 }
 
-/* ---- list --------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------ */
 
 /* One listing on its way. */
 struct listing {
@@ -418,7 +418,7 @@ static int teams_list(const struct command_line *line, const struct config *conf
     return COMMAND_OK;
 }
 
-/* ---- the command -------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------- */
 
 static const char *const no_options[] = { NULL };
 static const char *const list_options[] = { "format", "told", NULL };

@@ -4,7 +4,7 @@
 
 #include <cjson/cJSON.h>
 
-/* ---- credentials files --------------------------------------------------------------- */
+/* ---- credentials files ----------------------------------------------------------- */
 
 static bool is_space(char c)
 {
@@ -66,7 +66,7 @@ struct credential *aws_key_of_profile(struct span file, const char *profile)
                                           : credential_new(id, secret, session, 0);
 }
 
-/* ---- metadata services --------------------------------------------------------------- */
+/* ---- metadata services ----------------------------------------------------------- */
 
 static struct span member(const cJSON *object, const char *name)
 {

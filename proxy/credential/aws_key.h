@@ -4,8 +4,8 @@
 
 #include "proxy/credential/credential.h"
 
-/* A profile of a credentials file: "[default]" or "[profile x]", then lines "key = value".
- * NULL if it holds no whole key. */
+/* A profile of a credentials file: "[default]" or "[profile x]", then lines "key =
+ * value". NULL if it holds no whole key. */
 struct credential *aws_key_of_profile(struct span file, const char *profile);
 
 /* The answer of a metadata service: {"AccessKeyId", "SecretAccessKey", "Token",

@@ -18,7 +18,8 @@ struct credential {
     uint64_t expires_s;     /* Unix; 0: never */
 };
 
-/* Copies. An empty session is none. NULL if the id is too long or there is no memory. */
+/* Copies. An empty session is none. NULL if the id is too long or there
+ * is no memory. */
 struct credential *credential_new(struct span access_key_id, struct span secret,
                                   struct span session, uint64_t expires_s);
 struct credential *credential_ref(struct credential *credential);

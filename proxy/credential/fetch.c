@@ -49,7 +49,7 @@ bool fetch_host_is_local(const char *host)
     return false;
 }
 
-/* ---- the end ------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------- */
 
 struct fetch *fetch_cancel(struct fetch *fetch)
 {
@@ -129,7 +129,7 @@ static void on_end(evutil_socket_t fd, short events, void *self)
     fetch_cancel(fetch);
 }
 
-/* ---- the beginning ------------------------------------------------------------------- */
+/* ---- the beginning --------------------------------------------------------------- */
 
 struct target {
     char host[HOST_SIZE]; /* as it stands in the URL */

@@ -1,5 +1,5 @@
-/* One HTTP request of assay's own, for what it needs itself: tokens and keys, never traffic.
- * On a loop of libevent, off the workers'; TLS is always verified. */
+/* One HTTP request of assay's own, for what it needs itself: tokens and keys, never
+ * traffic. On a loop of libevent, off the workers'; TLS is always verified. */
 #ifndef ASSAY_CREDENTIAL_FETCH_H
 #define ASSAY_CREDENTIAL_FETCH_H
 
@@ -38,8 +38,8 @@ struct fetch_reply {
 
 struct fetch;
 
-/* Starts a request, of which nothing is borrowed. `done` is called once, later, never from
- * within this call. NULL and an entry in *error if it cannot be started. */
+/* Starts a request, of which nothing is borrowed. `done` is called once, later, never
+ * from within this call. NULL and an entry in *error if it cannot be started. */
 struct fetch *fetch_start(struct event_base *base, struct evdns_base *names,
                           const struct fetch_request *request,
                           void (*done)(void *owner, const struct fetch_reply *reply),
@@ -48,8 +48,8 @@ struct fetch *fetch_start(struct event_base *base, struct evdns_base *names,
 /* Before `done` was called: it never is. Takes NULL; returns NULL. */
 struct fetch *fetch_cancel(struct fetch *fetch);
 
-/* Is plain http to this host harmless: loopback, or a link-local or unique local address
- * where clouds serve their machines' credentials? */
+/* Is plain http to this host harmless: loopback, or a link-local or unique local
+ * address where clouds serve their machines' credentials? */
 bool fetch_host_is_local(const char *host);
 
 #endif

@@ -32,7 +32,7 @@ const char *google_account_token_uri(const struct google_account *account)
     return account->token_uri;
 }
 
-/* ---- reading ------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------- */
 
 static const char *member(const cJSON *object, const char *name)
 {
@@ -129,7 +129,7 @@ struct google_account *google_account_read(const char *path, struct error *error
     return account;
 }
 
-/* ---- the signed claim (RFC 7515) ----------------------------------------------------- */
+/* ---- the signed claim (RFC 7515) ------------------------------------------------- */
 
 /* Appends in base64url without padding; the text grows. */
 static char *put_base64(char *text, const unsigned char *bytes, size_t len)
@@ -225,7 +225,7 @@ char *google_account_form(const struct google_account *account, const char *scop
     return put_signature(form, from, account->key);
 }
 
-/* ---- the token ----------------------------------------------------------------------- */
+/* ---- the token ------------------------------------------------------------------- */
 
 struct credential *google_token_of_json(struct span json, uint64_t now_s)
 {

@@ -9,8 +9,8 @@
 struct google_account;
 
 /* Reads a key file, as Google's console makes it: {"type": "service_account",
- * "client_email", "private_key", "private_key_id", "token_uri"}. NULL and an entry in *error
- * if it is none. */
+ * "client_email", "private_key", "private_key_id", "token_uri"}. NULL and an entry in
+ * *error if it is none. */
 struct google_account *google_account_read(const char *path, struct error *error);
 struct google_account *google_account_free(struct google_account *account);
 

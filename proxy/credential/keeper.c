@@ -43,7 +43,7 @@ struct keeper {
     unsigned failing; /* atomic */
 };
 
-/* ---- telling ------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------- */
 
 static void publish(struct keeper *keeper)
 {
@@ -90,7 +90,7 @@ static const char *name_of(const struct source *source)
                                                     : "the key of AWS";
 }
 
-/* ---- renewing ------------------------------------------------------------------------ */
+/* ---- renewing -------------------------------------------------------------------- */
 
 static void plan(struct source *source, uint64_t wait_s)
 {
@@ -212,7 +212,7 @@ static void on_due(evutil_socket_t fd, short events, void *self)
     }
 }
 
-/* ---- sources ------------------------------------------------------------------------- */
+/* ---- sources --------------------------------------------------------------------- */
 
 static void source_add(struct keeper *keeper, const struct credential_origin *origin)
 {
@@ -295,7 +295,7 @@ static void take_wanted(struct keeper *keeper, struct wanted *wanted)
     free(wanted);
 }
 
-/* ---- the thread ---------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------ */
 
 static void on_mail(evutil_socket_t fd, short events, void *self)
 {
@@ -352,7 +352,7 @@ static void keeper_start(struct keeper *keeper)
     CHECK(pthread_create(&keeper->thread, NULL, keeper_run, keeper) == 0);
 }
 
-/* ---- from other threads -------------------------------------------------------------- */
+/* ---- from other threads ---------------------------------------------------------- */
 
 static bool has(const struct wanted *wanted, const struct credential_origin *origin)
 {

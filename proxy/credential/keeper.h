@@ -27,7 +27,8 @@ struct keeper *keeper_new(const struct config *config,
  * one names are in the wallet until the next call, but not renewed. */
 void keeper_adopt(struct keeper *keeper, const struct config *config);
 
-/* How many of them could not be had, or not be renewed, when last asked for. Any thread. */
+/* How many of them could not be had, or not be renewed, when last asked
+ * for. Any thread. */
 unsigned keeper_failing(const struct keeper *keeper);
 
 /* Ends the thread; takes NULL; returns NULL. */

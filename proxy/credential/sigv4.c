@@ -38,7 +38,7 @@ struct span sigv4_hex(const unsigned char digest[SIGV4_DIGEST_SIZE],
     return span_of(text, SIGV4_DIGEST_HEX);
 }
 
-/* ---- the canonical request, hashed as it is written ---------------------------------- */
+/* ---- the canonical request, hashed as it is written ------------------------------ */
 
 struct canonical {
     EVP_MD_CTX *hasher;
@@ -205,7 +205,7 @@ static bool canonical_digest(const struct sigv4_request *request,
     return !out.failed;
 }
 
-/* ---- the signature ------------------------------------------------------------------- */
+/* ---- the signature --------------------------------------------------------------- */
 
 static void put_scope(struct text *out, const struct sigv4_signer *signer)
 {

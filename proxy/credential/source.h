@@ -1,5 +1,6 @@
-/* One credential and how it is renewed. Shared by the keeper and the files that know how a
- * cloud hands credentials out (source_aws.c, source_google.c); all on the keeper's loop. */
+/* One credential and how it is renewed. Shared by the keeper and the files that
+ * know how a cloud hands credentials out (source_aws.c, source_google.c); all on
+ * the keeper's loop. */
 #ifndef ASSAY_CREDENTIAL_SOURCE_H
 #define ASSAY_CREDENTIAL_SOURCE_H
 

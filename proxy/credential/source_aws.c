@@ -29,7 +29,7 @@ static bool is_last(const struct source *source, enum config_aws_source which)
     return source->origin.source == which;
 }
 
-/* ---- the environment ----------------------------------------------------------------- */
+/* ---- the environment ------------------------------------------------------------- */
 
 static bool renew_from_env(struct source *source)
 {
@@ -53,7 +53,7 @@ static bool renew_from_env(struct source *source)
     return false;
 }
 
-/* ---- a credentials file -------------------------------------------------------------- */
+/* ---- a credentials file ---------------------------------------------------------- */
 
 static const char *profile_of(const struct source *source)
 {
@@ -118,7 +118,7 @@ static bool renew_from_file(struct source *source)
     return true;
 }
 
-/* ---- metadata services --------------------------------------------------------------- */
+/* ---- metadata services ----------------------------------------------------------- */
 
 static void on_key(struct source *source, const struct fetch_reply *reply)
 {

@@ -1,4 +1,5 @@
-/* Access tokens of Google: for a service account's key, or for the machine's own account. */
+/* Access tokens of Google: for a service account's key, or for the
+ * machine's own account. */
 #include "proxy/credential/google_account.h"
 #include "proxy/credential/source.h"
 

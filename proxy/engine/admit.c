@@ -25,8 +25,8 @@ static bool is_encoded_twice(const struct head *head)
     return count > 1;
 }
 
-/* A browser cannot set header fields for a WebSocket: its key comes as a subprotocol, and
- * counts like one in a field. */
+/* A browser cannot set header fields for a WebSocket: its key comes as a subprotocol,
+ * and counts like one in a field. */
 static const struct head *lift_credential(const struct head *head, struct head *lifted)
 {
     struct span key = handshake_credential(head);
@@ -41,8 +41,9 @@ static const struct head *lift_credential(const struct head *head, struct head *
     return lifted;
 }
 
-/* Other upgrades are offers that a server may pass over; a client that asks for WebSocket
- * waits for it, and falls back to plain HTTP at once only if it is told so. */
+/* Other upgrades are offers that a server may pass over; a client that asks
+ * for WebSocket waits for it, and falls back to plain HTTP at once only if it
+ * is told so. */
 static enum fault judge_upgrade(struct exchange *x, const struct head *head)
 {
     if ((x->route->flags & ROUTE_WEBSOCKET) == 0) {

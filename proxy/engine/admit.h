@@ -4,10 +4,11 @@
 
 #include "proxy/engine/known_head.h"
 
-/* Routes the request, verifies its caller, takes a journal slot, begins to watch the body
- * and writes the upstream head. With a fault, as much is set as was known: a refusal has
- * its dialect's shape, and that of a verified caller its slot. `raw` is the head as it came;
- * `known` is what it is like, with `head` inside, or NULL. */
+/* Routes the request, verifies its caller, takes a journal slot, begins to watch the
+ * body and writes the upstream head. With a fault, as much is set as was known: a
+ * refusal has its dialect's shape, and that of a verified caller its slot. `raw` is
+ * the head as it came; `known` is the earlier head that it equals (`head` then lies
+ * in it), or NULL. */
 enum fault admit(struct exchange *x, const struct head *head,
                  const struct known_head *known, struct span raw) MUST_CHECK;
 

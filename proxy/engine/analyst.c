@@ -37,7 +37,8 @@ enum {
 /* Of another replica's calls: what Unix time can be in 32 bits. */
 #define TIME_MOST_MS (INT64_C(1000) * UINT32_MAX)
 
-/* A worker's end. What it changes lies apart from what the analyst changes: in `calls`. */
+/* A worker's end. What it changes lies apart from what the analyst
+ * changes: in `calls`. */
 struct analyst_ring {
     struct ring calls;         /* of struct analyst_call */
     _Atomic int64_t oldest_ms; /* begin of the oldest call under way; INT64_MAX: none */
@@ -71,7 +72,7 @@ static enum config_detection_mode mode_of(const struct analyst *analyst)
     return atomic_load_explicit(&analyst->mode, memory_order_relaxed);
 }
 
-/* ---- workers --------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------- */
 
 struct analyst_ring *analyst_ring(struct analyst *analyst, unsigned worker,
                                   struct metrics_shard *metrics)
@@ -163,7 +164,7 @@ const struct sketch_key *analyst_key(const struct analyst_ring *ring)
     return &ring->analyst->key;
 }
 
-/* ---- the thread ------------------------------------------------------------------------ */
+/* ---- the thread ------------------------------------------------------------------ */
 
 static void found(void *self, const struct finding *finding)
 {
@@ -352,7 +353,7 @@ static void *run(void *self)
     return NULL;
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 static bool make_rings(struct analyst *analyst, unsigned workers)
 {

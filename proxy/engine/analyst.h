@@ -1,10 +1,11 @@
-/* The analyst: a thread that owns what is known of every identity and runs the detector
- * over the calls that the workers hand over. Nobody waits for it: a worker puts a call into
- * a ring of its own, or drops it where the ring is full, and reads grades without a lock.
+/* The analyst: a thread that owns what is known of every identity and runs the
+ * detector over the calls that the workers hand over. Nobody waits for it: a worker
+ * puts a call into a ring of its own, or drops it where the ring is full, and reads
+ * grades without a lock.
  *
- * Calls are looked at in the order in which they began, as `assay replay` looks at those of
- * a file: a call waits while one that began before it, on any worker, is still under way,
- * but not longer than ANALYST_PATIENCE_MS. */
+ * Calls are looked at in the order in which they began, as `assay replay` looks at
+ * those of a file: a call waits while one that began before it, on any worker, is still
+ * under way, but not longer than ANALYST_PATIENCE_MS. */
 #ifndef ASSAY_ENGINE_ANALYST_H
 #define ASSAY_ENGINE_ANALYST_H
 
@@ -21,13 +22,14 @@ enum { ANALYST_PATIENCE_MS = 60 * 1000 };
 struct analyst;
 
 /* Makes the analyst for `workers` workers; no thread runs yet. The secret of the
- * installation's sketches is read from the state folder, or made there. NULL and an entry
- * in *error on failure. */
+ * installation's sketches is read from the state folder, or made there. NULL and an
+ * entry in *error on failure. */
 struct analyst *analyst_new(const struct config *config, unsigned workers,
                             struct error *error);
 /* First it takes in what an earlier process observed and had not saved. Where the
- * configuration shares `detection.secret` by `quota.redis`, the calls of other replicas are
- * looked at like the own ones, so that one identity seen by several is one state. */
+ * configuration shares `detection.secret` by `quota.redis`, the calls of other
+ * replicas are looked at like the own ones, so that one identity seen by several
+ * is one state. */
 bool analyst_start(struct analyst *analyst, const struct config *config,
                    struct error *error);
 
@@ -42,7 +44,7 @@ void analyst_reload(struct analyst *analyst, const struct config *config);
 /* Before it is started: who is told of new findings. Borrowed. */
 void analyst_alert(struct analyst *analyst, struct webhook *webhook);
 
-/* ---- for a worker --------------------------------------------------------------------- */
+/* ---- for a worker ---------------------------------------------------------------- */
 
 /* A worker's end of it. */
 struct analyst_ring;
@@ -52,8 +54,8 @@ struct analyst_ring;
 struct analyst_ring *analyst_ring(struct analyst *analyst, unsigned worker,
                                   struct metrics_shard *metrics);
 
-/* A call under way: calls that began later wait for it. Lies in the worker's own object;
- * zeroed while the call is not open. */
+/* A call under way: calls that began later wait for it. Lies in the worker's own
+ * object; zeroed while the call is not open. */
 struct analyst_open {
     struct analyst_open *previous, *next;
     int64_t begin_ms;
@@ -65,9 +67,9 @@ void analyst_opened(struct analyst_ring *ring, struct analyst_open *open,
 /* Also of a call that is not open. */
 void analyst_closed(struct analyst_ring *ring, struct analyst_open *open);
 
-/* Hands a call over, before analyst_closed(). `entry` is the call's: its names are copied.
- * Its turn's identity is analyst_identity() of the entry, begin_ms what analyst_opened()
- * was told. */
+/* Hands a call over, before analyst_closed(). `entry` is the call's: its names are
+ * copied. Its turn's identity is analyst_identity() of the entry, begin_ms what
+ * analyst_opened() was told. */
 void analyst_hand_over(struct analyst_ring *ring, const struct call *seen,
                        const struct entry *entry);
 

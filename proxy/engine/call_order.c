@@ -9,8 +9,8 @@ struct waiting {
     unsigned slot;
 };
 
-/* Places of the heap behind the `count` waiting calls name free slots, up to `used`; the
- * memory behind was never touched. */
+/* Places of the heap behind the `count` waiting calls name free slots, up to `used`;
+ * the memory behind was never touched. */
 struct call_order {
     unsigned most;
     unsigned count;

@@ -9,12 +9,12 @@
 
 #include <stddef.h>
 
-/* Another layout of a call, or another meaning, has another number: replicas of different
- * builds do not look at each other's. */
+/* Another layout of a call, or another meaning, has another number: replicas of
+ * different builds do not look at each other's. */
 enum { CALL_LAYOUT = 1 };
 
-/* A call as it is handed over: its record, and the names that a finding or a turn record
- * needs. */
+/* A call as it is handed over: its record, and the names that a finding or a
+ * turn record needs. */
 struct analyst_call {
     struct call call;
     bool service; /* of a declared service identity */
@@ -33,13 +33,14 @@ struct call_order *call_order_free(struct call_order *order);
 bool call_order_full(const struct call_order *order);
 size_t call_order_waiting(const struct call_order *order);
 
-/* Where the next call is to be written; call_order_put() then takes it in. There must be
- * room. */
+/* Where the next call is to be written; call_order_put() then takes it in. There
+ * must be room. */
 struct analyst_call *call_order_slot(struct call_order *order);
 void call_order_put(struct call_order *order);
 
-/* The call that began first, if it began before `before_ms`; NULL if none did. It lives
- * until the next call of call_order_slot(). Calls of one millisecond keep their order. */
+/* The call that began first, if it began before `before_ms`; NULL if none did.
+ * It lives until the next call of call_order_slot(). Calls of one millisecond
+ * keep their order. */
 struct analyst_call *call_order_take(struct call_order *order, int64_t before_ms);
 
 #endif

@@ -57,7 +57,7 @@ struct casebook {
     int64_t housekeeping_ms; /* Unix time of the next */
 };
 
-/* ---- dismissals ------------------------------------------------------------------------ */
+/* ---- dismissals ------------------------------------------------------------------ */
 
 static const struct dismissal *dismissal_of(const struct casebook *casebook,
                                             uint64_t identity)
@@ -96,7 +96,7 @@ static bool read_dismissals(struct casebook *casebook, struct error *error)
     return finding_store_each(casebook->store, &query, note_dismissal, casebook, error);
 }
 
-/* ---- states ---------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------- */
 
 static void save(void *self, uint64_t identity, uint64_t number, struct span packed)
 {
@@ -163,7 +163,7 @@ static void go_on_saving(struct casebook *casebook, struct detector *detector,
     }
 }
 
-/* ---- recovery -------------------------------------------------------------------------- */
+/* ---- recovery -------------------------------------------------------------------- */
 
 static void put_grade(void *self, uint64_t identity, enum grade grade)
 {
@@ -202,7 +202,7 @@ bool casebook_recover(struct casebook *casebook, struct detector *detector,
     return read_dismissals(casebook, error);
 }
 
-/* ---- calls ----------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------- */
 
 void casebook_call(struct casebook *casebook, const struct analyst_call *call,
                    uint64_t number)
@@ -218,7 +218,7 @@ void casebook_call(struct casebook *casebook, const struct analyst_call *call,
     turn_log_put(casebook->turns, &row);
 }
 
-/* ---- findings -------------------------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------------------- */
 
 /* A ring's other members have gone quiet, maybe: their names are on file. */
 static bool name(struct casebook *casebook, const struct analyst_call *call,
@@ -366,7 +366,7 @@ void casebook_found(struct casebook *casebook, const struct analyst_call *call,
     }
 }
 
-/* ---- pages ----------------------------------------------------------------------------- */
+/* ---- pages ----------------------------------------------------------------------- */
 
 float casebook_threshold(const struct casebook *casebook)
 {
@@ -442,7 +442,7 @@ void casebook_finish(struct casebook *casebook, struct detector *detector)
     (void)!turn_log_flush(casebook->turns);
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 void casebook_use(struct casebook *casebook, const struct config_detection *detection,
                   const struct config_retention *retention)

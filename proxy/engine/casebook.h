@@ -1,9 +1,9 @@
-/* What the analyst writes down, and finds again after a restart, all in the state folder:
- * findings and saved states (findings.db), what identities share (company, renewed whole:
- * versioned, checksummed, moved into place), and the calls since then (turns/). Saved states
- * and the company are at most CASEBOOK_ROUND_MS old; what came after is taken in again from
- * the calls. So kill -9 costs the calls not yet observed, a power failure in addition what
- * the disk had not yet got. */
+/* What the analyst writes down, and finds again after a restart, all in the state
+ * folder: findings and saved states (findings.db), what identities share (company,
+ * renewed whole: versioned, checksummed, moved into place), and the calls since then
+ * (turns/). Saved states and the company are at most CASEBOOK_ROUND_MS old; what came
+ * after is taken in again from the calls. So kill -9 costs the calls not yet observed,
+ * a power failure in addition what the disk had not yet got. */
 #ifndef ASSAY_ENGINE_CASEBOOK_H
 #define ASSAY_ENGINE_CASEBOOK_H
 
@@ -26,7 +26,8 @@ struct casebook *casebook_close(struct casebook *casebook);
 /* Where the detector's states go. */
 struct state_keeper casebook_keeper(struct casebook *casebook);
 
-/* Puts grades in force and has the detector take in what an earlier process observed. */
+/* Puts grades in force and has the detector take in what an
+ * earlier process observed. */
 bool casebook_recover(struct casebook *casebook, struct detector *detector,
                       struct error *error) MUST_CHECK;
 
@@ -39,12 +40,14 @@ void casebook_alert(struct casebook *casebook, struct webhook *webhook);
 void casebook_call(struct casebook *casebook, const struct analyst_call *call,
                    uint64_t number);
 
-/* What it found in the call, or (of others) at it. */
+/* A finding that the detector made at this call: about its caller or, from what they
+ * share, about another. */
 void casebook_found(struct casebook *casebook, const struct analyst_call *call,
                     const struct finding *finding, struct detector *detector);
 
-/* What was written since the last time is out of the process; rounds of saving go on, and
- * what is too old is deleted. To be called after every few calls, and now and then. */
+/* Hands what was written since the last time to the system, goes on with the round
+ * of saving, and deletes what is too old. To be called after every few calls, and
+ * now and then. */
 void casebook_turn_page(struct casebook *casebook, struct detector *detector,
                         uint64_t now_ns, int64_t unix_ms);
 

@@ -15,7 +15,7 @@ enum {
     LINGER_BYTES = 4 * 1024 * 1024
 };
 
-/* ---- pending bytes ----------------------------------------------------------------- */
+/* ---- pending bytes --------------------------------------------------------------- */
 
 static bool pending_put(struct client *client, struct span bytes)
 {
@@ -47,7 +47,7 @@ static char *pending_take(struct client *client, struct span *bytes)
     return taken;
 }
 
-/* ---- closing ----------------------------------------------------------------------- */
+/* ---- closing --------------------------------------------------------------------- */
 
 static void client_freed(void *self)
 {
@@ -94,7 +94,7 @@ static void client_finish(struct client *client)
     }
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------- */
 
 static void client_wait(struct client *client)
 {
@@ -201,7 +201,7 @@ static void on_readable(void *self, struct span bytes)
     }
 }
 
-/* ---- other events ------------------------------------------------------------------ */
+/* ---- other events ---------------------------------------------------------------- */
 
 static void on_ready(void *self)
 {
@@ -272,7 +272,7 @@ static const struct stream_events client_events = {
     .ended = on_ended,
 };
 
-/* ---- life -------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 void client_accept(struct worker *worker, size_t listener, int fd)
 {
@@ -299,7 +299,8 @@ void client_accept(struct worker *worker, size_t listener, int fd)
     client->listener = listener;
     client->stream.deadline.expired = on_expired;
     client->stream.deadline.owner = client;
-    /* A fresh connection has the time of a head for its handshake and its first head. */
+    /* A fresh connection has the time of a head for its handshake and
+     * its first head. */
     stream_deadline(&client->stream,
                     (uint64_t)worker_config(worker)->limits.head_timeout_ms *
                         NS_PER_MS);

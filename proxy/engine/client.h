@@ -1,5 +1,5 @@
-/* A downstream connection: exchanges in sequence. The next request is read only when the
- * response before it is done. */
+/* A downstream connection: exchanges in sequence. The next request is read only when
+ * the response before it is done. */
 #ifndef ASSAY_ENGINE_CLIENT_H
 #define ASSAY_ENGINE_CLIENT_H
 
@@ -28,7 +28,8 @@ struct client {
 /* A connection was accepted on listener number `listener`; the socket is taken over. */
 void client_accept(struct worker *worker, size_t listener, int fd);
 
-/* The name in the client certificate that the handshake verified; empty: there is none. */
+/* The name in the client certificate that the handshake verified; empty:
+ * there is none. */
 struct span client_certificate(struct client *client);
 
 /* The exchange is over and forgotten; `keep` the connection for another. */
@@ -40,7 +41,7 @@ void client_serve_pending(struct client *client);
 /* Reads on, unless its next request waits already. */
 void client_resume(struct client *client);
 
-/* A stalled reader is noticed: call after sending. */
+/* To be called after sending: gives a client that does not read a deadline. */
 void client_watch_queue(struct client *client);
 
 /* Closes at once. `reset`: as a visible break. */

@@ -1,5 +1,5 @@
-/* What identities share, as a file: `state`/company. It is renewed whole, into a draft that
- * company_file_publish() moves into place. */
+/* What identities share, as a file: `state`/company. It is renewed whole, into a draft
+ * that company_file_publish() moves into place. */
 #ifndef ASSAY_ENGINE_COMPANY_FILE_H
 #define ASSAY_ENGINE_COMPANY_FILE_H
 

@@ -9,7 +9,7 @@
 
 enum { EVENT_MAX = 8 * 1024, PREFIX_BYTES = 4 };
 
-/* ---- where events end ------------------------------------------------------------------ */
+/* ---- where events end ------------------------------------------------------------ */
 
 void cut_begin(struct exchange *x, const struct head *head)
 {
@@ -28,8 +28,8 @@ void cut_begin(struct exchange *x, const struct head *head)
     }
 }
 
-/* Bytes up to and with the first end of an event; 0: there is none. An event of this kind
- * ends with an empty line; a line with CR, LF or both. */
+/* Bytes up to and with the first end of an event; 0: there is none. An event of this
+ * kind ends with an empty line; a line with CR, LF or both. */
 static size_t events_end(struct cut *cut, struct span piece)
 {
     for (size_t i = 0; i < piece.len; i++) {
@@ -58,8 +58,8 @@ static size_t lines_end(struct span piece)
     return end == NULL ? 0 : (size_t)(end - piece.at) + 1;
 }
 
-/* Messages begin with their own length in all, big-endian. One that is shorter than its own
- * prefix is broken: no end is found any more. */
+/* Messages begin with their own length in all, big-endian. One that is shorter than its
+ * own prefix is broken: no end is found any more. */
 static size_t messages_end(struct cut *cut, struct span piece)
 {
     size_t at = 0;
@@ -107,7 +107,7 @@ struct span cut_take(struct cut *cut, struct span *piece)
     return taken;
 }
 
-/* ---- what it has come to --------------------------------------------------------------- */
+/* ---- what it has come to --------------------------------------------------------- */
 
 void cut_look(struct exchange *x)
 {
@@ -119,7 +119,7 @@ void cut_look(struct exchange *x)
     }
 }
 
-/* ---- the cut --------------------------------------------------------------------------- */
+/* ---- the cut --------------------------------------------------------------------- */
 
 /* The dialect's own event, else its refusal as one. */
 static void put_event(const struct exchange *x, struct text *out)

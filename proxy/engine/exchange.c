@@ -19,7 +19,7 @@ const char *const exchange_state_names[EXCHANGE_STATES + 1] = {
     [EXCHANGE_TUNNEL] = "tunnel",
 };
 
-/* ---- states ------------------------------------------------------------------------ */
+/* ---- states ---------------------------------------------------------------------- */
 
 /* Bit per state that may follow. */
 static const uint8_t successors[EXCHANGE_STATES] = {
@@ -66,7 +66,7 @@ void exchange_move(struct exchange *x, enum exchange_state state)
     list_add(x, state);
 }
 
-/* ---- the end ----------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------- */
 
 static bool upstream_reusable(const struct exchange *x)
 {
@@ -75,8 +75,8 @@ static bool upstream_reusable(const struct exchange *x)
            x->response.source != FRAMING_CLOSE && x->upstream_keeps && !x->surplus;
 }
 
-/* May the client's connection live on after a refusal? Not where its sender and assay may
- * disagree about where the request ends. */
+/* May the client's connection live on after a refusal? Not where its sender and assay
+ * may disagree about where the request ends. */
 static bool survives(const struct exchange *x, enum fault fault)
 {
     const struct fault_row *row = fault_row(fault);
@@ -147,7 +147,7 @@ void exchange_fail(struct exchange *x, enum fault fault)
     exchange_end(x, fault);
 }
 
-/* ---- the beginning ----------------------------------------------------------------- */
+/* ---- the beginning --------------------------------------------------------------- */
 
 static struct exchange *exchange_new(struct client *client, const struct head *head)
 {
@@ -245,7 +245,7 @@ void exchange_keep(struct exchange *x)
     }
 }
 
-/* ---- the client leaves ------------------------------------------------------------- */
+/* ---- the client leaves ----------------------------------------------------------- */
 
 bool exchange_may_drain(const struct exchange *x)
 {

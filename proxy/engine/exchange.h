@@ -8,14 +8,16 @@
  *   DRAIN    the client left; the response is read for its usage
  *   TUNNEL   a WebSocket is open, whose responses are exchanges of their own
  *
- * HEAD (a request head is read) is a client without an exchange; settling takes no time.
- * A state is a list of the worker; exchange_move() alone changes it. There is one way out,
- * exchange_end(), always with a fault or FAULT_NONE, and it settles the journal's slot.
+ * HEAD (a request head is read) is a client without an exchange; settling takes no
+ * time. A state is a list of the worker; exchange_move() alone changes it. There is
+ * one way out, exchange_end(), always with a fault or FAULT_NONE, and it settles
+ * the journal's slot.
  *
- * A response over a WebSocket is an exchange without connections of its own: from HOLD it
- * goes to AWAIT, RELAY and perhaps DRAIN (tunnel.h).
+ * A response over a WebSocket is an exchange without connections of its own: from HOLD
+ * it goes to AWAIT, RELAY and perhaps DRAIN (tunnel.h).
  *
- * Code: exchange.c (states, beginning, end), exchange_request.c, exchange_response.c. */
+ * Code: exchange.c (states, beginning, end),
+ * exchange_request.c, exchange_response.c. */
 #ifndef ASSAY_ENGINE_EXCHANGE_H
 #define ASSAY_ENGINE_EXCHANGE_H
 
@@ -107,12 +109,12 @@ struct exchange {
     bool refused;          /* assay itself answered */
 };
 
-/* A whole request head has come: begins an exchange, or refuses the
- * request. `raw` is borrowed. */
+/* A whole request head has come: begins an exchange, or refuses the request. `raw` is
+ * borrowed. */
 void exchange_begin(struct client *client, struct span raw);
 
-/* Begins the exchange of a response over this one's WebSocket. NULL when there are too many
- * or no memory. */
+/* Begins the exchange of a response over this one's WebSocket. NULL when there are too
+ * many or no memory. */
 struct exchange *exchange_within(struct exchange *socket);
 
 /* Does it still want request body? */
@@ -154,7 +156,8 @@ void exchange_fail(struct exchange *x, enum fault fault);
 /* The upstream has this much time for its next step. */
 void exchange_deadline(struct exchange *x, uint32_t wait_ms);
 
-/* The client left: may the response be read on for its usage? Then so it is. */
+/* The client left: may the response be read on for its usage?
+ * exchange_drain() does so. */
 bool exchange_may_drain(const struct exchange *x);
 void exchange_drain(struct exchange *x);
 

@@ -16,7 +16,7 @@
 
 enum { CONNECTS_MAX = 3 }; /* addresses tried for one exchange */
 
-/* ---- the request goes upstream ----------------------------------------------------- */
+/* ---- the request goes upstream --------------------------------------------------- */
 
 /* How the body leaves, now that it is known how much of it there is. */
 static void choose_framing(struct exchange *x)
@@ -189,8 +189,8 @@ static bool request_leaves(struct exchange *x)
     return !upstream_was_dead(x->upstream, sent_before);
 }
 
-/* What only the request needed is forgotten, once all of it came and its head has left. A
- * WebSocket's goes on: its messages are requests. */
+/* What only the request needed is forgotten, once all of it came and its head has left.
+ * A WebSocket's goes on: its messages are requests. */
 static void forget_request(struct exchange *x)
 {
     if (x->request.ended && x->tunnel == NULL) {
@@ -243,7 +243,7 @@ void exchange_upstream_drained(struct exchange *x)
     }
 }
 
-/* ---- the request's body ------------------------------------------------------------ */
+/* ---- the request's body ---------------------------------------------------------- */
 
 bool exchange_wants_body(const struct exchange *x)
 {

@@ -15,7 +15,7 @@ enum {
     SPANS = 32       /* pieces of a body that leave together */
 };
 
-/* ---- the head ---------------------------------------------------------------------- */
+/* ---- the head -------------------------------------------------------------------- */
 
 static bool is_event_stream(const struct head *head)
 {
@@ -142,8 +142,8 @@ static void read_response(struct exchange *x, const struct span *spans, size_t c
     later_read(x);
 }
 
-/* Sends pieces on, then reads them: the meter never delays a byte. But what a client may ask
- * for with the next call has to be known before. */
+/* Sends pieces on, then reads them: the meter never delays a byte. But what a client
+ * may ask for with the next call has to be known before. */
 static void deliver(struct exchange *x, const struct span *spans, size_t count)
 {
     bool before = later_expected(x);
@@ -228,7 +228,7 @@ void exchange_response(struct exchange *x, struct span bytes)
     }
 }
 
-/* ---- ends ---------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------ */
 
 static enum fault upstream_fault(const struct exchange *x, enum stream_end how)
 {

@@ -19,8 +19,9 @@ struct flow {
 /* `sink` may be changed until the first byte leaves. */
 void flow_begin(struct flow *flow, const struct head *head, enum framing sink);
 
-/* Takes the next piece of body off the front of *input. *data is empty when the input is
- * used up or the body has ended (flow->ended); what is left then belongs to others. */
+/* Takes the next piece of body off the front of *input. *data is empty when the
+ * input is used up or the body has ended (flow->ended); what is left then
+ * belongs to others. */
 enum fault flow_next(struct flow *flow, struct span *input,
                      struct span *data) MUST_CHECK;
 

@@ -87,8 +87,8 @@ static bool is_rewritten(enum field_name id)
            id == FIELD_SEC_WEBSOCKET_VERSION;
 }
 
-/* With passthrough the caller's own provider credential goes on: it came in another field
- * than the virtual key. */
+/* With passthrough the caller's own provider credential goes on: it came in another
+ * field than the virtual key. */
 static bool passes_through(const struct exchange *exchange, const struct field *field)
 {
     return exchange->origin->provider->credential == CREDENTIAL_PASSTHROUGH &&
@@ -103,8 +103,8 @@ static bool is_named(const char *wanted, struct span name)
     return wanted != NULL && row_matches(&row, name);
 }
 
-/* Where a listener takes a proxy's word for the caller, nobody else's goes on either, in
- * dashes or underscores. */
+/* Where a listener takes a proxy's word for the caller, nobody else's goes on either,
+ * in dashes or underscores. */
 static bool names_caller(const struct config *config, struct span name)
 {
     for (size_t i = 0; i < config->listener_count; i++) {

@@ -1,5 +1,5 @@
-/* The grades in force, by identity: written by the analyst, read by every worker. Neither
- * waits for the other. Identities that are not in it are unrated. */
+/* The grades in force, by identity: written by the analyst, read by every worker.
+ * Neither waits for the other. Identities that are not in it are unrated. */
 #ifndef ASSAY_ENGINE_GRADES_H
 #define ASSAY_ENGINE_GRADES_H
 

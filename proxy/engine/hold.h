@@ -5,13 +5,16 @@
 
 #include "proxy/engine/exchange.h"
 
-/* Keeps a copy of the next body bytes. FAULT_OVERLOADED above the limit, FAULT_NO_MEMORY. */
+/* Keeps a copy of the next body bytes. FAULT_OVERLOADED above
+ * the limit, FAULT_NO_MEMORY. */
 enum fault hold_put(struct exchange *x, struct span data) MUST_CHECK;
 
-/* Keeps a piece of the body's decoded copy: a callback of request_watch_on_decoded(). */
+/* Keeps a piece of the body's decoded copy: a callback of
+ * request_watch_on_decoded(). */
 void hold_put_decoded(void *self, struct span piece);
 
-/* The body's decoded copy, if there is one, takes its place: it is to be changed. */
+/* Replaces the held body by its decoded copy, if there is one: it is about
+ * to be changed. */
 void hold_use_decoded(struct exchange *x);
 
 /* Changes the body that is held. false without memory. */

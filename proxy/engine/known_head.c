@@ -55,10 +55,10 @@ struct known_heads *known_heads_free(struct known_heads *heads)
     return NULL;
 }
 
-/* ---- what is alike ----------------------------------------------------------------- */
+/* ---- what is alike --------------------------------------------------------------- */
 
-/* The digits of the first line that begins with Content-Length; empty, at the end of the
- * head, if none does. */
+/* The digits of the first line that begins with Content-Length; empty, at the end of
+ * the head, if none does. */
 static struct span length_digits(struct span raw)
 {
     const struct span name = SPAN("content-length:");
@@ -153,7 +153,7 @@ const struct known_head *known_heads_find(struct known_heads *heads, struct span
     return &place->known;
 }
 
-/* ---- keeping ----------------------------------------------------------------------- */
+/* ---- keeping --------------------------------------------------------------------- */
 
 /* Where a part of the raw head lies in its skeleton. Content-Length's own value has no
  * place there; nobody reads it as a text. */

@@ -2,9 +2,10 @@
  * program mostly sends the same head again, but for Content-Length: then the verdict of
  * the parsers, the route, the claims and the upstream head are the same again, too.
  *
- * Alike are heads whose bytes are equal but for two values: the digits of Content-Length,
- * which are read anew, and the credential, which is verified anew and of which nothing is
- * kept. The values are kept per view, because all of it follows from bytes and snapshot. */
+ * Alike are heads whose bytes are equal but for two values: the digits of
+ * Content-Length, which are read anew, and the credential, which is verified anew and
+ * of which nothing is kept. The values are kept per view, because all of it follows
+ * from bytes and snapshot. */
 #ifndef ASSAY_ENGINE_KNOWN_HEAD_H
 #define ASSAY_ENGINE_KNOWN_HEAD_H
 
@@ -13,8 +14,8 @@
 
 struct known_heads;
 
-/* What is known of a head before its credential is looked at, and what it became for the
- * caller that sent it. */
+/* What is known of a head before its credential is looked at, and what it became for
+ * the caller that sent it. */
 struct known_head {
     struct head head; /* spans: into its own memory, but for the credential's value */
     struct route route;
@@ -35,11 +36,11 @@ struct known_heads *known_heads_free(struct known_heads *heads);
  * known_heads_find() or known_heads_add(). */
 const struct known_head *known_heads_find(struct known_heads *heads, struct span raw);
 
-/* Keeps a copy of what `raw` turned out to be when it came for the second time, in place of
- * another head if need be; keeps nothing where it would be too large, without memory, or
- * where no field of the head carried the credential. head, route and caller are what
- * head_parse_request(), route_find() and identity_verify() made of it; `exchange` is
- * admitted and has the claims and the upstream head. */
+/* Keeps a copy of what `raw` turned out to be when it came for the second time, in
+ * place of another head if need be; keeps nothing where it would be too large, without
+ * memory, or where no field of the head carried the credential. head, route and caller
+ * are what head_parse_request(), route_find() and identity_verify() made of it;
+ * `exchange` is admitted and has the claims and the upstream head. */
 void known_heads_add(struct known_heads *heads, struct span raw,
                      const struct head *head, const struct route *route,
                      const struct caller *caller, const struct exchange *exchange);

@@ -90,8 +90,8 @@ static struct lane *lane_named(const struct tunnel *tunnel, const char *name,
     return NULL;
 }
 
-/* An error refuses what has not begun. Where errors end responses, it may also be one that
- * has. */
+/* An error refuses what has not begun. Where errors end responses, it may also be
+ * one that has. */
 static struct lane *lane_in_error(const struct tunnel *tunnel,
                                   const struct event *event)
 {

@@ -1,25 +1,28 @@
-/* Answers that come later than the call that asked for them (see proxy/meter/once.h). */
+/* Answers that come later than the call that asked for them
+ * (see proxy/meter/once.h). */
 #ifndef ASSAY_ENGINE_LATER_H
 #define ASSAY_ENGINE_LATER_H
 
 #include "proxy/engine/exchange.h"
 
-/* At the response's head: does the exchange ask for an answer that somebody has to pay for?
- * Notes it in its facts. */
+/* At the response's head: notes in the exchange's facts whether it asks for an answer
+ * that an earlier call is to pay for. */
 void later_ask(struct exchange *x);
 
 /* May the response name an object that is asked for later? */
 bool later_expected(const struct exchange *x);
 
-/* After more of the response was read: is it one that comes later? Then it is awaited. */
+/* After more of the response was read: if it says that the answer comes later, that
+ * answer is awaited from now on. */
 void later_read(struct exchange *x);
 
-/* Its usage is known: is it the first to show it? If not, there is no usage. true: another
- * call's maker pays now, and *entry has its labels. */
+/* The usage is known. If an earlier exchange showed the same answer's, this one
+ * has none. true: this is the first, so whoever made the call pays, and *entry
+ * gets his labels. */
 bool later_settle(struct exchange *x, struct entry *entry, bool whole);
 
-/* It was settled and its quotas charged. Where its answer comes later, the charge stands for
- * that until then. */
+/* The exchange was settled and its quotas were charged. If its answer comes later, the
+ * charge stands in for the answer until then. */
 void later_charged(struct exchange *x, const struct entry *entry);
 
 #endif

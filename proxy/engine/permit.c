@@ -26,7 +26,7 @@ bool permit_waits(const struct exchange *x)
     return x->origin->provider->unpriced == UNPRICED_DENY;
 }
 
-/* ---- one permit ------------------------------------------------------------------------ */
+/* ---- one permit ------------------------------------------------------------------ */
 
 /* Lists are NULL where everything is allowed. */
 static bool allows(const char *const *patterns, const char *name)
@@ -152,7 +152,7 @@ static enum fault judge(struct exchange *x, const struct config_permit *permit)
     return FAULT_NOT_PERMITTED;
 }
 
-/* ---- prices ---------------------------------------------------------------------------- */
+/* ---- prices ---------------------------------------------------------------------- */
 
 static enum fault judge_price(struct exchange *x)
 {

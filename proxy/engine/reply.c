@@ -37,7 +37,7 @@ static void put_exchange_id(struct text *out, const struct exchange *x)
     }
 }
 
-/* ---- refusals ---------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------- */
 
 static struct span reason_of(int status)
 {
@@ -173,7 +173,7 @@ int reply_refuse(struct exchange *x, enum fault fault)
     return status;
 }
 
-/* ---- WebSockets -------------------------------------------------------------------- */
+/* ---- WebSockets ------------------------------------------------------------------ */
 
 static void put_member(struct text *out, struct span name, struct span value)
 {
@@ -226,10 +226,10 @@ void reply_error_event(const struct exchange *x, enum fault fault, struct span l
     CHECK(!event->full);
 }
 
-/* ---- responses on their way through ------------------------------------------------ */
+/* ---- responses on their way through ---------------------------------------------- */
 
-/* Fields of a response that end here: framing is written anew, cookies are the gateway's
- * account's, and Alt-Svc would lead clients around the meter. */
+/* Fields of a response that end here: framing is written anew, cookies are the
+ * gateway's account's, and Alt-Svc would lead clients around the meter. */
 static bool ends_here(const struct field *field)
 {
     return field->hop_by_hop || field->id == FIELD_CONTENT_LENGTH ||

@@ -19,8 +19,9 @@ struct handshake_terms;
 void reply_switch(struct exchange *x, const struct head *head,
                   const struct handshake_terms *terms);
 
-/* Writes a refusal as the event that answers a message over a WebSocket: of this response,
- * or of what did not become one (the socket's own exchange). `lane` may be empty. */
+/* Writes a refusal as the event that answers a message over a WebSocket: of
+ * this response, or of what did not become one (the socket's own exchange).
+ * `lane` may be empty. */
 enum { REPLY_EVENT_MAX = 10 * 1024 };
 void reply_error_event(const struct exchange *x, enum fault fault, struct span lane,
                        struct text *event);

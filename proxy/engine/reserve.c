@@ -19,7 +19,7 @@ bool reserve_waits(const struct exchange *x)
            (!x->entry->free && quota_policies_need_body(newest(x)->quotas, x->entry));
 }
 
-/* ---- how much it may come to ----------------------------------------------------------- */
+/* ---- how much it may come to ----------------------------------------------------- */
 
 /* Is anything generated? */
 static bool has_output(const struct exchange *x)
@@ -55,7 +55,7 @@ static void note_bounds(const struct exchange *x, struct entry *entry)
     entry->reserved_output = output_bound(x);
 }
 
-/* ---- refusals -------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------- */
 
 /* Would something smaller have had room? */
 static bool has_some_left(const struct quota_state *refusal)
@@ -154,7 +154,7 @@ static void tell_refusal(struct exchange *x, const struct quota_state *refusal)
                            : 1;
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 static enum fault reserve_quotas(struct exchange *x)
 {
@@ -241,7 +241,7 @@ void reserve_settle(struct exchange *x, struct entry *entry)
                  x->worker->loop->now_ns, &x->reservation);
 }
 
-/* ---- warnings -------------------------------------------------------------------------- */
+/* ---- warnings -------------------------------------------------------------------- */
 
 static void put_amount_line(struct text *head, struct span name,
                             const struct quota_state *state, uint64_t amount)

@@ -74,9 +74,9 @@ static enum fault route_default(struct view *view, enum method method, struct sp
     return relays == NULL ? FAULT_NO_ROUTE : FAULT_NONE;
 }
 
-/* A client whose base URL ends in a slash writes two of them behind the name, as Azure's
- * often do; the provider gets both. Two at the very front of a target would name a host
- * (RFC 3986, section 4.2), and are left for target_parse(). */
+/* A client whose base URL ends in a slash writes two of them behind the name, as
+ * Azure's often do; the provider gets both. Two at the very front of a target would
+ * name a host (RFC 3986, section 4.2), and are left for target_parse(). */
 static struct span one_slash(struct span path)
 {
     while (span_starts(path, SPAN("//"))) {

@@ -11,9 +11,8 @@ struct route {
     struct origin *origin;         /* NULL: no provider serves this path */
     const struct dialect *dialect; /* never NULL: shapes the refusal also without one */
     const struct dialect_route *row;
-    struct span
-        target;  /* what goes upstream behind the provider's base path: raw bytes */
-    bool events; /* alt=sse stands in the query */
+    struct span target; /* raw; what goes upstream behind the provider's base path */
+    bool events;        /* alt=sse stands in the query */
 };
 
 /* Finds the route of a request:

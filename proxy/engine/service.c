@@ -40,7 +40,7 @@ struct service {
     bool ready;                 /* atomic */
 };
 
-/* ---- making ------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------- */
 
 static unsigned worker_count(const struct config *config)
 {
@@ -244,7 +244,7 @@ struct service *service_new(struct config *config, struct error *error)
     return service_make(service, config, error) ? service : service_free(service);
 }
 
-/* ---- running ----------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------- */
 
 void service_alert(struct service *service, struct webhook *webhook)
 {
@@ -314,7 +314,7 @@ static bool retrust(struct service *service, const struct config *config,
     return true;
 }
 
-/* ---- calls under way at a reload ------------------------------------------------------- */
+/* ---- calls under way at a reload ------------------------------------------------- */
 
 /* What the workers said when they took the snapshot. */
 struct adoptions {
@@ -339,8 +339,8 @@ static void nap(void)
     nanosleep(&moment, NULL);
 }
 
-/* Waits until a worker has taken the snapshot, and until what ended before is in the ledger.
- * NULL: neither can be known in time. */
+/* Waits until a worker has taken the snapshot, and until what ended before is in the
+ * ledger. NULL: neither can be known in time. */
 static struct adoption *await_adoption(const struct service *service, unsigned number,
                                        const struct snapshot *snapshot,
                                        uint64_t deadline_ns)
@@ -463,7 +463,7 @@ bool service_stopped(const struct service *service)
     return true;
 }
 
-/* ---- ending ------------------------------------------------------------------------ */
+/* ---- ending ---------------------------------------------------------------------- */
 
 struct service *service_free(struct service *service)
 {
@@ -497,7 +497,7 @@ struct service *service_free(struct service *service)
     return NULL;
 }
 
-/* ---- who asks ----------------------------------------------------------------------- */
+/* ---- who asks -------------------------------------------------------------------- */
 
 /* A listener that takes what any of them does, but no headers. */
 static struct config_listener any_listener(const struct config *config)
@@ -551,7 +551,7 @@ enum fault service_verify(struct service *service, struct evidence *evidence,
     return fault;
 }
 
-/* ---- looking ----------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------- */
 
 size_t service_shards(const struct service *service,
                       struct metrics_shard *const **shards)

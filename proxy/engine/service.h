@@ -1,5 +1,5 @@
-/* The whole data path as one thing: workers, journals, ledger, and what changes while they
- * run. Started and steered by one thread (cli/run.c). */
+/* The whole data path as one thing: workers, journals, ledger, and what changes while
+ * they run. Started and steered by one thread (cli/run.c). */
 #ifndef ASSAY_ENGINE_SERVICE_H
 #define ASSAY_ENGINE_SERVICE_H
 
@@ -19,8 +19,8 @@ struct service *service_new(struct config *config, struct error *error);
 /* Before it is started: who is told of new findings; outlives it. */
 void service_alert(struct service *service, struct webhook *webhook);
 
-/* Starts the threads. `written` (may be NULL) is called on the ledger's thread for every
- * entry that is safe in the ledger. */
+/* Starts the threads. `written` (may be NULL) is called on the ledger's thread for
+ * every entry that is safe in the ledger. */
 bool service_start(struct service *service,
                    void (*written)(void *self, const struct entry *entry), void *self,
                    struct error *error);
@@ -33,15 +33,17 @@ const struct config *service_config(const struct service *service);
 bool service_reload(struct service *service, struct config *config,
                     struct error *error);
 
-/* Looks whether virtual keys, imported members or the keys of issuers changed and puts them
- * in force: to be called several times a second. false and entries in *error for what
- * cannot be read or fetched; the old ones stay. */
+/* Looks whether virtual keys, imported members or the keys of issuers changed and puts
+ * them in force: to be called several times a second. false and entries in *error for
+ * what cannot be read or fetched; the old ones stay. */
 bool service_rekey(struct service *service, struct error *error);
 
-/* Forgets counters of quotas that are long over: to be called several times a second. */
+/* Forgets counters of quotas that are long over: to be called several
+ * times a second. */
 void service_sweep(struct service *service);
 
-/* Open exchanges finish, nothing new is accepted; `now`: they are cut. Returns at once. */
+/* Open exchanges finish, nothing new is accepted; `now`: they are cut.
+ * Returns at once. */
 void service_stop(struct service *service, bool now);
 
 /* Has every worker ended? */
@@ -57,14 +59,14 @@ struct quota *service_quota(const struct service *service);
 bool service_ready(const struct service *service);
 int64_t service_certificate_expiry(const struct service *service);
 
-/* Any thread, once the service runs: whose credential is it, by what is in force? Taken are
- * those that a listener takes, but for headers: of these only its proxies are believed. The
- * evidence needs no listener. */
+/* Any thread, once the service runs: verifies a credential by what is in force. Every
+ * kind that a listener accepts is accepted but trusted headers, which only its proxies
+ * may send. evidence->listener is not read. */
 enum fault service_verify(struct service *service, struct evidence *evidence,
                           struct known_caller *kept) MUST_CHECK;
 
-/* Keys and tokens for providers that could not be had or renewed; from any thread, once the
- * service runs. */
+/* Keys and tokens for providers that could not be had or renewed; from any thread, once
+ * the service runs. */
 unsigned service_credentials_failing(const struct service *service);
 
 #endif

@@ -161,8 +161,8 @@ static void price(const struct exchange *x, struct entry *entry)
     }
 }
 
-/* What the exchange came to, into its slot of the journal or, where it has none, into an
- * entry that only the counters see. */
+/* What the exchange came to, into its slot of the journal or, where it has none, into
+ * an entry that only the counters see. */
 static void settle_entry(struct exchange *x, struct entry *entry)
 {
     struct worker *worker = x->worker;

@@ -5,12 +5,12 @@
 #include "proxy/engine/exchange.h"
 #include "proxy/identity/identity.h"
 
-/* Writes what is known at the head: so that a crash leaves a row that says whose call it
- * was and where it went. */
+/* Writes what is known at the head: so that a crash leaves a row that says whose call
+ * it was and where it went. */
 void settle_open(struct exchange *x, const struct caller *caller);
 
-/* The same for a response over a WebSocket: whose it is stands in the entry of the exchange
- * that opened it. */
+/* The same for a response over a WebSocket: whose it is stands in the entry of the
+ * exchange that opened it. */
 void settle_open_within(struct exchange *x, const struct entry *socket);
 
 /* The same for what the body said. */

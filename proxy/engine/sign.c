@@ -30,8 +30,8 @@ static bool held_digest(const struct exchange *x,
     return sound;
 }
 
-/* The method, path, query and host of the head as forward_head() wrote it: its first line,
- * and "host: " in its second. */
+/* The method, path, query and host of the head as forward_head() wrote it: its first
+ * line, and "host: " in its second. */
 static struct span read_head(struct span head, struct sigv4_request *request)
 {
     struct span line, target, host;

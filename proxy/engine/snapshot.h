@@ -1,5 +1,5 @@
-/* What is in force: the configuration and everything made from it, immutable and counted.
- * A reload makes a new one; exchanges finish under the one they began with. */
+/* What is in force: the configuration and everything made from it, immutable and
+ * counted. A reload makes a new one; exchanges finish under the one they began with. */
 #ifndef ASSAY_ENGINE_SNAPSHOT_H
 #define ASSAY_ENGINE_SNAPSHOT_H
 

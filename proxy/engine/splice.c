@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* ---- into the request -------------------------------------------------------------- */
+/* ---- into the request ------------------------------------------------------------ */
 
 struct splice splice_plan(const struct facts *facts)
 {
@@ -75,7 +75,7 @@ bool splice_apply(const struct splice *splice, struct block_queue *body,
     return whole;
 }
 
-/* ---- out of the response ----------------------------------------------------------- */
+/* ---- out of the response --------------------------------------------------------- */
 
 enum {
     EVENT_MAX = 32 * 1024, /* a longer event is not the usage chunk */
@@ -220,7 +220,8 @@ static size_t event_end(struct strip *strip, struct span piece)
     return 0;
 }
 
-/* Keeps an event's front; false when it is too long for the chunk that is looked for. */
+/* Keeps an event's front; false when it is too long for the chunk that
+ * is looked for. */
 static bool front_keep(struct strip *strip, struct span piece)
 {
     if (strip->too_long || piece.len > EVENT_MAX - strip->held_len) {

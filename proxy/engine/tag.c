@@ -61,7 +61,7 @@ static const struct scan_plan *plan_of(struct place *place)
     return plan;
 }
 
-/* ---- finding ------------------------------------------------------------------------ */
+/* ---- finding --------------------------------------------------------------------- */
 
 /* One value of the body. */
 struct found {
@@ -109,7 +109,7 @@ static bool is_empty(const struct block_queue *body, const struct found *object)
     return true;
 }
 
-/* ---- writing ------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------- */
 
 static void put_member(struct text *text, const char *name, const char *tag)
 {

@@ -1,6 +1,7 @@
-/* The provider is told who calls, where its configuration says so: as a keyed hash, in a
- * field of the head or in the place that its API has for it in the body. Without it not a
- * byte is touched; what the client says there of itself does not go on. */
+/* The provider is told who calls, where its configuration says so: as a keyed hash, in
+ * a field of the head or in the place that its API has for it in the body. Where
+ * nothing is configured not a byte is changed; where it is, the hash replaces what the
+ * client says there. */
 #ifndef ASSAY_ENGINE_TAG_H
 #define ASSAY_ENGINE_TAG_H
 

@@ -16,7 +16,7 @@ enum {
     FRAME_MAX = 16 * 1024 /* bytes of one of them */
 };
 
-/* ---- the handshake -------------------------------------------------------------------- */
+/* ---- the handshake --------------------------------------------------------------- */
 
 /* The model stands in the query, where it does not stand in messages: "?model=NAME", on
  * Azure "?deployment=NAME". */
@@ -121,7 +121,7 @@ void tunnel_begin(struct exchange *x, const struct head *head)
     client_serve_pending(x->client);
 }
 
-/* ---- frames of our own ----------------------------------------------------------------- */
+/* ---- frames of our own ----------------------------------------------------------- */
 
 static bool can_tell_client(const struct tunnel *tunnel)
 {
@@ -176,8 +176,8 @@ void tunnel_close_client(struct tunnel *tunnel, enum websocket_code code,
     stream_send_copy(&tunnel->socket->client->stream, text_span(&frame));
 }
 
-/* Nothing that anybody could guess is at stake in what assay itself says: the mask only has
- * to be there. */
+/* Nothing that anybody could guess is at stake in what assay itself says: the mask only
+ * has to be there. */
 static void close_provider(struct tunnel *tunnel, enum websocket_code code)
 {
     char memory[WEBSOCKET_HEADER_MAX + WEBSOCKET_CONTROL_MAX];
@@ -196,7 +196,7 @@ static void close_provider(struct tunnel *tunnel, enum websocket_code code)
     stream_flush(&upstream->stream);
 }
 
-/* ---- time -------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------ */
 
 static bool awaits_first_event(const struct tunnel *tunnel)
 {
@@ -244,7 +244,7 @@ void tunnel_expired(struct tunnel *tunnel)
     }
 }
 
-/* ---- the end ------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------- */
 
 void tunnel_fail(struct tunnel *tunnel, enum fault fault, enum websocket_code code)
 {

@@ -1,6 +1,6 @@
-/* A WebSocket between a client and a provider. The exchange that opened it stays in state
- * TUNNEL until both sides have closed; every response that is asked for or begins on it is an
- * exchange of its own, with its own slot, reservation and price.
+/* A WebSocket between a client and a provider. The exchange that opened it stays in
+ * state TUNNEL until both sides have closed; every response that is asked for or begins
+ * on it is an exchange of its own, with its own slot, reservation and price.
  *
  *   client   -> frames -> [a message that asks for a response is held] -> provider
  *            -> unmasked, inflated, scanned ---> facts -> slot, quota -> sent or refused
@@ -8,11 +8,11 @@
  *            -> inflated, scanned -> whose event is it? -> that response's watch -> settled
  *
  * Frames leave as they came. Those of assay's own (a refusal, a close) stand between
- * messages. A client's messages do not lean on each other (handshake.h), so that one can be
- * refused; the provider's may.
+ * messages. A client's messages are compressed each by itself (handshake.h), so that
+ * one can be refused; the provider's may depend on earlier ones.
  *
- * Code: tunnel.c (the handshake, the end), tunnel_request.c, tunnel_response.c, lane.c (the
- * responses under way). */
+ * Code: tunnel.c (the handshake, the end), tunnel_request.c, tunnel_response.c, lane.c
+ * (the responses under way). */
 #ifndef ASSAY_ENGINE_TUNNEL_H
 #define ASSAY_ENGINE_TUNNEL_H
 
@@ -59,14 +59,14 @@ struct tunnel {
     bool client_closing;    /* its close frame went to the provider */
 };
 
-/* ---- the handshake and the end (tunnel.c) --------------------------------------------- */
+/* ---- the handshake and the end (tunnel.c) ---------------------------------------- */
 
 /* Judges the request of a WebSocket and prepares for it: exchange->tunnel is set.
  * FAULT_HANDSHAKE, FAULT_NO_MEMORY. */
 enum fault tunnel_prepare(struct exchange *x, const struct head *head) MUST_CHECK;
 
-/* May the connection be opened? Where responses begin unasked, they cannot be refused later:
- * then there has to be room in the caller's quotas now. A fault of reserve(). */
+/* May the connection be opened? Where responses begin unasked, they cannot be refused
+ * later: then there has to be room in the caller's quotas now. A fault of reserve(). */
 enum fault tunnel_admit(struct tunnel *tunnel) MUST_CHECK;
 
 /* The provider has switched: state TUNNEL, if it did so rightly. */
@@ -89,7 +89,8 @@ void tunnel_client_left(struct tunnel *tunnel);
 void tunnel_provider_ended(struct tunnel *tunnel);
 void tunnel_expired(struct tunnel *tunnel);
 
-/* Sends the client a frame of our own as soon as one can stand. False without memory. */
+/* Sends the client a frame of our own as soon as one can stand.
+ * False without memory. */
 bool tunnel_tell(struct tunnel *tunnel, enum websocket_opcode opcode,
                  struct span payload) MUST_CHECK;
 void tunnel_send_own(struct tunnel *tunnel);
@@ -98,22 +99,23 @@ void tunnel_send_own(struct tunnel *tunnel);
 void tunnel_close_client(struct tunnel *tunnel, enum websocket_code code,
                          struct span reason);
 
-/* ---- both directions -------------------------------------------------------------------- */
+/* ---- both directions ------------------------------------------------------------- */
 
-/* Takes bytes of the client's (tunnel_request.c). They may end the tunnel; so may those of
- * the provider. */
+/* Takes bytes of the client's (tunnel_request.c). They may end the tunnel; so may those
+ * of the provider. */
 void tunnel_request(struct tunnel *tunnel, struct span bytes);
 
 /* Takes bytes of the provider's (tunnel_response.c). */
 void tunnel_response(struct tunnel *tunnel, struct span bytes);
 
-/* ---- the responses under way (lane.c) --------------------------------------------------- */
+/* ---- the responses under way (lane.c) -------------------------------------------- */
 
 /* Begins the exchange of a response: its slot is taken, and its caller is still who he
  * was. A fault leaves *begun NULL, or an exchange that is to be ended by it. */
 enum fault lane_begin(struct tunnel *tunnel, struct exchange **begun) MUST_CHECK;
 
-/* The exchange is sent, or the provider began it by itself: it is one of the tunnel's. */
+/* The exchange is sent, or the provider began it by itself: it is one
+ * of the tunnel's. */
 struct lane *lane_add(struct tunnel *tunnel, struct exchange *x, struct span name);
 
 /* Which response the event belongs to; NULL: none that is under way. */

@@ -1,5 +1,5 @@
-/* What the client says over a WebSocket: relayed, but for messages that ask for a response,
- * which are held to their end and then admitted like any request. */
+/* What the client says over a WebSocket: relayed, but for messages that ask for a
+ * response, which are held to their end and then admitted like any request. */
 #include "proxy/base/clock.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/hold.h"
@@ -10,7 +10,7 @@
 #include "proxy/engine/upstream.h"
 #include "proxy/engine/worker.h"
 
-/* ---- to the provider ------------------------------------------------------------------ */
+/* ---- to the provider ------------------------------------------------------------- */
 
 static void send_raw(struct tunnel *tunnel, struct span raw)
 {
@@ -30,7 +30,7 @@ static void send_held(struct tunnel *tunnel)
     hold_clear(socket);
 }
 
-/* ---- messages that ask for a response -------------------------------------------------- */
+/* ---- messages that ask for a response -------------------------------------------- */
 
 /* Tells the client that its message did not go on, and forgets the message. */
 static bool refuse(struct tunnel *tunnel, struct exchange *x, enum fault fault)
@@ -97,7 +97,7 @@ static bool ask(struct tunnel *tunnel)
     return true;
 }
 
-/* ---- messages -------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------- */
 
 static bool begin_message(struct tunnel *tunnel)
 {
@@ -228,10 +228,10 @@ static bool data_piece(struct tunnel *tunnel, const struct websocket_piece *piec
     return relay_piece(tunnel, piece) && (!piece->ends || end_message(tunnel));
 }
 
-/* ---- frames ---------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------- */
 
-/* A client that closes while responses are under way has left them: they are read on for
- * their usage, so the provider may not hear of it yet. */
+/* A client that closes while responses are under way has left them: they are read on
+ * for their usage, so the provider may not hear of it yet. */
 static bool client_leaves(struct tunnel *tunnel)
 {
     struct client *client = tunnel->socket->client;

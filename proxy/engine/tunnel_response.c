@@ -1,5 +1,5 @@
-/* What the provider says over a WebSocket: relayed at once, then read, each event for the
- * response it belongs to. */
+/* What the provider says over a WebSocket: relayed at once, then read, each event for
+ * the response it belongs to. */
 #include "proxy/base/clock.h"
 #include "proxy/engine/client.h"
 #include "proxy/engine/cut.h"
@@ -11,7 +11,7 @@
 
 enum { PIECES = 32 }; /* that leave together */
 
-/* ---- events ----------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------- */
 
 static void absorb(struct tunnel *tunnel, struct exchange *x)
 {
@@ -40,8 +40,8 @@ static void lane_end(struct tunnel *tunnel, struct lane *lane)
 }
 
 /* A response that nobody asked for by a message: the provider heard somebody finish
- * speaking, or goes on by itself. It cannot be refused any more; a quota that is used up
- * ends the conversation instead. */
+ * speaking, or goes on by itself. It cannot be refused any more; a quota that is used
+ * up ends the conversation instead. */
 static struct lane *lane_unasked(struct tunnel *tunnel, const char *model,
                                  enum fault *fault)
 {
@@ -92,8 +92,8 @@ static void note_begun(struct lane *lane, const struct event *event)
     }
 }
 
-/* What was heard was written down, by another model than the one that answers: a call of
- * its own, over at once. */
+/* What was heard was written down, by another model than the one that answers: a call
+ * of its own, over at once. */
 static bool transcribed(struct tunnel *tunnel)
 {
     enum fault fault;
@@ -191,7 +191,7 @@ static bool event_seen(struct tunnel *tunnel)
     return alive && goes_on(tunnel);
 }
 
-/* ---- frames ----------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------- */
 
 static void text_came(void *self, struct span text)
 {
@@ -237,7 +237,7 @@ static bool read_piece(struct tunnel *tunnel, const struct websocket_piece *piec
     return event_seen(tunnel);
 }
 
-/* ---- bytes ------------------------------------------------------------------------------ */
+/* ---- bytes ----------------------------------------------------------------------- */
 
 static void to_client(struct tunnel *tunnel, const struct websocket_piece *pieces,
                       size_t count)

@@ -100,7 +100,7 @@ static bool make_path(char path[PATH_SIZE], const char *folder, const char *name
     return length > 0 && length < PATH_SIZE;
 }
 
-/* ---- rows ------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------ */
 
 static void append(char **at, const void *bytes, size_t len)
 {
@@ -248,9 +248,10 @@ static bool next_row(struct span *bytes, struct turn_row *row)
     return true;
 }
 
-/* ---- files ----------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------- */
 
-/* The days there are, ascending: days_free() frees them. Names that are no day are not. */
+/* The days there are, ascending: days_free() frees them. Names that are no
+ * day are not. */
 static int list_days(const char *folder, struct dirent ***days)
 {
     int count = scandir(folder, days, NULL, alphasort);
@@ -274,7 +275,8 @@ static void days_free(struct dirent **days, int count)
     free(days);
 }
 
-/* The file's bytes behind its magic; unmap() takes them back. An empty file has none. */
+/* The file's bytes behind its magic; unmap() takes them back. An empty
+ * file has none. */
 static bool map_file(const char *path, struct span *bytes)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -312,7 +314,7 @@ static bool skip_magic(struct span *rest)
     return true;
 }
 
-/* ---- writing --------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------- */
 
 /* How much of the file is whole; notes its last row. */
 static bool measure(struct turn_log *log, const char *path, size_t *whole)
@@ -492,7 +494,7 @@ struct turn_log *turn_log_close(struct turn_log *log)
     return NULL;
 }
 
-/* ---- reading --------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------- */
 
 struct reader {
     uint64_t after;

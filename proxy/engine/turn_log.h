@@ -1,9 +1,11 @@
-/* The calls that the detector observed, in its order: `state`/turns/YYYY-MM-DD, a file per
- * day (UTC) of sketches, times and counts; never text. `assay export --turns` prints them,
- * and after a crash the detector takes in again what its saved states do not have yet.
+/* The calls that the detector observed, in its order: `state`/turns/YYYY-MM-DD, a file
+ * per day (UTC) of sketches, times and counts; never text. `assay export --turns`
+ * prints them, and after a crash the detector takes in again what its saved states do
+ * not have yet.
  *
- * What is put reaches the page cache at turn_log_flush(), so that kill -9 costs what was put
- * since. A torn end, as a power failure leaves it, is cut off at the next start. */
+ * What is put reaches the page cache at turn_log_flush(), so that kill -9 costs
+ * what was put since. A torn end, as a power failure leaves it, is cut off at
+ * the next start. */
 #ifndef ASSAY_ENGINE_TURN_LOG_H
 #define ASSAY_ENGINE_TURN_LOG_H
 

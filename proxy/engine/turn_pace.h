@@ -1,8 +1,9 @@
-/* How many of a caller's calls detection reads. Reading a turn costs tens of microseconds,
- * which is nothing at the pace of people and of their agents, and would be most of the work
- * at that of a load test. So a caller has TURN_PACE_BURST calls at once and TURN_PACE_RATE
- * per second; of what comes faster, which is relayed and metered like everything, one call
- * in TURN_PACE_SAMPLE is read, nobody can tell which: a flood hides nothing behind it. */
+/* How many of a caller's calls detection reads. Reading a turn costs tens of
+ * microseconds, which is nothing at the pace of people and of their agents, and would
+ * be most of the work at that of a load test. So a caller has TURN_PACE_BURST calls at
+ * once and TURN_PACE_RATE per second; of what comes faster, which is relayed and
+ * metered like everything, one call in TURN_PACE_SAMPLE is read, nobody can tell which:
+ * a flood hides nothing behind it. */
 #ifndef ASSAY_ENGINE_TURN_PACE_H
 #define ASSAY_ENGINE_TURN_PACE_H
 

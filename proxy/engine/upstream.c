@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-/* ---- origins ----------------------------------------------------------------------- */
+/* ---- origins --------------------------------------------------------------------- */
 
 bool origin_init(struct origin *origin, struct worker *worker,
                  const struct config_provider *provider, struct error *error)
@@ -79,7 +79,7 @@ static struct upstream *idle_pop(struct origin *origin)
     return newest;
 }
 
-/* ---- life -------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static void upstream_freed(void *self)
 {
@@ -133,7 +133,7 @@ bool upstream_was_dead(const struct upstream *upstream, uint64_t sent_before)
            upstream->stream.sent == sent_before;
 }
 
-/* ---- events ------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------- */
 
 static void upstream_fail(struct upstream *upstream, enum fault fault)
 {
@@ -191,8 +191,9 @@ static bool head_is_through(const struct exchange *exchange)
     return exchange->head_sent || exchange->response_watched;
 }
 
-/* Serves as many heads as lie whole in `bytes` (interim ones come before the final one).
- * Returns what is left: body bytes once the final head is through, else a head's front. */
+/* Serves as many heads as lie whole in `bytes` (interim ones come before the
+ * final one). Returns what is left: body bytes once the final head is through,
+ * else a head's front. */
 static struct span heads_read(struct upstream *upstream, struct span bytes)
 {
     struct exchange *exchange = upstream->exchange;
@@ -304,7 +305,7 @@ static const struct stream_events upstream_events = {
     .ended = on_ended,
 };
 
-/* ---- leasing ----------------------------------------------------------------------- */
+/* ---- leasing --------------------------------------------------------------------- */
 
 static void upstream_connect(struct upstream *upstream,
                              const struct sockaddr_storage *address, socklen_t length)
@@ -364,8 +365,8 @@ static struct upstream *upstream_new(struct exchange *exchange)
     return upstream;
 }
 
-/* The newest idle connection; NULL: none. What one has said before it is asked would pass
- * for the response. */
+/* The newest idle connection; NULL: none. What one has said before it is asked would
+ * pass for the response. */
 static struct upstream *idle_take(struct origin *origin, const struct loop *loop)
 {
     struct upstream *upstream;

@@ -47,8 +47,8 @@ void origin_done(struct origin *origin);
  * (true), or exchange_upstream_ready() or _failed() is called later (false). */
 bool upstream_lease(struct exchange *exchange);
 
-/* Did a pooled connection break without taking one byte more than `sent_before`? Then it
- * was dead all along, and the request may go over another. */
+/* Did a pooled connection break without taking one byte more than `sent_before`? Then
+ * it was dead all along, and the request may go over another. */
 bool upstream_was_dead(const struct upstream *upstream, uint64_t sent_before);
 
 /* The exchange is done with it: kept for another, or closed. */

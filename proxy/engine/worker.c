@@ -20,7 +20,7 @@ struct listening {
     size_t number;
 };
 
-/* ---- views ------------------------------------------------------------------------- */
+/* ---- views ----------------------------------------------------------------------- */
 
 static struct view *view_free(struct view *view)
 {
@@ -88,7 +88,7 @@ static void view_retire(struct worker *worker, struct view *view)
     worker->retired = view;
 }
 
-/* ---- mail -------------------------------------------------------------------------- */
+/* ---- mail ------------------------------------------------------------------------ */
 
 static void take_snapshot(struct worker *worker, struct snapshot *snapshot)
 {
@@ -98,8 +98,8 @@ static void take_snapshot(struct worker *worker, struct snapshot *snapshot)
 
     error_init(&error);
     view = view_new(worker, snapshot, &error);
-    /* Everything that can be wrong was tried by the thread that made the snapshot; what is
-     * left is memory, and then the old view stays in force. */
+    /* Everything that can be wrong was tried by the thread that made the snapshot; what
+     * is left is memory, and then the old view stays in force. */
     if (view != NULL) {
         worker->view = view;
         free(__atomic_exchange_n(&worker->adoption, adoption_make(worker),
@@ -241,7 +241,7 @@ void worker_stop(struct worker *worker, enum worker_stop stop)
     mailbox_ring(&worker->mailbox);
 }
 
-/* ---- objects ----------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------- */
 
 struct client *worker_client(struct worker *worker)
 {
@@ -325,7 +325,7 @@ void worker_exchange_back(struct worker *worker, struct exchange *exchange)
     worker->spare_count++;
 }
 
-/* ---- life -------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static struct listen_address listen_address(const struct config *config, size_t number)
 {
@@ -344,7 +344,7 @@ static bool addresses_free(const struct config *config, struct error *error)
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct listen_address where = listen_address(config, i);
 
-        if (!listen_address_free(&where, error)) {
+        if (!listen_address_unused(&where, error)) {
             return false;
         }
     }

@@ -1,5 +1,5 @@
-/* One thread of the data path: its own loop, listeners, clients, upstream pools, journal
- * and metric shard. It shares nothing that changes, and waits for nobody. */
+/* One thread of the data path: its own loop, listeners, clients, upstream pools,
+ * journal and metric shard. It shares nothing that changes, and waits for nobody. */
 #ifndef ASSAY_ENGINE_WORKER_H
 #define ASSAY_ENGINE_WORKER_H
 
@@ -56,8 +56,8 @@ struct worker {
     struct resolver *resolver;
     struct journal *journal;
     struct metrics_shard *metrics;
-    struct quota *quota; /* all workers share it */
-    struct once *once;   /* so with these */
+    struct quota *quota; /* shared by all workers, like the next two */
+    struct once *once;
     struct calibration *calibration;
     uint64_t drift_bytes; /* of text that may be counted beside its provider now */
     uint64_t drift_ns;    /* when that was reckoned, monotonic */
@@ -67,8 +67,8 @@ struct worker {
     struct arena_pool arenas;
     struct view *view;           /* in force */
     struct view *retired;        /* with exchanges still under way */
-    struct trust *trust;         /* callers are verified with */
-    struct verifier *verifier;   /* and remembered in */
+    struct trust *trust;         /* what callers are verified by */
+    struct verifier *verifier;   /* remembers who was verified */
     struct wallet *wallet;       /* NULL: no provider's credential changes */
     struct listener **listeners; /* one per configured listener */
     struct listening *listening; /* what their callbacks know */
@@ -85,7 +85,7 @@ struct worker {
     enum worker_stop stop;
     struct deadline stop_deadline;
     struct adoption
-        *adoption; /* atomic: of the newest snapshot, for whoever takes it */
+        *adoption; /* atomic: of the newest snapshot; see worker_adoption() */
     bool ended;    /* atomic: the thread is done */
     char *built;   /* text of the head being built */
 };
@@ -100,9 +100,10 @@ struct worker_meters {
     struct calibration *calibration;
 };
 
-/* Makes a worker with its listeners bound, so that every mistake is known before any
- * thread runs. `first` is the first worker (NULL for it itself). References to the
- * snapshot and the trust are taken over, also on failure (NULL, with entries in *error). */
+/* Makes a worker with its listeners bound, so that every mistake is known before
+ * any thread runs. `first` is the first worker (NULL for it itself). References
+ * to the snapshot and the trust are taken over, also on failure (NULL, with
+ * entries in *error). */
 struct worker *worker_new(unsigned number, unsigned workers, struct snapshot *snapshot,
                           struct trust *trust, const struct worker_meters *meters,
                           const struct worker *first, struct error *error);
@@ -115,20 +116,22 @@ struct worker *worker_free(struct worker *worker);
 
 /* From any thread. The references are taken over. */
 void worker_reload(struct worker *worker, struct snapshot *snapshot);
-/* What became of it, to be freed; NULL: nothing yet. */
+/* What the worker made of the last reload, for the caller to free;
+ * NULL: nothing yet. */
 struct adoption *worker_adoption(struct worker *worker);
 void worker_rekey(struct worker *worker, struct trust *trust);
 void worker_refill(struct worker *worker, struct wallet *wallet);
 
-/* WORKER_DRAINS: no new connections, open exchanges finish, the thread ends by itself or
- * at the configured deadline. WORKER_STOPS: everything is cut and settled now. */
+/* WORKER_DRAINS: no new connections, open exchanges finish, the thread ends by itself
+ * or at the configured deadline. WORKER_STOPS: everything is cut and settled now. */
 void worker_stop(struct worker *worker, enum worker_stop stop);
 
 /* Views are kept while exchanges use them. */
 struct view *view_ref(struct view *view);
 void view_unref(struct worker *worker, struct view *view);
 
-/* Objects of the data path, kept for reuse. NULL when there are too many or no memory. */
+/* Objects of the data path, kept for reuse. NULL when there are too many
+ * or no memory. */
 struct client *worker_client(struct worker *worker);
 void worker_client_back(struct worker *worker, struct client *client);
 struct exchange *worker_exchange(struct worker *worker);

@@ -1,6 +1,6 @@
-/* The strict decoder of Transfer-Encoding: chunked (RFC 9112, section 7.1): any split of
- * the bytes gives the same data. Extensions are bounded and dropped, trailers are dropped;
- * forbidden trailer names and every deviation from the grammar are faults. */
+/* The strict decoder of Transfer-Encoding: chunked (RFC 9112, section 7.1): any split
+ * of the bytes gives the same data. Extensions are bounded and dropped, trailers are
+ * dropped; forbidden trailer names and every deviation from the grammar are faults. */
 #ifndef ASSAY_HTTP_CHUNKED_H
 #define ASSAY_HTTP_CHUNKED_H
 
@@ -20,9 +20,10 @@ struct chunked {
 
 void chunked_init(struct chunked *chunked);
 
-/* Takes bytes off the front of *input until one piece of data is found (*data, borrowed
- * from the input), the input is used up (*data is empty), or the body has ended (*ended;
- * what is left in *input belongs to the next message). FAULT_BAD_FRAMING on deviation. */
+/* Takes bytes off the front of *input until one piece of data is found (*data,
+ * borrowed from the input), the input is used up (*data is empty), or the body has
+ * ended (*ended; what is left in *input belongs to the next message).
+ * FAULT_BAD_FRAMING on deviation. */
 enum fault chunked_next(struct chunked *chunked, struct span *input, struct span *data,
                         bool *ended) MUST_CHECK;
 

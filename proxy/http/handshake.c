@@ -13,7 +13,7 @@ enum {
 static const struct span deflate_name = { "permessage-deflate", 18 };
 static const struct span credential_prefix = { "openai-insecure-api-key.", 24 };
 
-/* ---- fields --------------------------------------------------------------------------- */
+/* ---- fields ---------------------------------------------------------------------- */
 
 static const struct field *only_field(const struct head *head, enum field_name id)
 {
@@ -89,9 +89,10 @@ bool handshake_asked(const struct head *head)
     return head->upgrade && has_element(head, FIELD_UPGRADE, SPAN("websocket"));
 }
 
-/* ---- the key ---------------------------------------------------------------------------- */
+/* ---- the key --------------------------------------------------------------------- */
 
-/* 16 bytes in base64: 22 characters, of which the last has no bits to spare, and "==". */
+/* 16 bytes in base64: 22 characters, of which the last has no bits to
+ * spare, and "==". */
 static bool is_key(struct span key)
 {
     if (key.len != KEY_TEXT || !span_ends(key, SPAN("==")) ||
@@ -122,7 +123,7 @@ static void answer_key(struct span key, char accept[HANDSHAKE_ACCEPT])
     memcpy(accept, encoded, HANDSHAKE_ACCEPT);
 }
 
-/* ---- subprotocols ----------------------------------------------------------------------- */
+/* ---- subprotocols ---------------------------------------------------------------- */
 
 struct span handshake_credential(const struct head *head)
 {
@@ -175,7 +176,7 @@ static bool is_offered(const struct handshake *handshake, struct span protocol)
     return false;
 }
 
-/* ---- permessage-deflate ------------------------------------------------------------------- */
+/* ---- permessage-deflate ---------------------------------------------------------- */
 
 /* The parameters of one offer or answer (RFC 7692, section 7.1). */
 struct deflate_parameters {
@@ -239,7 +240,8 @@ static bool read_parameter(struct span parameter, struct deflate_parameters *rea
     return false;
 }
 
-/* Reads "permessage-deflate; ..."; false if it is another extension or makes no sense. */
+/* Reads "permessage-deflate; ..."; false if it is another extension or
+ * makes no sense. */
 static bool read_deflate(struct span element, struct deflate_parameters *read)
 {
     struct span part;
@@ -336,7 +338,7 @@ static bool judge_extensions(const struct handshake *handshake, const struct hea
     return true;
 }
 
-/* ---- requests ----------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------- */
 
 enum fault handshake_request(const struct head *head, bool keep,
                              struct handshake *handshake)
@@ -384,7 +386,7 @@ void handshake_put_request(const struct handshake *handshake, const struct head 
     }
 }
 
-/* ---- responses ---------------------------------------------------------------------------- */
+/* ---- responses ------------------------------------------------------------------- */
 
 bool handshake_response(const struct handshake *handshake, const struct head *head,
                         struct handshake_terms *terms)

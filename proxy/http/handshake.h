@@ -1,6 +1,7 @@
-/* The opening handshake of a WebSocket (RFC 6455, section 4) and what is agreed in it:
- * subprotocols, and permessage-deflate (RFC 7692). Between the two sides stands a relay, so
- * the client's key goes through and the provider's answer to it is verified. */
+/* The opening handshake of a WebSocket (RFC 6455, section 4) and what is agreed
+ * in it: subprotocols, and permessage-deflate (RFC 7692). Between the two sides
+ * stands a relay, so the client's key goes through and the provider's answer to
+ * it is verified. */
 #ifndef ASSAY_HTTP_HANDSHAKE_H
 #define ASSAY_HTTP_HANDSHAKE_H
 
@@ -25,32 +26,35 @@ struct handshake {
 struct handshake_terms {
     struct span protocol; /* borrowed from the response head; empty: none */
     bool deflate;
-    bool server_keeps; /* the server's messages lean on each other (context takeover) */
+    bool server_keeps; /* the server's messages need earlier ones (context takeover) */
     uint8_t server_bits, client_bits; /* window sizes that were named; 0: not named */
 };
 
-/* Does this head ask to switch to WebSocket? An Upgrade field with another word does not. */
+/* Does this head ask to switch to WebSocket? An Upgrade field with another
+ * word does not. */
 bool handshake_asked(const struct head *head);
 
 /* The credential that a browser can only send as a subprotocol:
  * "openai-insecure-api-key.KEY". Empty if there is none. */
 struct span handshake_credential(const struct head *head);
 
-/* Judges a request and notes what it asks for: GET, HTTP/1.1, Connection with "upgrade", one
- * key of 16 bytes, version 13. FAULT_HANDSHAKE if it is not what RFC 6455 asks.
+/* Judges a request and notes what it asks for: GET, HTTP/1.1, Connection with
+ * "upgrade", one key of 16 bytes, version 13. FAULT_HANDSHAKE if it is not what
+ * RFC 6455 asks.
  *
- * Subprotocols that carry a credential or name an account are left out, unless `keep` says
- * that the caller's own go through. */
+ * Subprotocols that carry a credential or name an account are left out, unless `keep`
+ * says that the caller's own go through. */
 enum fault handshake_request(const struct head *head, bool keep,
                              struct handshake *handshake) MUST_CHECK;
 
-/* Adds the lines of the request to the provider. No context is taken over from message to
- * message of the client's, so that one can be refused and the next still be understood. */
+/* Adds the lines of the request to the provider. The client's messages are
+ * asked to be compressed each by itself, so that one can be refused and the
+ * next still be understood. */
 void handshake_put_request(const struct handshake *handshake, const struct head *head,
                            struct text *out);
 
-/* Judges a 101 head: the right answer to the key, no extension and no subprotocol that was
- * not offered. */
+/* Judges a 101 head: the right answer to the key, no extension and no subprotocol that
+ * was not offered. */
 bool handshake_response(const struct handshake *handshake, const struct head *head,
                         struct handshake_terms *terms) MUST_CHECK;
 

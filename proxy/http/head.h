@@ -64,26 +64,26 @@ struct head {
     struct field fields[HEAD_FIELDS_MAX];
 };
 
-/* Finds the end of a head in bytes that may still be growing. *scanned remembers how far
- * an earlier call looked (start with 0). Returns FAULT_NONE with *size = 0 while the end
- * has not come, with *size = bytes up to and with the blank line when it has. Illegal
- * bytes (a bare CR or LF, NUL and other controls) and heads over HEAD_SIZE_MAX are faults
- * as soon as they are seen; so are a first line over HEAD_LINE_MAX and one that no
- * HTTP/1.x message begins with. A request may be preceded by at most two CRLF (RFC 9112,
- * section 2.2), which count as part of its head. The faults name what is wrong with a
- * request; in a response each of them means FAULT_UPSTREAM_HEAD. */
+/* Finds the end of a head in bytes that may still be growing. *scanned remembers how
+ * far an earlier call looked (start with 0). Returns FAULT_NONE with *size = 0 while
+ * the end has not come, with *size = bytes up to and with the blank line when it has.
+ * Illegal bytes (a bare CR or LF, NUL and other controls) and heads over HEAD_SIZE_MAX
+ * are faults as soon as they are seen; so are a first line over HEAD_LINE_MAX and one
+ * that no HTTP/1.x message begins with. A request may be preceded by at most two CRLF
+ * (RFC 9112, section 2.2), which count as part of its head. The faults name what is
+ * wrong with a request; in a response each of them means FAULT_UPSTREAM_HEAD. */
 enum fault head_find_end(struct span bytes, size_t *scanned, size_t *size) MUST_CHECK;
 
 /* Parses and judges one whole request head, as found by head_find_end(): every rule of
  * the framing policy (one framing, one Host, origin-form, known method ...). A second
- * parser (llhttp, strict) reads the same bytes; FAULT_PARSERS_DISAGREE if it sees another
- * message. *head is valid only with FAULT_NONE. */
+ * parser (llhttp, strict) reads the same bytes; FAULT_PARSERS_DISAGREE if it sees
+ * another message. *head is valid only with FAULT_NONE. */
 enum fault head_parse_request(struct span raw, struct head *head) MUST_CHECK;
 
 /* The same for one response head, in answer to a request of `method`. Interim heads
- * (1xx) are returned as they are; faults are FAULT_UPSTREAM_HEAD. For HEAD requests, 204
- * and 304 the framing is FRAMING_NONE whatever the fields say; a body announced on a 204
- * makes keep_alive false. */
+ * (1xx) are returned as they are; faults are FAULT_UPSTREAM_HEAD. For HEAD requests,
+ * 204 and 304 the framing is FRAMING_NONE whatever the fields say; a body announced on
+ * a 204 makes keep_alive false. */
 enum fault head_parse_response(struct span raw, enum method method,
                                struct head *head) MUST_CHECK;
 

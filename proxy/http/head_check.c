@@ -35,7 +35,8 @@ static const uint64_t ones = UINT64_C(0x0101010101010101);
 static const uint64_t highs = UINT64_C(0x8080808080808080);
 
 #ifdef __SSE2__
-/* The first bytes of s in blocks of sixteen, as far as no control character is in them. */
+/* The first bytes of s in blocks of sixteen, as far as no control character
+ * is in them. */
 static size_t pass_blocks(struct span s)
 {
     const __m128i last = _mm_set1_epi8(0x1f), delete = _mm_set1_epi8(0x7f);
@@ -120,8 +121,8 @@ static enum fault first_line_too_long(struct span line)
     return span_find(start, ' ') < start.len ? FAULT_TARGET_TOO_LONG : FAULT_BAD_HEAD;
 }
 
-/* The scan of head_find_end(): every verdict depends on the bytes up to its own position
- * alone, so that no split can change it. */
+/* The scan of head_find_end(): every verdict depends on the bytes up to its own
+ * position alone, so that no split can change it. */
 struct end_scan {
     struct span head;
     size_t start;   /* of the first line */

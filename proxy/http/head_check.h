@@ -1,6 +1,6 @@
-/* The byte-level guard (RFC 9112, sections 2 to 5, without anything obsolete): it takes a
- * raw head apart and refuses whatever two readers could take apart differently. It knows
- * the grammar; what the fields mean is judged in head.c. */
+/* The byte-level guard (RFC 9112, sections 2 to 5, without anything obsolete): it takes
+ * a raw head apart and refuses whatever two readers could take apart differently. It
+ * knows the grammar; what the fields mean is judged in head.c. */
 #ifndef ASSAY_HTTP_HEAD_CHECK_H
 #define ASSAY_HTTP_HEAD_CHECK_H
 
@@ -13,8 +13,8 @@ extern const bool head_token_char[256];
  * that a gateway behind us (CGI and its descendants) may read as such. */
 bool head_framing_lookalike(struct span name);
 
-/* Reads method, target, version and fields of one whole request head; everything else in
- * *head is left alone. */
+/* Reads method, target, version and fields of one whole request head; everything else
+ * in *head is left alone. */
 enum fault head_check_request(struct span raw, struct head *head) MUST_CHECK;
 
 /* Reads version, status, reason and fields of one whole response head. Nothing may

@@ -8,9 +8,9 @@ enum {
     PLAIN = 2 /* or plainly: pchar of RFC 3986, and what many programs do not escape */
 };
 
-/* One row per 16 characters. Not there at all are / \ ; ? # and %. Of the semicolon some
- * servers think that it ends the name. Beyond ASCII, charsets and normal forms make names
- * ambiguous. */
+/* One row per 16 characters. Not there at all are / \ ; ? # and %. Of the semicolon
+ * some servers think that it ends the name. Beyond ASCII, charsets and normal forms
+ * make names ambiguous. */
 /* clang-format off */
 static const uint8_t path_char[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -49,9 +49,9 @@ static bool read_escape(struct span s, unsigned char *c)
     return true;
 }
 
-/* A segment, or its part up to an escaped slash that somebody may decode: not empty, not
- * "." or "..", nor with a last dot for a file system to drop, nor with a space around it for
- * others to trim. */
+/* A segment, or its part up to an escaped slash that somebody may decode: not empty,
+ * not "." or "..", nor with a last dot for a file system to drop, nor with a space
+ * around it for others to trim. */
 static bool ends_well(const struct path *path, size_t start)
 {
     char last = path->len > start ? path->at[path->len - 1] : '.';

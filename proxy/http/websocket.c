@@ -19,7 +19,7 @@ void websocket_init(struct websocket *reader, bool masked, bool compressible)
     *reader = (struct websocket){ .masked = masked, .compressible = compressible };
 }
 
-/* ---- UTF-8 --------------------------------------------------------------------------- */
+/* ---- UTF-8 ----------------------------------------------------------------------- */
 
 /* Bytes of the character that `lead` begins; 0 if none does. */
 static size_t character_size(unsigned char lead)
@@ -69,7 +69,7 @@ static bool is_utf8(struct span text)
     return true;
 }
 
-/* ---- headers ------------------------------------------------------------------------- */
+/* ---- headers --------------------------------------------------------------------- */
 
 /* How long a header is that begins with these bytes; 2 until both have come. */
 static size_t header_size(const char *header, size_t len)
@@ -198,7 +198,7 @@ static struct span take_header(struct websocket *reader, struct span *input)
     return header;
 }
 
-/* ---- payloads ------------------------------------------------------------------------ */
+/* ---- payloads -------------------------------------------------------------------- */
 
 void websocket_unmask(const uint8_t mask[WEBSOCKET_MASK], uint64_t at,
                       struct span payload, char *out)
@@ -334,7 +334,7 @@ bool websocket_between_messages(const struct websocket *reader)
     return websocket_between_frames(reader) && !reader->in_message;
 }
 
-/* ---- frames of our own --------------------------------------------------------------- */
+/* ---- frames of our own ----------------------------------------------------------- */
 
 static void put_header(struct text *out, enum websocket_opcode opcode, bool masked,
                        size_t length)

@@ -1,6 +1,7 @@
-/* The grammar of WebSocket frames (RFC 6455, section 5): one direction of a connection,
- * read as it passes, in any split. Nothing is gathered but a frame's header and what a
- * close frame says; bytes are lent as they stand on the wire, so that a relay is exact. */
+/* The grammar of WebSocket frames (RFC 6455, section 5): one direction of a
+ * connection, read as it passes, in any split. Nothing is gathered but a frame's
+ * header and what a close frame says; bytes are lent as they stand on the wire, so
+ * that a relay is exact. */
 #ifndef ASSAY_HTTP_WEBSOCKET_H
 #define ASSAY_HTTP_WEBSOCKET_H
 
@@ -73,10 +74,10 @@ struct websocket_piece {
 
 void websocket_init(struct websocket *reader, bool masked, bool compressible);
 
-/* Takes the next piece off the front of *input. False when the input is used up (a piece
- * of a header is kept) or a rule is broken: then reader->wrong says which, and nothing is
- * read any more. Spans point into the input, or into the reader where a header came in
- * several inputs: then they live until the next input. */
+/* Takes the next piece off the front of *input. False when the input is used up (a
+ * piece of a header is kept) or a rule is broken: then reader->wrong says which, and
+ * nothing is read any more. Spans point into the input, or into the reader where a
+ * header came in several inputs: then they live until the next input. */
 bool websocket_next(struct websocket *reader, struct span *input,
                     struct websocket_piece *piece);
 
@@ -86,8 +87,8 @@ bool websocket_between_frames(const struct websocket *reader);
 /* ... and a message? */
 bool websocket_between_messages(const struct websocket *reader);
 
-/* Undoes the mask over `payload`, whose first byte stands at `at` in its frame. `out` has
- * as much room; it may be the payload itself. */
+/* Undoes the mask over `payload`, whose first byte stands at `at` in its frame. `out`
+ * has as much room; it may be the payload itself. */
 void websocket_unmask(const uint8_t mask[WEBSOCKET_MASK], uint64_t at,
                       struct span payload, char *out);
 

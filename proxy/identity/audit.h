@@ -1,5 +1,5 @@
-/* The audit log: who looked at what of people, and who changed who may do what. A line of
- * JSON per event in `state`/audit.log, which is only ever appended to. */
+/* The audit log: who looked at what people did, and who changed keys or members. A line
+ * of JSON per event in `state`/audit.log, which is only ever appended to. */
 #ifndef ASSAY_IDENTITY_AUDIT_H
 #define ASSAY_IDENTITY_AUDIT_H
 
@@ -14,8 +14,8 @@ struct audit_event {
     const char *detail; /* "" */
 };
 
-/* Writes one line in one piece; any thread, any process. false and an entry in *error if it
- * cannot be written: what was to be audited should then not happen. */
+/* Writes one line in one piece; any thread, any process. false and an entry in *error
+ * if it cannot be written: the caller should then refuse what was to be audited. */
 bool audit_write(const char *state, const struct audit_event *event,
                  struct error *error) MUST_CHECK;
 

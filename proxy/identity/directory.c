@@ -38,7 +38,7 @@ static_assert((int)MEMBER_TAGS_SIZE == (int)CONFIG_TAGS_SIZE &&
 
 static const struct error_place nowhere = { 0 };
 
-/* ---- tags --------------------------------------------------------------------------- */
+/* ---- tags ------------------------------------------------------------------------ */
 
 /* The tag's name, without its value. */
 static struct span tag_name(struct span tag)
@@ -58,8 +58,8 @@ static bool tags_name(struct span tags, struct span name)
     return false;
 }
 
-/* Puts the tags behind what is there, those that `other` names not; returns how many there
- * was no room for in `size` bytes. */
+/* Puts the tags behind what is there, those that `other` names not; returns how many
+ * there was no room for in `size` bytes. */
 static unsigned put_tags(struct text *text, struct span tags, struct span other,
                          size_t size)
 {
@@ -113,7 +113,7 @@ static void tags_of(const struct config_pair *pairs, size_t count,
     tags[text.len] = '\0';
 }
 
-/* ---- filling ------------------------------------------------------------------------ */
+/* ---- filling --------------------------------------------------------------------- */
 
 static const char *keep(struct directory *directory, const char *text)
 {
@@ -137,7 +137,8 @@ static bool grow(struct member **members, size_t count, size_t *room)
     return true;
 }
 
-/* While the directory is being filled: from the newest on, as an import comes by teams. */
+/* While the directory is being filled: from the newest on, as an import
+ * comes by teams. */
 static const struct member *team_before(const struct directory *directory,
                                         const char *team)
 {
@@ -203,7 +204,7 @@ static bool config_team_add(struct directory *directory, const struct config_tea
            callers_add(directory, team, team->services, tags, true);
 }
 
-/* ---- the index ---------------------------------------------------------------------- */
+/* ---- the index ------------------------------------------------------------------- */
 
 static struct listed **chain_of(const struct directory *directory, struct span name)
 {
@@ -258,7 +259,7 @@ static const struct member *listed_find(const struct directory *directory,
     return NULL;
 }
 
-/* ---- imported members --------------------------------------------------------------- */
+/* ---- imported members ------------------------------------------------------------ */
 
 /* What reading the import fills; its members come behind those of the configuration. */
 struct import {
@@ -329,8 +330,8 @@ static bool aliases_list(struct directory *directory, const struct config_team *
     return true;
 }
 
-/* Imported members are listed under their names only if the configuration has not listed
- * them already; then its member takes on what the import says. */
+/* Imported members are listed under their names only if the configuration has not
+ * listed them already; then its member takes on what the import says. */
 static bool imported_list(const struct import *import)
 {
     struct directory *directory = import->directory;
@@ -421,7 +422,7 @@ struct directory *directory_free(struct directory *directory)
     return NULL;
 }
 
-/* ---- looking ------------------------------------------------------------------------ */
+/* ---- looking --------------------------------------------------------------------- */
 
 const struct member *directory_team(const struct directory *directory, struct span team)
 {

@@ -1,5 +1,6 @@
-/* Who is in which team: people, declared automation, and the tags of their calls. Made of
- * the configuration and of the members that were imported. Immutable; threads share it. */
+/* Who is in which team: people, declared automation, and the tags of their calls.
+ * Made of the configuration and of the members that were imported. Immutable;
+ * threads share it. */
 #ifndef ASSAY_IDENTITY_DIRECTORY_H
 #define ASSAY_IDENTITY_DIRECTORY_H
 
@@ -16,8 +17,9 @@ struct member {
 
 struct directory;
 
-/* `state` holds the imported members. Where the configuration and an import name the same
- * member of a team, the import's words hold. NULL and entries in *error on failure. */
+/* `state` holds the imported members. Where the configuration and an import
+ * name the same member of a team, the import's words hold. NULL and entries in
+ * *error on failure. */
 struct directory *directory_new(const struct config *config, const char *state,
                                 struct error *error);
 struct directory *directory_free(struct directory *directory);
@@ -26,7 +28,8 @@ struct directory *directory_free(struct directory *directory);
 const struct member *directory_team(const struct directory *directory,
                                     struct span team);
 
-/* The member of that team who is called so, or has that alias. NULL: he is not in it. */
+/* The member of that team who is called so, or has that alias. NULL: he is
+ * not in it. */
 const struct member *directory_member(const struct directory *directory,
                                       struct span team, struct span name);
 
@@ -39,8 +42,9 @@ const struct member *directory_find(const struct directory *directory,
 void directory_each(const struct directory *directory,
                     bool (*each)(void *self, const struct member *), void *self);
 
-/* Joins two lists of tags; where both have one, the second's value holds. Those that there
- * is no room for are left out whole, and a last one says how many: "tags_left_out=2". */
+/* Joins two lists of tags; where both have one, the second's value holds.
+ * Those that there is no room for are left out whole, and a last one says
+ * how many: "tags_left_out=2". */
 void directory_join_tags(struct span first, struct span second,
                          char joined[MEMBER_TAGS_SIZE]);
 

@@ -28,12 +28,12 @@ static bool takes_fields(const struct evidence *evidence)
     return takes(evidence, IDENTIFY_KEY) || takes(evidence, IDENTIFY_JWT);
 }
 
-/* ---- finding ------------------------------------------------------------------------ */
+/* ---- finding --------------------------------------------------------------------- */
 
 static const struct span signature_scheme = { "AWS4-HMAC-SHA256 ", 17 };
 
-/* A signature proves nothing to assay, which does not know the secret; but what an SDK takes
- * for its access key id may be a virtual key. */
+/* A signature proves nothing to assay, which does not know the secret; but what an SDK
+ * takes for its access key id may be a virtual key. */
 static bool is_signature(const struct field *field)
 {
     return field->id == FIELD_AUTHORIZATION &&
@@ -59,8 +59,8 @@ static struct span access_key_id(struct span value)
     return span_of(NULL, 0);
 }
 
-/* The text of a credential; the empty span, which is none, for a scheme that carries none.
- * "Bearer" in any case, then one or more spaces (RFC 9110, section 11.4). */
+/* The text of a credential; the empty span, which is none, for a scheme that carries
+ * none. "Bearer" in any case, then one or more spaces (RFC 9110, section 11.4). */
 static struct span credential_text(const struct field *field)
 {
     const struct span bearer = SPAN("bearer ");
@@ -149,8 +149,8 @@ static struct credentials credentials_find(const struct evidence *evidence)
     return found;
 }
 
-/* A field counts by being there: an empty one beside a good one is still two, so that no
- * reader of the same head can see another caller. */
+/* A field counts by being there: an empty one beside a good one is still two, so that
+ * no reader of the same head can see another caller. */
 static enum fault credentials_count(const struct credentials *found, bool passthrough)
 {
     size_t ours = found->own_count + found->named_count + found->certificate;
@@ -166,7 +166,7 @@ static enum fault credentials_count(const struct credentials *found, bool passth
                                                               : FAULT_NONE;
 }
 
-/* ---- verifying ---------------------------------------------------------------------- */
+/* ---- verifying ------------------------------------------------------------------- */
 
 static void caller_of_known(const struct known_caller *known, struct caller *caller)
 {

@@ -1,5 +1,5 @@
-/* Who is calling: verified, or not at all. What tools say of themselves are claims; they
- * live in filters/facts.h and never become a caller. */
+/* Who is calling: verified, or not at all. What tools say of themselves are claims;
+ * they live in filters/facts.h and never become a caller. */
 #ifndef ASSAY_IDENTITY_IDENTITY_H
 #define ASSAY_IDENTITY_IDENTITY_H
 
@@ -9,7 +9,7 @@
 
 struct caller {
     const char
-        *team; /* borrowed: from the trust, or from the verifier until next time */
+        *team; /* all borrowed: from the trust, or until the verifier's next call */
     const char *name;
     const char *key_id;         /* public id of the credential */
     const char *tags;           /* "cost_centre=4711,project=atlas" */
@@ -21,9 +21,8 @@ struct caller {
 struct evidence {
     const struct head *head;
     const struct config_listener *listener;
-    struct span
-        certificate; /* the name in the verified client certificate; empty: none */
-    bool from_proxy; /* the peer is one of listener->trusted_header.from */
+    struct span certificate; /* the name in the verified client certificate; or empty */
+    bool from_proxy;         /* the peer is one of listener->trusted_header.from */
     bool passthrough;
     uint64_t now_unix_ns;
 };
@@ -32,18 +31,18 @@ struct evidence {
  *
  * Credentials are: a virtual key or a token in one of the fields Authorization: Bearer,
  * x-api-key, api-key, x-goog-api-key and x-assay-key; a client certificate; a trusted
- * header. Taken are those that the listener lists in `identify`. Where it takes neither keys
- * nor tokens, what stands in those fields is passed over (SDKs insist on sending one),
- * unless it is a virtual key.
+ * header. Taken are those that the listener lists in `identify`. Where it takes neither
+ * keys nor tokens, what stands in those fields is passed over (SDKs insist on sending
+ * one), unless it is a virtual key.
  *
- * An Authorization of AWS's signature scheme counts with its access key id as the key, and
- * beside x-assay-key not at all: SDKs of AWS always send one.
+ * An Authorization of AWS's signature scheme counts with its access key id as the key,
+ * and beside x-assay-key not at all: SDKs of AWS always send one.
  *
  * None: FAULT_NO_CREDENTIAL; two or more: FAULT_MANY_CREDENTIALS; unknown, expired or
  * revoked: FAULT_BAD_CREDENTIAL, or what token_verify() says.
  *
- * With `passthrough` the provider's own credential stays in its field and ours must come as
- * x-assay-key: then x-assay-key and at most one other field may be present. */
+ * With `passthrough` the provider's own credential stays in its field and ours must
+ * come as x-assay-key: then x-assay-key and at most one other field may be present. */
 enum fault identity_verify(struct verifier *verifier, const struct trust *trust,
                            const struct evidence *evidence,
                            struct caller *caller) MUST_CHECK;

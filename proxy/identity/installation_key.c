@@ -38,7 +38,8 @@ static bool write_draft(struct key_file *file)
     return good;
 }
 
-/* Whole or not at all: a crash between leaves a draft, which the next start writes anew. */
+/* Whole or not at all: a crash between leaves a draft, which the next
+ * start writes anew. */
 static bool make(struct key_file *file, struct error *error)
 {
     if (!write_draft(file) || rename(file->draft, file->path) != 0) {

@@ -36,7 +36,7 @@ static struct json_node *node_new(struct reader *reader)
     return arena_take(reader->arena, sizeof(struct json_node));
 }
 
-/* ---- strings ------------------------------------------------------------------------ */
+/* ---- strings --------------------------------------------------------------------- */
 
 static bool read_hex4(struct reader *reader, uint32_t *unit)
 {
@@ -124,7 +124,8 @@ static size_t read_escape(struct reader *reader, char *out)
     return 1;
 }
 
-/* Length of the well-formed UTF-8 character at the front (RFC 3629); 0: there is none. */
+/* Length of the well-formed UTF-8 character at the front (RFC 3629); 0:
+ * there is none. */
 static size_t utf8_length(struct span s)
 {
     const unsigned char *at = (const unsigned char *)s.at;
@@ -192,7 +193,7 @@ static bool read_string(struct reader *reader, struct span *string)
     return take(reader, '"');
 }
 
-/* ---- other values ------------------------------------------------------------------- */
+/* ---- other values ---------------------------------------------------------------- */
 
 static size_t digits(struct span s, size_t at)
 {
@@ -329,7 +330,7 @@ static bool read_value(struct reader *reader, struct json_node *node)
     return read;
 }
 
-/* ---- the tree ----------------------------------------------------------------------- */
+/* ---- the tree -------------------------------------------------------------------- */
 
 const struct json_node *json_tree_read(struct span text, struct arena *arena)
 {

@@ -1,7 +1,7 @@
-/* Small JSON texts of strangers (token headers, claims, key sets) as a tree. Strict RFC
- * 8259 in UTF-8. Refused besides: a member that an object has already (readers differ in
- * which one they take), the character U+0000 (C strings end there), lone surrogates, and
- * what exceeds the limits below. */
+/* Small untrusted JSON texts (token headers, claims, key sets) as a tree. Strict RFC
+ * 8259 in UTF-8. Refused besides: a member that an object has already (readers differ
+ * in which one they take), the character U+0000 (C strings end there), lone surrogates,
+ * and what exceeds the limits below. */
 #ifndef ASSAY_IDENTITY_JSON_TREE_H
 #define ASSAY_IDENTITY_JSON_TREE_H
 
@@ -30,8 +30,8 @@ struct json_node {
     const struct json_node *first, *next;
 };
 
-/* NULL for a text that is refused or does not fit into the arena. The tree lives as long
- * as the arena and borrows nothing from `text`. */
+/* NULL for a text that is refused or does not fit into the arena. The tree lives as
+ * long as the arena and borrows nothing from `text`. */
 const struct json_node *json_tree_read(struct span text, struct arena *arena);
 
 /* The member of an object; NULL if it has none, or for another kind or NULL. */
@@ -40,9 +40,9 @@ const struct json_node *json_member(const struct json_node *object, struct span 
 /* The text of a string; the empty span for everything else. */
 struct span json_string(const struct json_node *node);
 
-/* Walks "realm_access.team" down from an object. A member whose name is the whole rest of
- * the path wins, so that names with dots in them ("https://corp.example/team") can be
- * asked for. */
+/* Walks "realm_access.team" down from an object. A member whose name is the whole rest
+ * of the path wins, so that names with dots in them ("https://corp.example/team") can
+ * be asked for. */
 const struct json_node *json_at(const struct json_node *object, struct span path);
 
 #endif

@@ -66,7 +66,7 @@ static bool is(struct span text, const char *word)
     return word != NULL && span_equal(text, span_text(word));
 }
 
-/* ---- what a key is for -------------------------------------------------------------- */
+/* ---- what a key is for ----------------------------------------------------------- */
 
 static bool serves_signatures(const struct json_node *object)
 {
@@ -117,7 +117,7 @@ static const struct algorithm *algorithm_of(const struct json_node *object,
     return NULL;
 }
 
-/* ---- parameters --------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------ */
 
 static struct span bytes_of(const struct json_node *object, struct span name,
                             struct arena *arena)
@@ -261,7 +261,7 @@ static bool secret_store(struct jwk *jwk, struct span secret)
     return true;
 }
 
-/* ---- keys --------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------ */
 
 static bool material_read(struct jwk *jwk, const struct json_node *object,
                           struct arena *arena)
@@ -341,7 +341,7 @@ bool jwk_is_secret(const struct jwk *jwk)
     return jwk->key == NULL;
 }
 
-/* ---- verifying ---------------------------------------------------------------------- */
+/* ---- verifying ------------------------------------------------------------------- */
 
 static bool secret_verify(const struct jwk *jwk, struct span text,
                           struct span signature)
@@ -355,7 +355,8 @@ static bool secret_verify(const struct jwk *jwk, struct span text,
            signature.len == len && CRYPTO_memcmp(mac, signature.at, len) == 0;
 }
 
-/* Tokens carry the two numbers of an ECDSA signature side by side; OpenSSL wants DER. */
+/* Tokens carry the two numbers of an ECDSA signature side by side;
+ * OpenSSL wants DER. */
 static struct span der_signature(const struct algorithm *algorithm,
                                  struct span signature, unsigned char **der)
 {

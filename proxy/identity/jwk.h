@@ -10,8 +10,8 @@
 struct jwk;
 
 /* NULL for a key that signatures cannot be verified with: of another use, of an unknown
- * type or algorithm, or unsound (RSA below 2,048 or above 8,192 bits, an even exponent or
- * one below 3, moduli of the ROCA kind; points off their curve; secrets shorter than
+ * type or algorithm, or unsound (RSA below 2,048 or above 8,192 bits, an even exponent
+ * or one below 3, moduli of the ROCA kind; points off their curve; secrets shorter than
  * their digest). `rsa_algorithm` is that of RSA keys without "alg": "RS256". */
 struct jwk *jwk_read(const struct json_node *object, const char *rsa_algorithm);
 struct jwk *jwk_free(struct jwk *jwk);

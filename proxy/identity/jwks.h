@@ -1,5 +1,5 @@
-/* A set of keys that tokens of one issuer are signed with (RFC 7517, section 5). Immutable;
- * threads may share it. */
+/* A set of keys that tokens of one issuer are signed with (RFC 7517, section 5).
+ * Immutable; threads may share it. */
 #ifndef ASSAY_IDENTITY_JWKS_H
 #define ASSAY_IDENTITY_JWKS_H
 

@@ -14,7 +14,8 @@
 
 enum { WHY_MAX = 400 };
 
-/* What is kept of one issuer. The thread alone fetches; `lock` guards what it hands over. */
+/* What is kept of one issuer. The thread alone fetches; `lock` guards what
+ * it hands over. */
 struct kept {
     struct jwks_keeper *keeper;
     const struct config_issuer *issuer;
@@ -46,7 +47,7 @@ struct jwks_keeper {
     struct kept kept[];
 };
 
-/* ---- taking keys -------------------------------------------------------------------- */
+/* ---- taking keys ----------------------------------------------------------------- */
 
 static char *text_copy(struct span text)
 {
@@ -100,7 +101,7 @@ static const char *take(struct jwks_keeper *keeper, struct kept *kept, struct sp
     return NULL;
 }
 
-/* ---- files -------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------- */
 
 /* The bytes of a whole file, or NULL with errno set. */
 static char *file_read(const char *path, size_t *len)
@@ -195,9 +196,10 @@ static void saved_write(const struct jwks_keeper *keeper, const struct kept *kep
     }
 }
 
-/* ---- URLs --------------------------------------------------------------------------- */
+/* ---- URLs ------------------------------------------------------------------------ */
 
-/* How long until this issuer's keys are to be fetched. A failure is tried again soon. */
+/* How long until this issuer's keys are to be fetched. A failure is
+ * tried again soon. */
 static uint64_t due_in(const struct kept *kept)
 {
     bool soon = kept->failing || __atomic_load_n(&kept->wanted, __ATOMIC_ACQUIRE);
@@ -290,7 +292,7 @@ static void on_due(evutil_socket_t fd, short events, void *self)
     error_done(&error);
 }
 
-/* ---- the thread --------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------ */
 
 static void on_ring(evutil_socket_t fd, short events, void *self)
 {
@@ -365,7 +367,7 @@ static void loop_free(struct jwks_keeper *keeper)
     }
 }
 
-/* ---- life --------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 /* The keys that an earlier keeper had from the same place. */
 static void hand_on(struct jwks_keeper *keeper, struct kept *kept,
@@ -491,7 +493,7 @@ struct jwks_keeper *jwks_keeper_unref(struct jwks_keeper *keeper)
     return NULL;
 }
 
-/* ---- asking ------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------- */
 
 struct jwks *jwks_keeper_keys(struct jwks_keeper *keeper, size_t n)
 {

@@ -1,6 +1,6 @@
-/* Keeps the keys of all issuers fresh: files when it is made, URLs by a thread that fetches
- * them off the data path. A fetch that fails changes nothing: the last good keys hold, also
- * over a restart (`state`/jwks-NAME.json). */
+/* Keeps the keys of all issuers fresh: files when it is made, URLs by a thread that
+ * fetches them off the data path. A fetch that fails changes nothing: the last good
+ * keys hold, also over a restart (`state`/jwks-NAME.json). */
 #ifndef ASSAY_IDENTITY_JWKS_KEEPER_H
 #define ASSAY_IDENTITY_JWKS_KEEPER_H
 
@@ -12,8 +12,8 @@ enum { JWKS_FETCH_PAUSE_S = 10 };
 
 struct jwks_keeper;
 
-/* `old` (may be NULL) hands on the keys of issuers that stay. The configuration outlives
- * the thread. NULL and entries in *error for a file that is no key set. */
+/* `old` (may be NULL) hands on the keys of issuers that stay. The configuration
+ * outlives the thread. NULL and entries in *error for a file that is no key set. */
 struct jwks_keeper *jwks_keeper_new(const struct config *config,
                                     struct jwks_keeper *old, struct error *error);
 
@@ -36,9 +36,9 @@ bool jwks_keeper_changed(struct jwks_keeper *keeper);
 /* Moves what went wrong since the last call into *error. For one thread. */
 void jwks_keeper_tell(struct jwks_keeper *keeper, struct error *error);
 
-/* A token names a key that is not in the n-th issuer's set: any thread. True while newer
- * keys are on their way, so that the call may be tried again; false if they were asked for
- * a moment ago. */
+/* A token names a key that is not in the n-th issuer's set: any thread. True while
+ * newer keys are on their way, so that the call may be tried again; false if they were
+ * asked for a moment ago. */
 bool jwks_keeper_want(struct jwks_keeper *keeper, size_t n);
 
 #endif

@@ -29,9 +29,9 @@ struct jwt {
 bool jwt_looks_like(struct span text);
 
 /* Everything is taken from the arena, which has JWT_ARENA_BYTES. JWT_GOOD or
- * JWT_MALFORMED: parts, base64url or header JSON that is not strict, "crit", keys in the
- * header ("jwk", "jku", "x5u"), a "typ" of another kind of token, "kid" or "alg" that are
- * no strings. */
+ * JWT_MALFORMED: parts, base64url or header JSON that is not strict, "crit", keys in
+ * the header ("jwk", "jku", "x5u"), a "typ" of another kind of token, "kid" or "alg"
+ * that are no strings. */
 enum jwt_verdict jwt_take_apart(struct span text, struct arena *arena, struct jwt *jwt);
 
 /* Whether a key of the set signed it, with that key's own algorithm. */

@@ -1,5 +1,5 @@
-/* The fields of a request that said who calls, kept for a connection on which more is asked
- * for later: what they prove may have ended by then. Wiped when it is freed. */
+/* The fields of a request that said who calls, kept for a connection on which more is
+ * asked for later: what they prove may have ended by then. Wiped when it is freed. */
 #ifndef ASSAY_IDENTITY_KEPT_EVIDENCE_H
 #define ASSAY_IDENTITY_KEPT_EVIDENCE_H
 

@@ -11,9 +11,9 @@ struct key_digest {
     unsigned char bytes[KEY_DIGEST_SIZE];
 };
 
-/* Hashes the whole text of a key. The algorithm is fetched once per process and its state
- * reused by each thread, so that a call allocates nothing after a thread's first. False
- * without memory. */
+/* Hashes the whole text of a key. The algorithm is fetched once per process and its
+ * state reused by each thread, so that a call allocates nothing after a thread's first.
+ * False without memory. */
 bool key_digest(struct span key, struct key_digest *digest) MUST_CHECK;
 
 /* Takes time that does not depend on the bytes. */

@@ -1,5 +1,6 @@
-/* The file behind virtual keys: `state`/keys.db, SQLite in WAL mode, readable by its owner
- * only. It holds digests, never keys. Functions that fail add an entry to *error. */
+/* The file behind virtual keys: `state`/keys.db, SQLite in WAL mode, readable
+ * by its owner only. It holds digests, never keys. Functions that fail add an
+ * entry to *error. */
 #ifndef ASSAY_IDENTITY_KEY_STORE_H
 #define ASSAY_IDENTITY_KEY_STORE_H
 
@@ -14,8 +15,8 @@ struct key_row {
     struct key_record record;
 };
 
-/* Opens the store, making the folder `state` (0700) and the file (0600) if need be. NULL
- * on failure. A connection is used by one thread at a time. */
+/* Opens the store, making the folder `state` (0700) and the file (0600) if need be.
+ * NULL on failure. A connection is used by one thread at a time. */
 sqlite3 *key_store_open(const char *state, struct error *error);
 
 /* Rolls back what was begun and not committed; takes NULL; returns NULL. */

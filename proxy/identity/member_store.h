@@ -1,5 +1,5 @@
-/* Members of teams that were imported: a table beside the keys in `state`/keys.db, so that
- * the watch on the keys notices a change. */
+/* Members of teams that were imported: a table beside the keys in `state`/keys.db, so
+ * that the watch on the keys notices a change. */
 #ifndef ASSAY_IDENTITY_MEMBER_STORE_H
 #define ASSAY_IDENTITY_MEMBER_STORE_H
 
@@ -25,8 +25,8 @@ bool member_store_clear(sqlite3 *db, struct error *error);
 bool member_store_insert(sqlite3 *db, const struct member_row *row,
                          struct error *error);
 
-/* Calls `each` for every row, by team and caller; the row lives during the call. Stops and
- * returns false where `each` does. */
+/* Calls `each` for every row, by team and caller; the row lives during the call. Stops
+ * and returns false where `each` does. */
 bool member_store_each(sqlite3 *db, bool (*each)(void *self, const struct member_row *),
                        void *self, struct error *error);
 

@@ -9,7 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-/* ---- addresses ---------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------- */
 
 bool peer_is_in(int fd, const struct config_networks *networks)
 {
@@ -31,7 +31,7 @@ bool peer_is_in(int fd, const struct config_networks *networks)
     return networks_hold(networks, address);
 }
 
-/* ---- certificates ------------------------------------------------------------------- */
+/* ---- certificates ---------------------------------------------------------------- */
 
 /* The names of one kind in a certificate. */
 struct names {

@@ -11,10 +11,10 @@ enum { PEER_NAME_MAX = 255 };
 /* Is the socket's other end in one of the networks? */
 bool peer_is_in(int fd, const struct config_networks *networks);
 
-/* Writes the name of the client certificate that the handshake verified: of the first kind
- * in `names` that it has (none given: SPIFFE id, e-mail address, common name). "" and false
- * without a certificate, without such a name, and where it is ambiguous: two of that kind,
- * one with a NUL or beyond PEER_NAME_MAX. */
+/* Writes the name of the client certificate that the handshake verified: of the first
+ * kind in `names` that it has (none given: SPIFFE id, e-mail address, common name). ""
+ * and false without a certificate, without such a name, and where it is ambiguous: two
+ * of that kind, one with a NUL or beyond PEER_NAME_MAX. */
 bool peer_certificate_name(const SSL *ssl, const struct config_words *names,
                            char name[PEER_NAME_MAX + 1]);
 

@@ -21,7 +21,7 @@ struct subject {
     const char *issuer; /* within the method; "" where there is but one */
     struct span name;
     const struct member
-        *team; /* that he was said to be in; NULL: not said, or unknown */
+        *team;                /* the one he was said to be in; NULL: none, or unknown */
     const char *default_team; /* NULL: none */
     struct span tags;         /* that the credential itself gives */
 };
@@ -31,10 +31,10 @@ const struct member *subject_team_of_list(struct span list,
                                           const struct directory *directory);
 
 /* Names the caller: found by name or alias, in the team that was said, else in his own,
- * else in the default. The public id of the credential comes from method, issuer and name,
- * so that it stays the same from one token to the next. FAULT_UNKNOWN_MEMBER: he is in no
- * team; FAULT_BAD_CREDENTIAL: a name that is none (empty, not printable ASCII, longer than
- * 47 characters, without an alias). */
+ * else in the default. The public id of the credential comes from method, issuer and
+ * name, so that it stays the same from one token to the next. FAULT_UNKNOWN_MEMBER: he
+ * is in no team; FAULT_BAD_CREDENTIAL: a name that is none (empty, not printable ASCII,
+ * longer than 47 characters, without an alias). */
 enum fault subject_resolve(const struct subject *subject,
                            const struct directory *directory,
                            struct known_caller *caller) MUST_CHECK;

@@ -58,7 +58,7 @@ static enum fault claims_check(const struct json_node *claims,
     return FAULT_BAD_CREDENTIAL;
 }
 
-/* ---- what the claims say ------------------------------------------------------------ */
+/* ---- what the claims say --------------------------------------------------------- */
 
 static const struct member *claimed_team(const struct json_node *claim,
                                          const struct directory *directory)

@@ -1,10 +1,10 @@
 /* Virtual keys: what callers hold instead of a provider's credential.
  *
  * A key reads "assay_" + 26 random characters of base 32 (130 bits) + 6 characters of
- * their CRC-32 (so that a typo is told from an unknown key without a look-up, and secret
- * scanners can recognise it). The alphabet is Crockford's in lower case: no i, l, o, u.
- * Only the SHA-256 of the whole text is stored: so many random bits need no slow hash.
- * Keys live in `state`/keys.db; a change is effective within a second. */
+ * their CRC-32 (so that a typo is told from an unknown key without a look-up, and
+ * secret scanners can recognise it). The alphabet is Crockford's in lower case: no i,
+ * l, o, u. Only the SHA-256 of the whole text is stored: so many random bits need no
+ * slow hash. Keys live in `state`/keys.db; a change is effective within a second. */
 #ifndef ASSAY_IDENTITY_VIRTUAL_KEY_H
 #define ASSAY_IDENTITY_VIRTUAL_KEY_H
 
@@ -25,11 +25,11 @@ struct key_record {
     int64_t revoked; /* 0: not revoked; may lie ahead (rotation with grace) */
 };
 
-/* The store, for the command line. Every function opens and closes it. false and an entry
- * in *error on failure.
+/* The store, for the command line. Every function opens and closes it. false and an
+ * entry in *error on failure.
  *
- * key_add() takes team, caller, label, created and expires of `wanted`. `key` is the only
- * copy of the text that will ever be: the caller shows it and wipes it. */
+ * key_add() takes team, caller, label, created and expires of `wanted`. `key` is the
+ * only copy of the text that will ever be: the caller shows it and wipes it. */
 bool key_add(const char *state, const struct key_record *wanted,
              char key[KEY_TEXT_SIZE], struct key_record *made, struct error *error);
 bool key_list(const char *state, void (*each)(void *self, const struct key_record *),
@@ -54,17 +54,18 @@ struct key_table *key_table_load(const char *state, struct error *error);
 struct key_table *key_table_free(struct key_table *table);
 size_t key_table_count(const struct key_table *table);
 
-/* A watch on the store: cheap to ask several times a second. Open it before the table is
- * loaded, so that no change falls between the two. Used by one thread. */
+/* A watch on the store: cheap to ask several times a second. Open it before the table
+ * is loaded, so that no change falls between the two. Used by one thread. */
 struct key_watch;
 struct key_watch *key_watch_open(const char *state, struct error *error);
 struct key_watch *key_watch_close(struct key_watch *watch);
-/* Did the store change since the last call, by whichever process? A store that cannot be
- * asked counts as changed, so that loading it again tells why. */
+/* Did the store change since the last call, by whichever process? A store that cannot
+ * be asked counts as changed, so that loading it again tells why. */
 bool key_watch_changed(struct key_watch *watch);
 
-/* Finds a key by its digest; unknown, expired and revoked keys take the same path and the
- * comparison takes constant time. NULL if the key is not valid at `now` (Unix seconds). */
+/* Finds a key by its digest; unknown, expired and revoked keys take the same
+ * path and the comparison takes constant time. NULL if the key is not valid at
+ * `now` (Unix seconds). */
 const struct key_record *key_table_find(const struct key_table *table, struct span key,
                                         int64_t now);
 

@@ -99,7 +99,7 @@ uint32_t calibration_of(const struct calibration *calibration, const char *model
     return get(&place->per_mille);
 }
 
-/* ---- after a restart ------------------------------------------------------------------ */
+/* ---- after a restart ------------------------------------------------------------- */
 
 static void load_model(void *self, const struct ledger_drift *drift)
 {

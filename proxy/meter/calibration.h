@@ -1,6 +1,7 @@
-/* What a model's provider finds where assay counts a thousand tokens, learned from its own
- * reports as they pass: so that a stream it never reported on is estimated well, though its
- * tokenizer is not public. A guess, shared by all threads, which may lose each other's. */
+/* What a model's provider finds where assay counts a thousand tokens, learned from its
+ * own reports as they pass: so that a stream it never reported on is estimated well,
+ * though its tokenizer is not public. A guess, shared by all threads: updates of two at
+ * once may be lost. */
 #ifndef ASSAY_METER_CALIBRATION_H
 #define ASSAY_METER_CALIBRATION_H
 
@@ -21,8 +22,8 @@ struct calibration *calibration_free(struct calibration *calibration);
 void calibration_learn(struct calibration *calibration, const char *model,
                        uint64_t reported, uint64_t counted);
 
-/* Per mille; 0 before enough calls were seen. *error is how far single calls were from it
- * lately, per mille. */
+/* Per mille; 0 before enough calls were seen. *error is how far single calls were from
+ * it lately, per mille. */
 uint32_t calibration_of(const struct calibration *calibration, const char *model,
                         uint32_t *error);
 

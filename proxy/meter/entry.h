@@ -1,6 +1,6 @@
 /* One exchange as plain data: what the journal keeps, the ledger stores, the log prints
- * and the metrics count. Fixed size, C strings (cut where too long). Its lines lie in room of
- * their own, because few calls have any. */
+ * and the metrics count. Fixed size, C strings (cut where too long). Its lines lie in
+ * room of their own, because few calls have any. */
 #ifndef ASSAY_METER_ENTRY_H
 #define ASSAY_METER_ENTRY_H
 
@@ -91,14 +91,16 @@ struct entry {
     char response_model[64];
     char service_tier[16];
     char tags[128]; /* of the caller, comma-separated */
-    /* line_count of them, in room for LINES_MAX that is borrowed; NULL: there is none */
+    /* line_count of them, in room for LINES_MAX that is borrowed; NULL:
+     * there is none */
     struct line *lines;
 };
 
 /* Copies an entry into one that has room for lines of its own. */
 void entry_copy(struct entry *copy, const struct entry *entry);
 
-/* The whole call: the main usage and the lines beside it, each token once; saturating. */
+/* The whole call: the main usage and the lines beside it, each
+ * token once; saturating. */
 uint64_t entry_input(const struct entry *entry);
 uint64_t entry_output(const struct entry *entry);
 
@@ -106,7 +108,8 @@ uint64_t entry_output(const struct entry *entry);
 int64_t entry_cost(const struct entry *entry);
 bool entry_priced(const struct entry *entry);
 
-/* The main usage without what lines have of it: what is billed at the call's own model. */
+/* The main usage without what lines have of it: what is billed at the
+ * call's own model. */
 struct usage entry_own_usage(const struct entry *entry);
 
 const char *line_kind_name(enum line_kind kind);
@@ -125,8 +128,9 @@ enum { ENTRY_ID_WORKER_BITS = 8, ENTRY_ID_SEQUENCE_BITS = 14, ENTRY_ID_TIME_BITS
 /* The least id of the millisecond that `unix_ns` is in; 0 before 2024. */
 uint64_t entry_id_at(uint64_t unix_ns);
 
-/* An id of this worker that is greater than `last`, whose time is that of `unix_ns` or, if
- * the clock stepped back or the millisecond's sequence is used up, the next after last. */
+/* An id of this worker that is greater than `last`, whose time is that of
+ * `unix_ns` or, if the clock stepped back or the millisecond's sequence is used
+ * up, the next after last. */
 uint64_t entry_id_next(uint64_t last, uint64_t unix_ns, unsigned worker);
 
 /* The millisecond an id was made in, as Unix time in nanoseconds. */

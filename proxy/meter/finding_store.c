@@ -110,7 +110,7 @@ struct finding_store {
     int64_t version;
 };
 
-/* ---- opening --------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------- */
 
 static bool fail(struct error *error, const char *path, const char *why)
 {
@@ -237,7 +237,7 @@ sqlite3 *finding_store_sqlite(const struct finding_store *store)
     return store->sqlite;
 }
 
-/* ---- statements ------------------------------------------------------------------------ */
+/* ---- statements ------------------------------------------------------------------ */
 
 static bool step(struct finding_store *store, sqlite3_stmt *statement)
 {
@@ -272,7 +272,7 @@ bool finding_store_commit(struct finding_store *store)
     return good;
 }
 
-/* ---- states ---------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------- */
 
 void finding_store_save(struct finding_store *store, uint64_t identity, uint64_t number,
                         unsigned layout, struct span packed)
@@ -313,7 +313,7 @@ size_t finding_store_load(struct finding_store *store, uint64_t identity,
     return length;
 }
 
-/* ---- ratings and findings -------------------------------------------------------------- */
+/* ---- ratings and findings -------------------------------------------------------- */
 
 void finding_store_rate(struct finding_store *store, const struct suspect_row *row)
 {
@@ -421,10 +421,10 @@ void finding_store_expire(struct finding_store *store, int64_t now_ms,
     }
 }
 
-/* ---- calibration ------------------------------------------------------------------------ */
+/* ---- calibration ----------------------------------------------------------------- */
 
-/* The conformal quantile: of n people the ceil((n + 1)(1 - ALPHA))-th in the order of their
- * highest scores, the highest where there are too few. */
+/* The conformal quantile: of n people the ceil((n + 1)(1 - ALPHA))-th in the order of
+ * their highest scores, the highest where there are too few. */
 double finding_store_calibration(struct finding_store *store, uint64_t *people)
 {
     static const char sql[] =
@@ -447,7 +447,7 @@ double finding_store_calibration(struct finding_store *store, uint64_t *people)
     return highest;
 }
 
-/* ---- people ---------------------------------------------------------------------------- */
+/* ---- people ---------------------------------------------------------------------- */
 
 const char *finding_status_name(enum finding_status status)
 {

@@ -1,7 +1,8 @@
-/* What the detector knows and found, in `state`/findings.db: the saved states of identities
- * as bytes, their scores over time, findings with their evidence, and what people remarked
- * on them. No text of any prompt. The analyst alone writes, in transactions, but for
- * remarks, which come from other processes; readers open it for themselves.
+/* What the detector knows and found, in `state`/findings.db: the saved states of
+ * identities as bytes, their scores over time, findings with their evidence, and
+ * what people remarked on them. No text of any prompt. The analyst alone writes,
+ * in transactions, but for remarks, which come from other processes; readers open
+ * it for themselves.
  *
  * kill -9 costs what was not committed; a power failure the last few seconds more. */
 #ifndef ASSAY_METER_FINDING_STORE_H
@@ -66,15 +67,16 @@ struct finding_store *finding_store_read(const char *state, struct error *error)
 /* Takes NULL; returns NULL. */
 struct finding_store *finding_store_close(struct finding_store *store);
 
-/* ---- the analyst ---------------------------------------------------------------------- */
+/* ---- the analyst ----------------------------------------------------------------- */
 
-/* Writing begins a transaction; this ends it. false if it could not be written; it is not
- * tried again. */
+/* Writing begins a transaction; this ends it. false if it could not be written; it is
+ * not tried again. */
 bool finding_store_commit(struct finding_store *store) MUST_CHECK;
 
 void finding_store_save(struct finding_store *store, uint64_t identity, uint64_t number,
                         unsigned layout, struct span packed);
-/* Returns the length of the packed state; 0: none of this layout, or not as it was saved. */
+/* Returns the length of the packed state; 0: none of this layout, or not as
+ * it was saved. */
 size_t finding_store_load(struct finding_store *store, uint64_t identity,
                           unsigned layout, uint64_t *number, char *packed, size_t room);
 
@@ -89,7 +91,8 @@ bool finding_store_name(struct finding_store *store, uint64_t identity, char tea
  * returns true then. One that was dismissed takes it in silently until it expires. */
 bool finding_store_found(struct finding_store *store, const struct finding_row *row);
 
-/* The first half of that: false if none stands. Without `clears` that stays as it was. */
+/* The first half of that: false if none stands. Without `clears` that stays
+ * as it was. */
 bool finding_store_again(struct finding_store *store, const struct finding_row *row);
 
 /* Did another process write since the last call? */
@@ -98,16 +101,16 @@ bool finding_store_changed(struct finding_store *store);
 /* What is committed survives a power failure. */
 bool finding_store_sync(struct finding_store *store) MUST_CHECK;
 
-/* The score that all but one in a hundred of the installation's own people stay at or below:
- * all but declared services and those on whom a finding stands. Those whose findings were
- * dismissed count. 0 if nobody scored yet. */
+/* The score that all but one in a hundred of the installation's own people stay at or
+ * below: all but declared services and those on whom a finding stands. Those whose
+ * findings were dismissed count. 0 if nobody scored yet. */
 double finding_store_calibration(struct finding_store *store, uint64_t *people);
 
 /* Deletes findings that expired, and whatever was not seen since `before_ms`. */
 void finding_store_expire(struct finding_store *store, int64_t now_ms,
                           int64_t before_ms);
 
-/* ---- readers -------------------------------------------------------------------------- */
+/* ---- readers --------------------------------------------------------------------- */
 
 /* Which: NULL is any. */
 struct finding_query {
@@ -116,7 +119,8 @@ struct finding_query {
     int64_t now_ms; /* those that expired before it are left out */
 };
 
-/* The latest first. false and an entry in *error on failure. Rows live during the call. */
+/* The latest first. false and an entry in *error on failure. Rows live
+ * during the call. */
 bool finding_store_each(struct finding_store *store, const struct finding_query *query,
                         void (*each)(void *self, const struct finding_row *row),
                         void *self, struct error *error);
@@ -140,10 +144,10 @@ bool finding_store_scores(struct finding_store *store, uint64_t identity,
                           void (*each)(void *self, const struct score_row *row),
                           void *self, struct error *error);
 
-/* ---- people --------------------------------------------------------------------------- */
+/* ---- people ---------------------------------------------------------------------- */
 
-/* Notes a remark on a finding: "note", "appeal" or "dismissal", the latter two with what
- * follows from them. false and an entry in *error, also for an unknown finding. */
+/* Notes a remark on a finding: "note", "appeal" or "dismissal", the latter two with
+ * what follows from them. false and an entry in *error, also for an unknown finding. */
 bool finding_remark(const char *state, int64_t finding, const struct remark_row *remark,
                     struct error *error);
 

@@ -103,7 +103,7 @@ static uint64_t entry_checksum(const struct entry *entry, const struct line *lin
     return count == 0 ? sum : XXH3_64bits_withSeed(lines, count * sizeof lines[0], sum);
 }
 
-/* --- opening ------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------- */
 
 static bool fail(struct error *error, const char *path, const char *what, int number)
 {
@@ -173,8 +173,9 @@ static bool read_header(int fd, const char *path, struct found *found,
     return !is_damaged(found) || fail(error, path, "is damaged", 0);
 }
 
-/* A slot begins with its state in every version, so that any journal can be told whether
- * it is empty. Reading instead of mapping keeps unused slots out of resident memory. */
+/* A slot begins with its state in every version, so that any journal can be
+ * told whether it is empty. Reading instead of mapping keeps unused slots out
+ * of resident memory. */
 static bool count_taken(int fd, const char *path, struct found *found,
                         struct error *error)
 {
@@ -239,7 +240,8 @@ static bool make_file(struct journal *journal, struct error *error)
     return true;
 }
 
-/* Brings the file to this version and the wanted number of slots, keeping what is in it. */
+/* Brings the file to this version and the wanted number of slots, keeping what
+ * is in it. */
 static bool open_file(struct journal *journal, struct error *error)
 {
     const char *path = journal->path;
@@ -326,7 +328,7 @@ struct journal *journal_close(struct journal *journal)
     return NULL;
 }
 
-/* --- recovery ----------------------------------------------------------------------- */
+/* --- recovery --------------------------------------------------------------------- */
 
 struct leftover {
     uint32_t number;
@@ -430,7 +432,7 @@ bool journal_recovered(struct journal *journal, struct error *error)
                                              : make_file(journal, error);
 }
 
-/* --- the worker --------------------------------------------------------------------- */
+/* --- the worker ------------------------------------------------------------------- */
 
 static uint64_t next_id(struct journal *journal, uint64_t now_unix_ns)
 {
@@ -498,7 +500,7 @@ void journal_settle(struct journal *journal, struct entry *entry)
     number_put(&journal->settled, number);
 }
 
-/* --- the ledger --------------------------------------------------------------------- */
+/* --- the ledger ------------------------------------------------------------------- */
 
 const struct entry *journal_peek(struct journal *journal)
 {

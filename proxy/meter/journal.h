@@ -15,21 +15,22 @@
 
 struct journal;
 
-/* Opens or creates `directory`/journal-NN (NN = worker, below 256) with `slots` slots, 1
- * to 2^20, for which the disk space is taken at once. Slots that an
- * earlier process left are kept for journal_recover(). NULL and an entry in *error on
- * failure, also when another process has the file open. */
+/* Opens or creates `directory`/journal-NN (NN = worker, below 256) with `slots` slots,
+ * 1 to 2^20, for which the disk space is taken at once. Slots that an earlier process
+ * left are kept for journal_recover(). NULL and an entry in *error on failure, also
+ * when another process has the file open. */
 struct journal *journal_open(const char *directory, unsigned worker, uint32_t slots,
                              struct error *error);
 
 /* Unmaps; takes NULL; returns NULL. */
 struct journal *journal_close(struct journal *journal);
 
-/* What the process before this one left: calls back once per slot that is settled, in the
- * order of settling, and once per slot that was open, whose entry then has
- * OUTCOME_UNKNOWN. The slots stay until journal_recovered() is called, so that a second
- * crash loses nothing. Call both before the first journal_take(). journal_recovered() makes
- * as many slots as were asked for: false and an entry in *error without disk space.
+/* What the process before this one left: calls back once per slot that is settled, in
+ * the order of settling, and once per slot that was open, whose entry then has
+ * OUTCOME_UNKNOWN. The slots stay until journal_recovered() is called, so that a
+ * second crash loses nothing. Call both before the first journal_take().
+ * journal_recovered() makes as many slots as were asked for: false and an entry in
+ * *error without disk space.
  *
  * After a power failure slots may be torn: one whose checksum is wrong counts as open,
  * and every value is brought into its range, so that any file is safe to recover. */
@@ -38,10 +39,8 @@ void journal_recover(struct journal *journal, void (*each)(void *self, struct en
 bool journal_recovered(struct journal *journal, struct error *error) MUST_CHECK;
 
 /* Worker: an open slot's entry, zeroed but for its id, the room for lines and
- * usage.reported_nanousd (none);
- * NULL when all slots are taken.
- * `now_unix_ns` makes the id, which is greater than every id given before, also when the
- * clock steps back. */
+ * usage.reported_nanousd (none); NULL when all slots are taken. `now_unix_ns` makes the
+ * id, which is greater than every id given before, also when the clock steps back. */
 struct entry *journal_take(struct journal *journal, uint64_t now_unix_ns) MUST_CHECK;
 
 /* Worker: the entry is final. Not touched afterwards. */
@@ -64,7 +63,8 @@ uint32_t journal_taken(const struct journal *journal);
  * it. */
 uint32_t journal_released(const struct journal *journal);
 
-/* Any thread: how many slots there are: as many as were asked for, once it is recovered. */
+/* Any thread: how many slots there are: as many as were asked for, once
+ * it is recovered. */
 uint32_t journal_slots(const struct journal *journal);
 
 #endif

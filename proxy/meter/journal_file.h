@@ -1,10 +1,11 @@
-/* How a journal lies in its file: a header page, the slots, and from the next page on the
- * room for the lines of each slot, apart because few calls have any: pages that nobody
- * writes take no memory. For journal.c and the tests that damage journals on purpose.
+/* How a journal lies in its file: a header page, the slots, and from the next page
+ * on the room for the lines of each slot, apart because few calls have any: pages
+ * that nobody writes take no memory. For journal.c and the tests that damage
+ * journals on purpose.
  *
  * What every version keeps, so that any can tell whether a file is empty: the header's
- * first fields, and a slot's first 8 bytes being its state. Whoever changes struct entry,
- * or what one of its numbers means, raises JOURNAL_VERSION. */
+ * first fields, and a slot's first 8 bytes being its state. Whoever changes struct
+ * entry, or what one of its numbers means, raises JOURNAL_VERSION. */
 #ifndef ASSAY_METER_JOURNAL_FILE_H
 #define ASSAY_METER_JOURNAL_FILE_H
 

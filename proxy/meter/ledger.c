@@ -9,8 +9,8 @@
 #include <time.h>
 
 /* Workers do not wake the writer, which would cost them a system call per exchange: it
- * looks after BUSY_MS while there is traffic, sooner while the journals fill up quickly,
- * and after IDLE_MS where there was none. */
+ * looks after BUSY_MS while there is traffic, sooner while the journals fill up
+ * quickly, and after IDLE_MS where there was none. */
 enum { HURRY_MS = 10, BUSY_MS = 50, IDLE_MS = LEDGER_WINDOW_MS };
 
 enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000 };
@@ -18,8 +18,8 @@ enum { RETRY_MIN_MS = 100, RETRY_MAX_MS = 2000 };
 /* Entries of one transaction at most. */
 enum { BATCH_MAX = 4096 };
 
-/* Old entries are deleted so many at a time, and are looked for so often; names that are
- * left over take a look at every entry. */
+/* Old entries are deleted so many at a time, and are looked for so often; names that
+ * are left over take a look at every entry. */
 enum { FORGET_BATCH = 500, FORGET_S = 3600, FORGET_NAMES_S = 24 * 3600 };
 
 struct ledger {
@@ -83,7 +83,7 @@ struct ledger *ledger_close(struct ledger *ledger)
     return NULL;
 }
 
-/* --- recovery ----------------------------------------------------------------------- */
+/* --- recovery --------------------------------------------------------------------- */
 
 struct recovery {
     struct ledger_db *db;
@@ -119,7 +119,7 @@ bool ledger_recover(struct ledger *ledger, struct journal *journal, struct error
     return journal_recovered(journal, error);
 }
 
-/* --- the writer's thread ------------------------------------------------------------ */
+/* --- the writer's thread ---------------------------------------------------------- */
 
 static void gather(struct ledger *ledger)
 {

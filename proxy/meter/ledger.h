@@ -1,8 +1,9 @@
 /* The ledger: settled exchanges in SQLite (WAL), written in batches by a thread of its
  * own, each exactly once. Readers (report, export, admin) open it for themselves.
  *
- * What a failure can cost: kill -9 nothing, for the journal keeps what is not committed;
- * a power failure what was settled within the last LEDGER_WINDOW_MS and one commit.
+ * What a failure can cost: kill -9 nothing, for the journal keeps what is not
+ * committed; a power failure what was settled within the last LEDGER_WINDOW_MS
+ * and one commit.
  *
  * For people with sqlite3: the view `exchanges` has a readable row per exchange. */
 #ifndef ASSAY_METER_LEDGER_H
@@ -12,11 +13,12 @@
 
 struct ledger;
 
-/* An entry is committed at most this long after it was settled, and the commit synced. */
+/* An entry is committed at most this long after it was settled, and
+ * the commit synced. */
 enum { LEDGER_WINDOW_MS = 100 };
 
-/* Opens or creates `directory`/ledger.db, for one writer. NULL and an entry in *error on
- * failure. */
+/* Opens or creates `directory`/ledger.db, for one writer. NULL and an entry in
+ * *error on failure. */
 struct ledger *ledger_open(const char *directory, struct error *error);
 struct ledger *ledger_close(struct ledger *ledger);
 
@@ -25,14 +27,14 @@ struct ledger *ledger_close(struct ledger *ledger);
 bool ledger_recover(struct ledger *ledger, struct journal *journal,
                     struct error *error);
 
-/* Starts the writer thread over `count` journals, which outlive it. After each commit it
- * calls `written` (may be NULL) for every entry of the batch, on its own thread. */
+/* Starts the writer thread over `count` journals, which outlive it. After each commit
+ * it calls `written` (may be NULL) for every entry of the batch, on its own thread. */
 bool ledger_start(struct ledger *ledger, struct journal **journals, size_t count,
                   void (*written)(void *self, const struct entry *entry), void *self,
                   struct error *error);
 
-/* Any thread: from now on its thread deletes entries that began so many days ago, a few at
- * a time, and names that no entry refers to any more. 0: none are. */
+/* Any thread: from now on its thread deletes entries that began so many days ago, a few
+ * at a time, and names that no entry refers to any more. 0: none are. */
 void ledger_keep(struct ledger *ledger, uint32_t days);
 
 /* Writes what is settled, then ends the thread. */
@@ -50,8 +52,9 @@ struct ledger_query {
     bool objects;      /* only those that are keyed by an object */
 };
 
-/* Calls back for every entry in the order of their ids, until it returns false. An entry
- * comes back as it was settled, but for started_ns, which is in whole microseconds. */
+/* Calls back for every entry in the order of their ids, until it returns
+ * false. An entry comes back as it was settled, but for started_ns, which is
+ * in whole microseconds. */
 bool ledger_each(const char *directory, const struct ledger_query *query,
                  bool (*each)(void *self, const struct entry *entry), void *self,
                  struct error *error);
@@ -90,8 +93,8 @@ bool ledger_sums(const char *directory, const struct ledger_query *query, unsign
                  void (*each)(void *self, const struct ledger_sum *sum), void *self,
                  struct error *error);
 
-/* What providers reported beside what was counted here, for calls of which both are known:
- * visible output tokens. */
+/* What providers reported beside what was counted here, for calls of which both are
+ * known: visible output tokens. */
 struct ledger_drift {
     const char *provider, *model;
     uint64_t calls;
@@ -101,8 +104,8 @@ struct ledger_drift {
     uint64_t off;   /* ... from what is counted times the drift of all these calls */
 };
 
-/* Calls back per provider and model, most reported first. At most the last `calls` (0: all)
- * of the ledger's calls are looked at. */
+/* Calls back per provider and model, most reported first. At most the last `calls` (0:
+ * all) of the ledger's calls are looked at. */
 bool ledger_drifts(const char *directory, const struct ledger_query *query,
                    uint64_t calls,
                    void (*each)(void *self, const struct ledger_drift *drift),

@@ -5,8 +5,8 @@
 /* In the file's header: which program it is of ("assy"), and which schema it has. */
 enum { LEDGER_APPLICATION_ID = 0x61737379, LEDGER_SCHEMA = 3 };
 
-/* What each schema lacks of a later one, by its number; NULL at the end. An empty database
- * (0) lacks everything. */
+/* What each schema lacks of a later one, by its number; NULL at the end. An empty
+ * database (0) lacks everything. */
 extern const char *const *const ledger_schema_steps[LEDGER_SCHEMA];
 
 /* Ends every change of schema: the views as they are now, and the number. */

@@ -21,7 +21,7 @@ enum {
     LABEL_TEXTS = LABEL_TEXTS_END - offsetof(struct entry, team)
 };
 
-/* --- statements --------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------- */
 
 /* By name: a ledger that began with an older schema has later columns at its end. */
 #define TEXT(name, field)           #name ", "
@@ -68,7 +68,7 @@ static const char insert_line[] =
     "?)";
 #undef KNOWN
 
-/* --- labels ------------------------------------------------------------------------- */
+/* --- labels ----------------------------------------------------------------------- */
 
 /* What an entry's label is made of, as it lies in the entry. */
 struct label_key {
@@ -87,8 +87,8 @@ struct label_known {
     int64_t id; /* 0: an empty place */
 };
 
-/* What an exchange's column was bound to last. SQLite keeps it from row to row, and most
- * columns of most rows are those of the row before. */
+/* What an exchange's column was bound to last. SQLite keeps it from row to row, and
+ * most columns of most rows are those of the row before. */
 struct bound {
     int64_t value;
     bool known; /* false: NULL, as in a statement that is new */
@@ -146,7 +146,8 @@ static void bind_text(sqlite3_stmt *statement, int *at, const char *text)
     }
 }
 
-/* Counts beyond what SQLite can hold are not counts; the greatest number stands for them. */
+/* Counts beyond what SQLite can hold are not counts; the greatest number
+ * stands for them. */
 static int64_t storable(uint64_t value)
 {
     return value > INT64_MAX ? INT64_MAX : (int64_t)value;
@@ -247,7 +248,7 @@ static int64_t label_id(struct ledger_db *db, const struct entry *entry)
     return place->id;
 }
 
-/* --- writing ------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------- */
 
 bool ledger_db_begin(struct ledger_db *db)
 {
@@ -426,7 +427,7 @@ const char *ledger_db_reason(const struct ledger_db *db)
     return sqlite3_errmsg(db->sqlite);
 }
 
-/* --- opening ------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------- */
 
 static bool fail(struct error *error, const char *path, const char *why)
 {
@@ -542,8 +543,8 @@ struct ledger_db *ledger_db_open(const char *directory, struct error *error)
         fail(error, path, strerror(errno));
         return NULL;
     }
-    /* Statistics that nobody reads cost a lock per allocation. Too late, and no harm, if
-     * SQLite was used before. */
+    /* Statistics that nobody reads cost a lock per allocation. Too late, and no harm,
+     * if SQLite was used before. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     db = calloc(1, sizeof *db);
     CHECK(db != NULL);

@@ -1,9 +1,9 @@
-/* The ledger's database, and the writer that adds entries within transactions.
- * Every SQL statement is a constant text.
+/* The ledger's database, and the writer that adds entries within transactions. Every
+ * SQL statement is a constant text.
  *
- * Three tables. What repeats (who, what, how it ended) is a row of `label`, written once
- * and then referred to by number; `exchange` has a row of plain integers per entry, and
- * `line` one per line of an entry. */
+ * Three tables. What repeats (who, what, how it ended) is a row of `label`, written
+ * once and then referred to by number; `exchange` has a row of plain integers per
+ * entry, and `line` one per line of an entry. */
 #ifndef ASSAY_METER_LEDGER_SQL_H
 #define ASSAY_METER_LEDGER_SQL_H
 
@@ -26,15 +26,15 @@ bool ledger_db_add(struct ledger_db *db, const struct entry *entry) MUST_CHECK;
 bool ledger_db_commit(struct ledger_db *db) MUST_CHECK;
 void ledger_db_rollback(struct ledger_db *db);
 
-/* Deletes entries with lesser ids, the oldest first, at most so many: returns how many, or
- * -1. Names stay until ledger_db_forget_names(), which looks at every entry. Either is a
- * transaction of its own. */
+/* Deletes entries with lesser ids, the oldest first, at most so many: returns how many,
+ * or -1. Names stay until ledger_db_forget_names(), which looks at every entry. Either
+ * is a transaction of its own. */
 int ledger_db_forget(struct ledger_db *db, uint64_t before_id, int most);
 bool ledger_db_forget_names(struct ledger_db *db);
 
 /* After a commit: waits until the disk has it, and moves the write-ahead log into the
- * database once it is long. Apart from the commit, so that nobody's journal slots wait for
- * the disk. */
+ * database once it is long. Apart from the commit, so that nobody's journal slots wait
+ * for the disk. */
 bool ledger_db_sync(struct ledger_db *db) MUST_CHECK;
 
 /* Why the last call failed. */

@@ -1,5 +1,5 @@
-/* What a shard of the metrics is made of: metrics.c counts into it, metrics_text.c reads
- * it from other threads.
+/* What a shard of the metrics is made of: metrics.c counts into it, metrics_text.c
+ * reads it from other threads.
  *
  * There is one row per set of labels that occurs, and every family of metrics sums rows
  * over the labels it leaves out: so counting an exchange costs one lookup. */

@@ -78,7 +78,7 @@ uint64_t once_object(const char *provider, uint64_t id)
     return object != 0 ? object : 1;
 }
 
-/* ---- places -------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------------- */
 
 static uint32_t set_of(uint64_t object)
 {
@@ -137,8 +137,8 @@ static void give(struct once *once, uint32_t place, enum place_state to)
     atomic_store_explicit(&once->state[place], (unsigned char)to, memory_order_release);
 }
 
-/* A free place of the object's set, else that of the oldest; ONCE_OBJECTS if others took
- * them all in this moment. */
+/* A free place of the object's set, else that of the oldest; ONCE_OBJECTS if others
+ * took them all in this moment. */
 static uint32_t take_place(struct once *once, uint64_t object)
 {
     uint32_t first = set_of(object), oldest = first;
@@ -155,7 +155,7 @@ static uint32_t take_place(struct once *once, uint64_t object)
     return take(once, oldest, PLACE_AWAITED) ? oldest : ONCE_OBJECTS;
 }
 
-/* ---- life ---------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static void keep_maker(struct maker *to, const struct entry *from)
 {
@@ -258,14 +258,15 @@ bool once_claim(struct once *once, uint64_t object, struct entry *bill,
     return true;
 }
 
-/* ---- after a restart ------------------------------------------------------------------ */
+/* ---- after a restart ------------------------------------------------------------- */
 
 static bool was_seen(const struct entry *entry)
 {
     return entry->usage.known_tokens != 0;
 }
 
-/* In the order of their ids: a call that made something stands before those that asked. */
+/* In the order of their ids: a call that made something stands before
+ * those that asked. */
 static bool load_one(void *self, const struct entry *entry)
 {
     struct once *once = self;

@@ -13,8 +13,8 @@
 #include "proxy/base/error.h"
 #include "proxy/meter/entry.h"
 
-/* Of more, those that were made first are given up. What was made longer ago than this is
- * not looked for after a restart: providers have dropped it by then. */
+/* Of more, those that were made first are given up. What was made longer ago than this
+ * is not looked for after a restart: providers have dropped it by then. */
 enum { ONCE_OBJECTS = 1 << 15, ONCE_DAYS = 35 };
 
 struct once;
@@ -29,9 +29,9 @@ uint64_t once_object(const char *provider, uint64_t id);
  * happens if it is awaited already. `began_s` is that of quota_take_back(). */
 void once_await(struct once *once, const struct entry *maker, int64_t began_s);
 
-/* The maker is settled with what it is now. Until its answer comes, quotas are charged with
- * what was reserved for it. false: the answer came already, and the charge is the caller's
- * to take back. */
+/* The maker is settled with what it is now. Until its answer comes, quotas are charged
+ * with what was reserved for it. false: the answer came already, and the charge is the
+ * caller's to take back. */
 bool once_charged(struct once *once, const struct entry *maker) MUST_CHECK;
 
 /* What stood for an answer until it came. */
@@ -47,13 +47,13 @@ void once_also(struct once *once, uint64_t object, uint64_t other);
 /* Is somebody waiting for this object, or for the one that it is another name of? */
 bool once_awaited(struct once *once, uint64_t object);
 
-/* The object's usage has been seen. true for one caller only, and only if it was awaited:
- * *bill then has its maker's labels, and its object. */
+/* The object's usage has been seen. true for one caller only, and only if it was
+ * awaited: *bill then has its maker's labels, and its object. */
 bool once_claim(struct once *once, uint64_t object, struct entry *bill,
                 struct once_charge *charge) MUST_CHECK;
 
-/* Before any thread runs: awaits what the ledger in `directory` says was made lately and
- * not seen yet. false and an entry in *error if it cannot be read. */
+/* Before any thread runs: awaits what the ledger in `directory` says was made lately
+ * and not seen yet. false and an entry in *error if it cannot be read. */
 bool once_load(struct once *once, const char *directory, uint64_t unix_ns,
                struct error *error);
 

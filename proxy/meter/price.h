@@ -1,5 +1,6 @@
-/* What tokens cost. Integers only: pico-dollars per token in the table, nano-dollars per
- * call. A model that is not in the table is unpriced, which is a state and not $0. */
+/* What tokens cost. Integers only: pico-dollars per token in the table,
+ * nano-dollars per call. A model that is not in the table is unpriced, which is a
+ * state and not $0. */
 #ifndef ASSAY_METER_PRICE_H
 #define ASSAY_METER_PRICE_H
 
@@ -7,9 +8,10 @@
 #include "proxy/base/span.h"
 #include "proxy/meter/usage.h"
 
-/* Rates in pico-dollars (10^-12 USD) per token. A rate of PRICE_UNSET falls back: cache
- * classes to the input rate, reasoning to the output rate, modalities to their class. A
- * model without rates of input and output is charged by the length of its audio only. */
+/* Rates in pico-dollars (10^-12 USD) per token. A rate of PRICE_UNSET falls back:
+ * cache classes to the input rate, reasoning to the output rate, modalities to
+ * their class. A model without rates of input and output is charged by the length
+ * of its audio only. */
 #define PRICE_UNSET (-1)
 
 struct price_rates {
@@ -23,20 +25,22 @@ struct price_rates {
 
 struct price_table;
 
-/* Reads config/prices.yaml's format. NULL and entries in *error on failure; nothing of a
- * wrong file is used. */
+/* Reads config/prices.yaml's format. NULL and entries in *error on failure; nothing of
+ * a wrong file is used. */
 struct price_table *price_table_load(const char *path, struct error *error);
 
-/* Reads the community's model_prices_and_context_window.json and writes it to `out` in
- * prices.yaml's format. Models without token prices are left out; *taken and *left count. */
+/* Reads the community's model_prices_and_context_window.json and writes it to
+ * `out` in prices.yaml's format. Models without token prices are left out; *taken
+ * and *left count. */
 bool price_table_import(const char *path, FILE *out, size_t *taken, size_t *left,
                         struct error *error);
 
 struct price_table *price_table_free(struct price_table *table);
 
-/* What identifies a price: the provider as configured (a provider-specific price wins
- * over a general one), the model, the service tier ("" is standard), and the time, because
- * prices have dates of validity. All input of the call decides long-context tiers. */
+/* What identifies a price: the provider as configured (a provider-specific
+ * price wins over a general one), the model, the service tier ("" is standard),
+ * and the time, because prices have dates of validity. All input of the call
+ * decides long-context tiers. */
 struct price_key {
     struct span provider, model, service_tier;
     uint64_t at_unix_ns;
@@ -53,8 +57,8 @@ bool price_table_stand_in(struct price_table *table, struct span provider,
 bool price_find(const struct price_table *table, const struct price_key *key,
                 struct price_rates *rates);
 
-/* Do the rates say what this usage costs? Not those of tokens for what is told by its length
- * only, and the other way round. */
+/* Do the rates say what this usage costs? Not those of tokens for what is told by its
+ * length only, and the other way round. */
 bool price_covers(const struct price_rates *rates, const struct usage *usage);
 
 /* Cost in nano-dollars, rounded half up once, at the end; saturating. */

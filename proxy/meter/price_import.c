@@ -1,5 +1,5 @@
-/* Reads the community's model_prices_and_context_window.json: an object with a member per
- * model, whose own members are costs in dollars per token. */
+/* Reads the community's model_prices_and_context_window.json: an object with a member
+ * per model, whose own members are costs in dollars per token. */
 #include "proxy/meter/price_load.h"
 #include "proxy/meter/price_table.h"
 
@@ -140,7 +140,8 @@ static void put_lengths(FILE *out, const cJSON *model, bool output_free)
     fputs(end, out);
 }
 
-/* Only printable ASCII that needs no escape, which is all that model names are made of. */
+/* Only printable ASCII that needs no escape, which is all that model names
+ * are made of. */
 static bool is_plain(const char *name)
 {
     size_t len = strlen(name);

@@ -35,7 +35,8 @@ static bool has_kind(struct loading *loading, const struct node *node,
     return node->kind == kind || refuse(loading, node->place, what, NULL);
 }
 
-/* Are all keys of a map among `known`? Tells each that is not, and the nearest known. */
+/* Are all keys of a map among `known`? Tells each that is not, and
+ * the nearest known. */
 static bool check_keys(struct loading *loading, const struct node *map,
                        const char *const *known)
 {
@@ -65,7 +66,7 @@ static bool check_keys(struct loading *loading, const struct node *map,
     return good;
 }
 
-/* --- values ------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------- */
 
 static bool read_count(const char *text, uint64_t *count)
 {
@@ -277,7 +278,7 @@ static bool read_longs(struct loading *loading, const struct node *list,
     return good;
 }
 
-/* --- rows --------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------- */
 
 static bool add_name(struct loading *loading, const struct node *name,
                      const struct price_row *row)

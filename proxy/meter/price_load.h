@@ -8,7 +8,8 @@
  * cannot be read or exceeds `limit`. */
 char *price_file_read(const char *path, size_t limit, size_t *len, struct error *error);
 
-/* price_table_load() from memory. `name` stands for the file in errors and outlives them. */
+/* price_table_load() from memory. `name` stands for the file in errors
+ * and outlives them. */
 struct price_table *price_table_parse(const char *name, struct span text,
                                       struct error *error);
 

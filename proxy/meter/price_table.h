@@ -1,4 +1,5 @@
-/* What a price table is made of: shared by the files that fill it and that look it up. */
+/* What a price table is made of: shared by the files that fill it and that
+ * look it up. */
 #ifndef ASSAY_METER_PRICE_TABLE_H
 #define ASSAY_METER_PRICE_TABLE_H
 
@@ -6,7 +7,8 @@
 #include "proxy/base/check.h"
 #include "proxy/meter/price.h"
 
-/* All rates of struct price_rates; in a file, `per_minute: {audio}` and `per_million`. */
+/* All rates of struct price_rates; in a file, `per_minute:
+ * {audio}` and `per_million`. */
 #define PRICE_RATES(RATE)                                                              \
     PRICE_TOKEN_RATES(RATE)                                                            \
     RATE(audio_minute)

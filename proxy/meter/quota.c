@@ -39,7 +39,7 @@ struct quota *quota_free(struct quota *quota)
     return NULL;
 }
 
-/* ---- usual output --------------------------------------------------------------------- */
+/* ---- usual output ---------------------------------------------------------------- */
 
 static size_t usual_place(const char *model)
 {
@@ -73,7 +73,7 @@ void quota_learn_output(struct quota *quota, const struct entry *call)
     atomic_store_explicit(place, usual == 0 ? 1 : usual, memory_order_relaxed);
 }
 
-/* ---- reserving ------------------------------------------------------------------------ */
+/* ---- reserving ------------------------------------------------------------------- */
 
 struct quota_state quota_state_of(struct quota_policy *policy,
                                   const struct quota_cell *cell)
@@ -484,7 +484,7 @@ void quota_take_back(struct quota *quota, struct quota_policies *policies,
     }
 }
 
-/* ---- warnings ------------------------------------------------------------------------- */
+/* ---- warnings -------------------------------------------------------------------- */
 
 /* The share that the policy warns at, of those that are reached. */
 static uint32_t reached(const struct quota_policy *policy, uint32_t percent)
@@ -518,7 +518,7 @@ uint32_t quota_warning(const struct reservation *reservation, struct quota_state
     return highest;
 }
 
-/* ---- policies ------------------------------------------------------------------------- */
+/* ---- policies -------------------------------------------------------------------- */
 
 static struct quota_policy *same_in_force(struct quota *quota,
                                           const struct quota_policy *policy)

@@ -57,7 +57,7 @@ static uint64_t change(atomic_uint_least64_t *sum, uint64_t plus, uint64_t minus
     return changed;
 }
 
-/* ---- rolling periods -------------------------------------------------------------------- */
+/* ---- rolling periods ------------------------------------------------------------- */
 
 /* From 1. */
 static uint32_t epoch_of(const struct quota_cell *cell, int64_t unix_s)
@@ -73,8 +73,8 @@ static uint32_t gone_by(const struct quota_cell *cell, int64_t now_s)
     return now > QUOTA_STEPS ? now - QUOTA_STEPS : 0;
 }
 
-/* Nobody takes a step over, or takes something else out of it, before its amount has left
- * it: it would leave twice. */
+/* Nobody takes a step over, or takes something else out of it, before its amount has
+ * left it: it would leave twice. */
 static bool close_step(struct quota_steps *steps, unsigned step, uint32_t epoch)
 {
     return atomic_compare_exchange_strong_explicit(&steps->epochs[step], &epoch,
@@ -87,10 +87,10 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Empties a step that was last used in `epoch`, unless another thread does; that epoch does
- * not come back to it. What is read before the claim was all used in that epoch, but for what
- * was refunded meanwhile; what a late settlement adds after it stays, and counts until the
- * step's next use leaves the period. */
+/* Empties a step that was last used in `epoch`, unless another thread does; that epoch
+ * does not come back to it. What is read before the claim was all used in that epoch,
+ * but for what was refunded meanwhile; what a late settlement adds after it stays, and
+ * counts until the step's next use leaves the period. */
 static void empty_step(struct quota_cell *cell, unsigned step, uint32_t epoch)
 {
     struct quota_steps *steps = cell->steps;
@@ -182,8 +182,9 @@ uint64_t quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t 
     return now_used;
 }
 
-/* Takes at most so much out of the step of this epoch, and returns how much that was. While
- * another thread has the step, or it is gone, nothing: it leaves, or has left, with it. */
+/* Takes at most so much out of the step of this epoch, and returns how much that
+ * was. While another thread has the step, or it is gone, nothing: it leaves, or has
+ * left, with it. */
 static uint64_t take_from_step(struct quota_steps *steps, uint32_t epoch,
                                uint64_t amount)
 {

@@ -50,13 +50,14 @@ bool quota_cell_hold_from(struct quota_cell *cell, uint64_t amount, uint64_t fro
                           uint64_t limit) MUST_CHECK;
 
 /* What was reserved is known now to have come to `used`, by a call that began at
- * `began_s`. Times are those of rolling periods; windows have theirs in the cell. Returns
- * what is used now. */
+ * `began_s`. Times are those of rolling periods; windows have theirs in the cell.
+ * Returns what is used now. */
 uint64_t quota_cell_settle(struct quota_cell *cell, uint64_t reserved, uint64_t used,
                            int64_t began_s, int64_t now_s);
 
-/* A call that began at `began_s` was charged with an amount that turns out not to be its
- * own: gives it back, unless it has left the rolling period, or will within a step. */
+/* A call that began at `began_s` was charged with an amount that turns out not to
+ * be its own: gives it back, unless it has left the rolling period, or will
+ * within a step. */
 void quota_cell_refund(struct quota_cell *cell, uint64_t amount, int64_t began_s,
                        int64_t now_s);
 

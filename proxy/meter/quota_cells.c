@@ -1,11 +1,13 @@
-/* The table is an array of sets of 15 places; a key has one set. A place holds a part of
- * the key's hash and the number of a cell, so that looking one up reads two cache lines.
+/* The table is an array of sets of 15 places; a key has one set. A place holds a
+ * part of the key's hash and the number of a cell, so that looking one up reads
+ * two cache lines.
  *
- * Why no key gets two cells, though nobody locks: who looks into a set first adds itself
- * to `readers`, and sweeping empties places only while there are none. So as long as
- * anybody looks, places only fill. A new cell goes into the first empty place that was
- * seen; of two threads with the same key either both try that place, where one fails and
- * looks again, or one saw the place that the other has filled, and with it its key. */
+ * Why no key gets two cells, though nobody locks: who looks into a set first adds
+ * itself to `readers`, and sweeping empties places only while there are none. So as
+ * long as anybody looks, places only fill. A new cell goes into the first empty place
+ * that was seen; of two threads with the same key either both try that place, where
+ * one fails and looks again, or one saw the place that the other has filled, and with
+ * it its key. */
 #include "proxy/meter/quota_cells.h"
 
 #include "proxy/meter/quota_lease.h"
@@ -62,7 +64,7 @@ struct quota_cells {
     uint32_t swept; /* sets, ever */
 };
 
-/* ---- memory --------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------- */
 
 /* Pages are given by the kernel as they are written to, zeroed. */
 static void *map(size_t size)
@@ -251,7 +253,7 @@ struct quota_cell *quota_cells_at(struct quota_cells *cells, uint32_t number)
     return &cells->cells[number - 1];
 }
 
-/* ---- the table ------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------- */
 
 /* A sweep holds a set for some dozen instructions, once in seconds. */
 static void read_begin(struct quota_set *set)
@@ -281,7 +283,8 @@ static uint64_t key_of(const struct quota_cells *cells, const struct wanted *wan
     return XXH3_64bits_withSeed(wanted->subject.at, wanted->subject.len, seed);
 }
 
-/* The cell of a key in its set; NULL, and in *empty the first empty place (PLACES: none). */
+/* The cell of a key in its set; NULL, and in *empty the first empty
+ * place (PLACES: none). */
 static struct quota_cell *set_find(struct quota_cells *cells, struct quota_set *set,
                                    uint64_t key, unsigned *empty)
 {
@@ -381,7 +384,7 @@ uint32_t quota_cells_count(const struct quota_cells *cells)
     return atomic_load_explicit(&cells->count, memory_order_relaxed);
 }
 
-/* ---- all of them ---------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------- */
 
 static bool is_empty(const struct quota_set *set)
 {

@@ -15,7 +15,7 @@ struct quota_leases {
     int event_fd;
 };
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 struct quota_leases *quota_leases_new(uint32_t most, uint32_t slice_percent,
                                       bool fail_open)
@@ -70,7 +70,7 @@ void quota_lease_begin(struct quota_leases *leases, uint32_t number, uint64_t li
     lease->heard_ms = 0;
 }
 
-/* ---- workers --------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------- */
 
 uint64_t quota_lease_room(struct quota_leases *leases, uint32_t number, uint64_t limit)
 {
@@ -132,7 +132,7 @@ void quota_lease_moved(struct quota_leases *leases, uint32_t number, uint64_t he
     }
 }
 
-/* ---- the thread ------------------------------------------------------------------------ */
+/* ---- the thread ------------------------------------------------------------------ */
 
 int quota_leases_fd(const struct quota_leases *leases)
 {

@@ -1,11 +1,11 @@
-/* What of a counter that replicas share this one may take up by itself, so that no call
- * waits for the network. Workers read bounds and say which counters moved; one thread keeps
- * the others informed (quota_share.h).
+/* How much of a counter that replicas share this one may use up by itself, so that no
+ * call waits for the network. Workers read bounds and say which counters moved; one
+ * thread keeps the others informed (quota_share.h).
  *
- * A replica has registered with the others what its counter holds and a slice beyond. Where
- * nothing is registered yet, or a counter was idle and gave its slice back, it may still
- * take up one slice: so that all replicas together exceed a limit by at most a slice each,
- * but for what calls come to beyond their own reservations. */
+ * A replica has registered with the others what its counter holds and a slice beyond.
+ * Where nothing is registered yet, or a counter was idle and gave its slice back, it
+ * may still take up one slice: so that all replicas together exceed a limit by at most
+ * a slice each, but for what calls come to beyond their own reservations. */
 #ifndef ASSAY_METER_QUOTA_LEASE_H
 #define ASSAY_METER_QUOTA_LEASE_H
 
@@ -27,7 +27,8 @@ struct quota_lease {
 
 struct quota_leases;
 
-/* For counters numbered from 1 to `most`. A slice is a share of the limit; 1 at least. */
+/* For counters numbered from 1 to `most`. A slice is a share of the limit;
+ * 1 at least. */
 struct quota_leases *quota_leases_new(uint32_t most, uint32_t slice_percent,
                                       bool fail_open);
 struct quota_leases *quota_leases_free(struct quota_leases *leases);
@@ -37,31 +38,31 @@ struct quota_lease *quota_lease_at(struct quota_leases *leases, uint32_t number)
 /* A new counter, nobody else's yet. */
 void quota_lease_begin(struct quota_leases *leases, uint32_t number, uint64_t limit);
 
-/* ---- workers -------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------- */
 
-/* How much may be held of a limit. While the others cannot be reached: what is leased, or
- * with fail_open all that they were not heard to hold. */
+/* How much may be held of a limit. While the others cannot be reached: what is leased,
+ * or with fail_open all that they were not heard to hold. */
 uint64_t quota_lease_bound(struct quota_leases *leases, uint32_t number,
                            uint64_t limit);
 
 /* What the others were not heard to hold of a limit. */
 uint64_t quota_lease_room(struct quota_leases *leases, uint32_t number, uint64_t limit);
 
-/* `held` has changed: queues the counter where the others should hear of it, which is one
- * more of its uses. */
+/* `held` has changed: queues the counter where the others should hear of it, which is
+ * one more of its uses. */
 void quota_lease_moved(struct quota_leases *leases, uint32_t number, uint64_t held,
                        atomic_uint_least32_t *uses);
 /* Queues it in any case. */
 void quota_lease_queue(struct quota_leases *leases, uint32_t number,
                        atomic_uint_least32_t *uses);
 
-/* ---- the thread ----------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------ */
 
 /* Readable when the queue is not empty. */
 int quota_leases_fd(const struct quota_leases *leases);
 
-/* Takes the whole queue: its first number, or 0; the next ones by quota_leases_next(), which
- * also lets the counter be queued again. */
+/* Takes the whole queue: its first number, or 0; the next ones by quota_leases_next(),
+ * which also lets the counter be queued again. */
 uint32_t quota_leases_take(struct quota_leases *leases);
 uint32_t quota_leases_next(struct quota_leases *leases, uint32_t number);
 

@@ -19,15 +19,16 @@ struct quota {
     atomic_bool reached;         /* a share that somebody is to be told of */
     pthread_mutex_t lock;        /* of in_force; not for the data path */
     struct quota_policies *in_force;
-    atomic_uint_least32_t
-        usual[QUOTA_USUAL_MODELS]; /* output tokens; 0: not seen yet */
+    /* Usual output of models, in tokens, by the hash of their names; 0:
+     * none was seen. */
+    atomic_uint_least32_t usual[QUOTA_USUAL_MODELS];
 };
 
 /* A moment of the monotonic clock by the steady one, in seconds. */
 int64_t quota_steady(const struct quota *quota, uint64_t monotonic_ns);
 
-/* The counter of a call in a policy that counts it; for quota_cell_back(). NULL: there is
- * no memory for it. */
+/* The counter of a call in a policy that counts it; for quota_cell_back(). NULL: there
+ * is no memory for it. */
 struct quota_cell *quota_cell_for(struct quota *quota, struct quota_policy *policy,
                                   const struct entry *call);
 

@@ -21,7 +21,7 @@ struct quota_policies {
     struct quota_policy policies[];
 };
 
-/* ---- compiling ------------------------------------------------------------------------ */
+/* ---- compiling ------------------------------------------------------------------- */
 
 static void keep(struct quota_policies *policies, const char **text)
 {
@@ -216,7 +216,7 @@ struct quota_policy *quota_policy_at(struct quota_policies *policies, size_t ind
     return &policies->policies[index];
 }
 
-/* ---- which calls ---------------------------------------------------------------------- */
+/* ---- which calls ----------------------------------------------------------------- */
 
 struct quota_policy *quota_policy_next(struct quota_policies *policies,
                                        const struct entry *call, size_t *index)
@@ -270,7 +270,7 @@ struct span quota_subject(const struct quota_policy *policy, const struct entry 
     return SPAN("");
 }
 
-/* ---- windows -------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------- */
 
 static int64_t floor_to(int64_t value, int64_t unit)
 {
@@ -279,8 +279,8 @@ static int64_t floor_to(int64_t value, int64_t unit)
     return value - rest - (rest < 0 ? unit : 0);
 }
 
-/* Minutes and hours as the wall clock shows them. They do not go by zone_reach(): the hour
- * that a wall clock shows twice is two hours. */
+/* Minutes and hours as the wall clock shows them. They do not go by zone_reach(): the
+ * hour that a wall clock shows twice is two hours. */
 static struct quota_window short_window(int64_t unix_s, int64_t local, int64_t length)
 {
     int64_t begins = unix_s - (local - floor_to(local, length));
@@ -334,7 +334,7 @@ struct quota_window quota_window_at(const struct quota_policy *policy, int64_t u
     return (struct quota_window){ 0, 0 };
 }
 
-/* ---- words ---------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------- */
 
 const char *quota_unit_name(enum config_limit_unit unit)
 {

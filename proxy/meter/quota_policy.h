@@ -24,7 +24,8 @@ struct quota_policy {
     uint32_t number;  /* of its counters, from 1; see quota_adopt() */
     bool fresh; /* its counters are new, and the ledger was not read for them yet */
     uint32_t warn[QUOTA_WARNINGS_MAX]; /* percent, ascending; 0 behind the last */
-    /* The amounts at which somebody is told, ascending: those of `warn`, and the limit. */
+    /* The amounts at which somebody is told, ascending: those of `warn`,
+     * and the limit. */
     uint64_t telling[QUOTA_WARNINGS_MAX + 1];
     size_t telling_count;
     uint32_t step_s;                /* of a rolling period: what expires together */
@@ -34,8 +35,8 @@ struct quota_policy {
 
 struct quota_policies;
 
-/* Compiles the quotas of a configuration, which config_load() found good. NULL and an entry
- * in *error where a time zone is gone. */
+/* Compiles the quotas of a configuration, which config_load() found good. NULL and an
+ * entry in *error where a time zone is gone. */
 struct quota_policies *quota_policies_new(const struct config *config,
                                           struct error *error);
 struct quota_policies *quota_policies_ref(struct quota_policies *policies);

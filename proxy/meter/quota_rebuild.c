@@ -58,7 +58,8 @@ static void count_again(const struct rebuild *rebuild, struct quota_policy *poli
     }
 }
 
-/* What of a fresh policy's counter a call was counted by, now that its answer is known. */
+/* What of a fresh policy's counter a call was counted by, now that its
+ * answer is known. */
 static void count_back(const struct rebuild *rebuild, struct quota_policy *policy,
                        const struct entry *call)
 {

@@ -31,7 +31,7 @@ int quota_share_fd(const struct quota *quota)
     return quota_leases_fd(quota->leases);
 }
 
-/* ---- taking ---------------------------------------------------------------------------- */
+/* ---- taking ---------------------------------------------------------------------- */
 
 static void set_times(struct quota_shared *shared, const struct quota_policy *policy,
                       int64_t now_ms)
@@ -101,7 +101,7 @@ size_t quota_share_take(struct quota *quota, uint64_t unix_ns,
     return count;
 }
 
-/* ---- telling --------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------- */
 
 void quota_share_heard(struct quota *quota, const struct quota_shared *shared,
                        uint64_t unix_ns, uint64_t registered, uint64_t others)

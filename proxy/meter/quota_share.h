@@ -1,6 +1,6 @@
-/* The counters of a quota as replicas share them: what the thread that keeps the others
- * informed works through (sharing/quota_redis.h). All of it is that one thread's, but for
- * quota_share(). */
+/* The counters of a quota as replicas share them: what the thread that keeps the
+ * others informed works through (sharing/quota_redis.h). All of it is that one
+ * thread's, but for quota_share(). */
 #ifndef ASSAY_METER_QUOTA_SHARE_H
 #define ASSAY_METER_QUOTA_SHARE_H
 
@@ -19,7 +19,7 @@ int quota_share_fd(const struct quota *quota);
 /* A counter that the others should hear of. */
 struct quota_shared {
     struct quota_cell
-        *cell;        /* held until quota_share_heard() or quota_share_failed() */
+        *cell;        /* used until quota_share_heard() or quota_share_failed() */
     uint64_t meaning; /* of its policy: the same in every replica */
     int64_t window_s; /* when its window began; 0: of a period without windows */
     int64_t keep_ms;  /* how long the others need to know it */
@@ -37,8 +37,8 @@ void quota_share_heard(struct quota *quota, const struct quota_shared *shared,
 /* It could not be told: it will be again, after quota_share_again(). */
 void quota_share_failed(struct quota *quota, const struct quota_shared *shared);
 
-/* Queues every counter that holds something or was told not to, and that the others did not
- * hear of since `before_ns`: after a silence, and now and then. */
+/* Queues every counter that holds something or was told not to, and that the others did
+ * not hear of since `before_ns`: after a silence, and now and then. */
 void quota_share_again(struct quota *quota, uint64_t before_ns);
 
 #endif

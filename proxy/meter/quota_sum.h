@@ -30,8 +30,8 @@ struct quota_sum {
     size_t top_count;
 };
 
-/* The sums of all policies in force, in the order of the configuration, to be freed with
- * free(). Any thread. */
+/* The sums of all policies in force, in the order of the configuration, to be freed
+ * with free(). Any thread. */
 struct quota_sum *quota_sums(struct quota *quota, uint64_t unix_ns,
                              uint64_t monotonic_ns, size_t *count);
 

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Disjoint: input + cache_read + cache_write is all input, output + reasoning all output. */
+/* Disjoint: input + cache_read + cache_write is all input, output +
+ * reasoning all output. */
 enum token_class {
     TOKENS_INPUT, /* neither read from nor written to a cache */
     TOKENS_CACHE_READ,
@@ -16,7 +17,8 @@ enum token_class {
     TOKEN_CLASSES
 };
 
-/* Parts of TOKENS_CACHE_WRITE by time to live; what is not listed is of unknown lifetime. */
+/* Parts of TOKENS_CACHE_WRITE by time to live; what is not listed is
+ * of unknown lifetime. */
 enum cache_lifetime {
     LIFETIME_5M,
     LIFETIME_30M,

@@ -1,5 +1,5 @@
-/* Bytes waiting: a queue of fixed-size blocks that a loop keeps for reuse. An empty queue
- * holds no memory. */
+/* Bytes waiting: a queue of fixed-size blocks that a loop keeps for reuse. An empty
+ * queue holds no memory. */
 #ifndef ASSAY_NET_BLOCK_H
 #define ASSAY_NET_BLOCK_H
 
@@ -25,14 +25,16 @@ struct block_queue {
 void block_pool_init(struct block_pool *pool, size_t idle_limit);
 void block_pool_done(struct block_pool *pool);
 
-/* Copies bytes to the queue's end. false without memory: the queue then holds a part. */
+/* Copies bytes to the queue's end. false without memory: the queue then
+ * holds a part. */
 bool block_put(struct block_queue *queue, struct block_pool *pool,
                struct span bytes) MUST_CHECK;
 
 /* The bytes at the queue's front, as many as lie together; empty if the queue is. */
 struct span block_front(const struct block_queue *queue);
 
-/* Walks the queue without dropping anything: *cursor is NULL at first. Empty at the end. */
+/* Walks the queue without dropping anything: *cursor is NULL at first. Empty
+ * at the end. */
 struct span block_next(const struct block_queue *queue, const struct block **cursor);
 
 /* Fills `spans` with the queue's bytes from its front; returns how many it filled. */

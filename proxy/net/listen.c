@@ -72,7 +72,8 @@ static int close_failed(int fd)
     return -1;
 }
 
-/* Of the address after its last connections, and of a port by several sockets at once. */
+/* Of the address after its last connections, and of a port by several
+ * sockets at once. */
 static bool allow_reuse(int fd, bool port)
 {
     int on = 1;
@@ -134,7 +135,7 @@ static bool path_is_free(int fd, const struct sockaddr *where, socklen_t size)
     return false;
 }
 
-bool listen_address_free(const struct listen_address *address, struct error *error)
+bool listen_address_unused(const struct listen_address *address, struct error *error)
 {
     struct sockaddr_storage storage;
     const struct sockaddr *where = (struct sockaddr *)&storage;
@@ -157,8 +158,8 @@ bool listen_address_free(const struct listen_address *address, struct error *err
     return is_free;
 }
 
-/* What is left serves upstreams, the ledger, the log and the admin port, which have to go
- * on when clients are too many. */
+/* What is left serves upstreams, the ledger, the log and the admin port, which have to
+ * go on when clients are too many. */
 static int descriptor_ceiling(void)
 {
     struct rlimit files;

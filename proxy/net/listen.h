@@ -1,5 +1,5 @@
-/* A listening socket of one worker: every worker has its own (SO_REUSEPORT), so the kernel
- * spreads connections and nothing is shared. */
+/* A listening socket of one worker: every worker has its own (SO_REUSEPORT), so the
+ * kernel spreads connections and nothing is shared. */
 #ifndef ASSAY_NET_LISTEN_H
 #define ASSAY_NET_LISTEN_H
 
@@ -17,22 +17,22 @@ struct listen_address {
 
 struct listener;
 
-/* Does nobody listen there? A port that several sockets may have would be shared with
- * another process, too, which would get some of the connections; a Unix socket would be
- * taken from it. To be asked of all addresses before the first is opened. False and an
- * entry in *error if somebody does. */
-bool listen_address_free(const struct listen_address *address,
-                         struct error *error) MUST_CHECK;
+/* Does nobody listen there? With SO_REUSEPORT a port would silently be shared with
+ * another process, which would get some of the connections; a Unix socket would be
+ * taken from it. To be asked of all addresses before the first is opened. false and an
+ * entry in *error if somebody listens. */
+bool listen_address_unused(const struct listen_address *address,
+                           struct error *error) MUST_CHECK;
 
-/* Binds and listens; connections wait in the backlog until listener_start(). `shared` (may
- * be NULL) is an earlier worker's listener: a Unix socket cannot be bound twice and is
- * shared instead. NULL and an entry in *error on failure. */
+/* Binds and listens; connections wait in the backlog until listener_start(). `shared`
+ * (may be NULL) is an earlier worker's listener: a Unix socket cannot be bound twice
+ * and is shared instead. NULL and an entry in *error on failure. */
 struct listener *listener_open(const struct listen_address *address,
                                const struct listener *shared, struct error *error);
 
-/* Begins to accept: `accepted` owns the non-blocking socket it gets. When file descriptors
- * run short, accepting pauses for a moment and `paused` is called (may be NULL): the last
- * of them are not for clients. */
+/* Begins to accept: `accepted` owns the non-blocking socket it gets. When file
+ * descriptors run short, accepting pauses for a moment and `paused` is called (may be
+ * NULL): the last of them are not for clients. */
 bool listener_start(struct listener *listener, struct loop *loop,
                     void (*accepted)(void *self, int fd), void (*paused)(void *self),
                     void *self) MUST_CHECK;

@@ -1,8 +1,10 @@
-/* One thread's event loop on epoll, and what its streams share: the read buffer, the
- * gathered output of the running turn, spare blocks, deadlines, and the dead of the turn.
+/* One thread's event loop on epoll, and what its streams share: the read buffer,
+ * the gathered output of the running turn, spare blocks, deadlines, and the dead
+ * of the turn.
  *
- * Not libevent's: the data path needs the kernel's own event bits (a reset that arrives
- * behind data shows only there), and saves a call per event and a structure per socket. */
+ * Not libevent's: the data path needs the kernel's own event bits (a reset that
+ * arrives behind data shows only there), and saves a call per event and a
+ * structure per socket. */
 #ifndef ASSAY_NET_LOOP_H
 #define ASSAY_NET_LOOP_H
 
@@ -60,19 +62,21 @@ struct loop *loop_new(void);
 /* Every stream must have been closed. Takes NULL; returns NULL. */
 struct loop *loop_free(struct loop *loop);
 
-/* Tells `watch` of these events of the descriptor, which outlives being watched. */
+/* Tells `watch` of these events of the descriptor, which must stay open until
+ * loop_unwatch(). false if the kernel refuses. */
 bool loop_watch(struct loop *loop, int fd, uint32_t events,
                 struct loop_watch *watch) MUST_CHECK;
 
-/* No further call, not even for events of this turn. Before the descriptor is closed. */
+/* Its callback is not called any more, not even for events of this turn. To be called
+ * before the descriptor is closed. */
 void loop_unwatch(struct loop *loop, int fd, struct loop_watch *watch);
 
-/* Has the watched descriptor become readable (bytes, or the end of the stream) without its
- * callback having been called for it yet? */
+/* Has the watched descriptor become readable (bytes, or the end of the stream) without
+ * its callback having been called for it yet? */
 bool loop_input_waits(const struct loop *loop, const struct loop_watch *watch);
 
-/* Waits for events and deadlines, serves them, sends what was gathered, frees the turn's
- * dead. */
+/* Waits for events and deadlines, serves them, sends what was gathered, frees
+ * the turn's dead. */
 void loop_turn(struct loop *loop);
 
 #endif

@@ -19,8 +19,8 @@
 /* While a question is under way, its answer is looked for this often. */
 enum { POLL_MS = 5 };
 
-/* libevent's resolver has a loop of its own, made when the first name needs it and turned
- * only while a question is under way. */
+/* libevent's resolver has a loop of its own, made when the first name needs it and
+ * turned only while a question is under way. */
 struct resolver {
     struct loop *loop;
     struct event_base *base;

@@ -12,7 +12,8 @@ enum {
     READS_PER_TURN =
         4, /* full buffers that one socket may take before others get a turn */
     QUEUE_SPANS = 16, /* of one send from the queue */
-    /* What a TLS peer may make us say (answers to key updates) while it reads nothing. */
+    /* What a TLS peer may make us say (answers to key updates) while
+     * it reads nothing. */
     ANSWERS_MAX = 64 * 1024
 };
 
@@ -36,7 +37,7 @@ static void stream_fail(struct stream *stream)
     }
 }
 
-/* ---- sending ----------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------- */
 
 /* Returns how many bytes the socket took; fails the stream if it is broken. */
 static size_t socket_write(struct stream *stream, const struct iovec *spans,
@@ -287,7 +288,7 @@ void stream_shutdown(struct stream *stream)
     writing_ends(stream);
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------- */
 
 static void reading_ends(struct stream *stream, enum stream_end how)
 {
@@ -400,7 +401,7 @@ static void stream_read(struct stream *stream)
     }
 }
 
-/* ---- events ------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------- */
 
 static void connect_step(struct stream *stream)
 {
@@ -482,7 +483,7 @@ void stream_flush_gathered(struct loop *loop)
     }
 }
 
-/* ---- life -------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
 static void stream_init(struct stream *stream, struct loop *loop, int fd, SSL *ssl,
                         const struct stream_events *events, void *owner)

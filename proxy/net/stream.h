@@ -6,7 +6,8 @@
  * Writing: what a callback sends is gathered and leaves in one system call when the
  * callback returns, or at stream_flush(). Nothing waits for a timer.
  *
- * Every callback may close its stream; memory is freed at the end of the loop's turn. */
+ * Every callback may close its stream; memory is freed at the end of
+ * the loop's turn. */
 #ifndef ASSAY_NET_STREAM_H
 #define ASSAY_NET_STREAM_H
 
@@ -30,10 +31,12 @@ struct stream_events {
     void (*ready)(void *owner);
     /* Bytes came. All of them are taken: pause to get no more. */
     void (*readable)(void *owner, struct span bytes);
-    /* The queue fell to STREAM_LOW after it had been above STREAM_HIGH, or to nothing. */
+    /* The queue fell to STREAM_LOW after it had been above STREAM_HIGH,
+     * or to nothing. */
     void (*drained)(void *owner);
-    /* Reading has ended (STREAM_EOF, STREAM_TRUNCATED: we may still send), or the stream
-     * failed, which may also follow an end of reading. Not called after stream_close(). */
+    /* Reading has ended (STREAM_EOF, STREAM_TRUNCATED: we may still send),
+     * or the stream failed, which may also follow an end of reading. Not
+     * called after stream_close(). */
     void (*ended)(void *owner, enum stream_end how);
 };
 
@@ -70,12 +73,13 @@ struct stream {
 };
 
 /* Takes over an accepted socket (made non-blocking, TCP_NODELAY) and, if TLS, the SSL.
- * The owner embeds the stream. false if the loop cannot watch it: the socket and the SSL
- * are then closed. */
+ * The owner embeds the stream. false if the loop cannot watch it: the socket and the
+ * SSL are then closed. */
 bool stream_accept(struct stream *stream, struct loop *loop, int fd, SSL *ssl,
                    const struct stream_events *events, void *owner) MUST_CHECK;
 
-/* Connects; ready() or ended() follows. `ssl` is taken over. false if it fails at once. */
+/* Connects; ready() or ended() follows. `ssl` is taken over. false if it
+ * fails at once. */
 bool stream_connect(struct stream *stream, struct loop *loop,
                     const struct sockaddr *address, socklen_t length, SSL *ssl,
                     const struct stream_events *events, void *owner) MUST_CHECK;
@@ -103,9 +107,9 @@ void stream_resume(struct stream *stream);
 /* Ends our side of the conversation after what is queued (TLS: close_notify). */
 void stream_shutdown(struct stream *stream);
 
-/* Closes at once. `reset`: the peer shall see a broken connection, not an end. No callback
- * comes after it; the deadline is cleared. At the end of the turn `freed(owner)` is called:
- * only then may the memory that embeds the stream go. */
+/* Closes at once. `reset`: the peer shall see a broken connection, not an end. No
+ * callback comes after it; the deadline is cleared. At the end of the turn
+ * `freed(owner)` is called: only then may the memory that embeds the stream go. */
 void stream_close(struct stream *stream, bool reset, void (*freed)(void *owner));
 
 /* For the loop. */

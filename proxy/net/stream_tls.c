@@ -4,8 +4,9 @@
 
 #include <limits.h>
 
-/* What TLS adds to LOOP_RECORD_BYTES: header, nonce and tag of each record, of which there
- * are 32 if the peer asked for the smallest (RFC 6066, section 4), and a key update. */
+/* What TLS adds to LOOP_RECORD_BYTES: header, nonce and tag of each record, of
+ * which there are 32 if the peer asked for the smallest (RFC 6066, section 4), and
+ * a key update. */
 enum { RECORD_EXTRA_MAX = 2048 };
 
 static int wire_read(BIO *bio, char *out, int size)
@@ -126,8 +127,8 @@ enum stream_tls_state stream_tls_read(struct stream *stream, struct span *plain)
     struct loop *loop = stream->loop;
     size_t used = 0;
 
-    /* Whatever one recv brought fits, decrypted, so cipher_input is empty afterwards: the
-     * owner may then use other TLS streams of the loop. */
+    /* Whatever one recv brought fits, decrypted, so cipher_input is empty afterwards:
+     * the owner may then use other TLS streams of the loop. */
     for (;;) {
         int n;
 

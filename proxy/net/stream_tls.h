@@ -1,5 +1,5 @@
-/* TLS for a stream, as a transform between the wire's bytes and the owner's: OpenSSL never
- * touches the socket. Only stream.c includes this. */
+/* TLS for a stream, as a transform between the wire's bytes and the owner's: OpenSSL
+ * never touches the socket. Only stream.c includes this. */
 #ifndef ASSAY_NET_STREAM_TLS_H
 #define ASSAY_NET_STREAM_TLS_H
 

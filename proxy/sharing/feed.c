@@ -39,7 +39,7 @@ struct feed {
     int stop_fd;
 };
 
-/* ---- how far it came ------------------------------------------------------------------- */
+/* ---- how far it came ------------------------------------------------------------- */
 
 static bool open_heard(struct feed *feed, const char *directory, const char *name,
                        struct error *error)
@@ -71,7 +71,7 @@ static void note_heard(struct feed *feed)
     (void)!pwrite(feed->heard_fd, line, (size_t)len, 0);
 }
 
-/* ---- telling --------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------- */
 
 static void append(struct feed *feed)
 {
@@ -109,7 +109,7 @@ static int tell(struct feed *feed)
     return count;
 }
 
-/* ---- hearing --------------------------------------------------------------------------- */
+/* ---- hearing --------------------------------------------------------------------- */
 
 static struct span text_of(const redisReply *reply)
 {
@@ -117,8 +117,8 @@ static struct span text_of(const redisReply *reply)
                                              : SPAN("");
 }
 
-/* A message: [id, ["from", replica, "message", bytes]]. The own ones are known, and those
- * of another size are no messages. */
+/* A message: [id, ["from", replica, "message", bytes]]. The own ones are known, and
+ * those of another size are no messages. */
 static void hear(struct feed *feed, const redisReply *entry)
 {
     const redisReply *fields = entry->element[1];
@@ -184,7 +184,7 @@ static int fetch(struct feed *feed)
     return count;
 }
 
-/* ---- the thread ------------------------------------------------------------------------ */
+/* ---- the thread ------------------------------------------------------------------ */
 
 /* The server is away: what was put is out of date when it comes back. */
 static int go_alone(struct feed *feed)
@@ -228,7 +228,7 @@ static void *run(void *self)
     return NULL;
 }
 
-/* ---- for others ------------------------------------------------------------------------ */
+/* ---- for others ------------------------------------------------------------------ */
 
 bool feed_put(struct feed *feed, const void *message)
 {
@@ -240,7 +240,7 @@ bool feed_take(struct feed *feed, void *message)
     return ring_take(&feed->in, message);
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 static struct feed *feed_free(struct feed *feed)
 {

@@ -1,11 +1,12 @@
-/* What replicas tell one another, in one order for all: messages of one size, in a stream
- * of a Redis or Valkey server. A thread of its own sends what is put and fetches what the
- * others put; nobody waits for it. While the server is away, what is put is lost to the
- * others, and each replica goes on alone.
+/* What replicas tell one another, in one order for all: messages of one size, in a
+ * stream of a Redis or Valkey server. A thread of its own sends what is put and fetches
+ * what the others put; nobody waits for it. While the server is away, what is put is
+ * lost to the others, and each replica goes on alone.
  *
- * The stream is PREFIX:NAME and holds about FEED_KEPT messages, whoever has heard them: so
- * a replica that was away for a while, or is new, hears what it missed. How far it came is
- * in `directory`/NAME.heard. Messages are plain data of one build: NAME should say which. */
+ * The stream is PREFIX:NAME and holds about FEED_KEPT messages, whoever has heard
+ * them: so a replica that was away for a while, or is new, hears what it missed. How
+ * far it came is in `directory`/NAME.heard. Messages are plain data of one build:
+ * NAME should say which. */
 #ifndef ASSAY_SHARING_FEED_H
 #define ASSAY_SHARING_FEED_H
 

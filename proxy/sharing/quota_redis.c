@@ -21,9 +21,10 @@ enum {
     RETRY_MAX_MS = 2000
 };
 
-/* KEYS: the counter. ARGV: replica, held, wanted, limit, now, stale, keep. Returns what is
- * registered for the replica now and what the others hold. Fields that nobody renewed for
- * `stale` are void. What is held is registered even where it does not fit any more. */
+/* KEYS: the counter. ARGV: replica, held, wanted, limit, now, stale, keep. Returns
+ * what is registered for the replica now and what the others hold. Fields that
+ * nobody renewed for `stale` are void. What is held is registered even where it
+ * does not fit any more. */
 static const char script[] =
     "local others = 0 "
     "local fields = redis.call('HGETALL', KEYS[1]) "
@@ -54,7 +55,7 @@ struct quota_redis {
     int wait_ms;                    /* before the next attempt to connect */
 };
 
-/* ---- the connection -------------------------------------------------------------------- */
+/* ---- the connection -------------------------------------------------------------- */
 
 static void disconnect(struct quota_redis *redis)
 {
@@ -88,7 +89,7 @@ static bool connect_server(struct quota_redis *redis)
     return true;
 }
 
-/* ---- telling --------------------------------------------------------------------------- */
+/* ---- telling --------------------------------------------------------------------- */
 
 /* An empty subject, or one with any bytes, is a part of the key as it stands. */
 static size_t put_key(const struct quota_redis *redis,
@@ -207,7 +208,7 @@ static void tell_all_now_and_then(struct quota_redis *redis)
     }
 }
 
-/* ---- the thread ------------------------------------------------------------------------ */
+/* ---- the thread ------------------------------------------------------------------ */
 
 /* One turn; returns how long to wait for the next at most. */
 static int turn(struct quota_redis *redis)
@@ -248,7 +249,7 @@ static void *quota_redis_run(void *self)
     return NULL;
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 static struct quota_redis *redis_free(struct quota_redis *redis)
 {

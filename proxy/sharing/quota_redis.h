@@ -16,10 +16,9 @@
 
 struct quota_redis;
 
-/* Starts the thread for a quota that quota_share() was called for and whose policies are in
- * force. The replica's name is kept in
- * `directory`/replica. NULL and an entry in *error on failure; a server that cannot be
- * reached is none. */
+/* Starts the thread for a quota that quota_share() was called for and whose policies
+ * are in force. The replica's name is kept in `directory`/replica. NULL and an entry in
+ * *error on failure; a server that cannot be reached is none. */
 struct quota_redis *quota_redis_start(const struct config_redis *config,
                                       const char *directory, struct quota *quota,
                                       struct error *error);

@@ -28,7 +28,7 @@ struct redis_link {
     char why[WHY_SIZE]; /* it is broken; "": it is not */
 };
 
-/* ---- waiting --------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------- */
 
 static bool wait_for(const struct redis_link *link, short events)
 {
@@ -57,7 +57,7 @@ static bool wait_again(struct redis_link *link, int result, short events)
     }
 }
 
-/* ---- connecting ------------------------------------------------------------------------ */
+/* ---- connecting ------------------------------------------------------------------ */
 
 static bool connect_to(struct redis_link *link, const struct sockaddr *address,
                        socklen_t length)
@@ -120,7 +120,7 @@ static bool connect_host(struct redis_link *link, const struct config_redis *con
     return link->fd >= 0;
 }
 
-/* ---- TLS ------------------------------------------------------------------------------- */
+/* ---- TLS ------------------------------------------------------------------------- */
 
 /* Many servers want a certificate of their clients, too. */
 static bool show_certificate(SSL *ssl, const struct config_redis *config)
@@ -204,7 +204,7 @@ struct redis_link *redis_link_close(struct redis_link *link)
     return NULL;
 }
 
-/* ---- asking ---------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------- */
 
 void redis_link_put(struct redis_link *link, int count, const char **arguments,
                     const size_t *sizes)

@@ -14,7 +14,7 @@
 
 enum { NUMBER_MAX = 24 };
 
-/* ---- what the log is told -------------------------------------------------------------- */
+/* ---- what the log is told -------------------------------------------------------- */
 
 /* Once per silence, however many attempts it takes. */
 static void note_lost(struct redis_server *server, const char *why)
@@ -36,7 +36,7 @@ void redis_server_reached(struct redis_server *server)
     server->lost = false;
 }
 
-/* ---- asking ---------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------- */
 
 redisReply *redis_server_answer(struct redis_server *server)
 {
@@ -57,7 +57,7 @@ redisReply *redis_server_ask(struct redis_server *server, int count,
     return redis_server_answer(server);
 }
 
-/* ---- connecting ------------------------------------------------------------------------ */
+/* ---- connecting ------------------------------------------------------------------ */
 
 static bool authenticate(struct redis_server *server)
 {
@@ -115,7 +115,7 @@ void redis_server_disconnect(struct redis_server *server)
     server->link = redis_link_close(server->link);
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 /* The name of this replica: made once, then read. */
 static bool name_replica(struct redis_server *server, const char *directory,

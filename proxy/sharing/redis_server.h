@@ -1,5 +1,5 @@
-/* The server that replicas share things by, as one thread of a replica sees it: connected
- * or not, and the log was told. */
+/* The server through which replicas share things, as one thread of a replica uses it:
+ * its connection, and what the log was told of it. */
 #ifndef ASSAY_SHARING_REDIS_SERVER_H
 #define ASSAY_SHARING_REDIS_SERVER_H
 
@@ -17,8 +17,8 @@ struct redis_server {
     bool lost;                        /* and the log was told */
 };
 
-/* Not connected yet. The replica's name is kept in `directory`/replica. false and an entry
- * in *error on failure; to be done with in any case. */
+/* Not connected yet. The replica's name is kept in `directory`/replica. false and an
+ * entry in *error on failure; to be done with in any case. */
 bool redis_server_init(struct redis_server *server, const struct config_redis *config,
                        const char *directory, const char *sharing,
                        struct error *error) MUST_CHECK;
@@ -28,7 +28,7 @@ void redis_server_done(struct redis_server *server);
 bool redis_server_connect(struct redis_server *server) MUST_CHECK;
 void redis_server_disconnect(struct redis_server *server);
 
-/* It does what it should: the log is told if it did not before. */
+/* The server did what it should. Logs that, if it had been lost before. */
 void redis_server_reached(struct redis_server *server);
 
 /* An answer; NULL on any failure, also where the server answers with an error. */

@@ -1,5 +1,5 @@
-/* Counting arbitrary bytes: every split counts as the whole does, and a token is never less
- * than a byte of the text after it was decoded. */
+/* Counting arbitrary bytes: every split counts as the whole does, and a token is never
+ * less than a byte of the text after it was decoded. */
 #include "filters/count/bpe.h"
 #include "proxy/base/check.h"
 #include "tests/support/count_in_steps.h"

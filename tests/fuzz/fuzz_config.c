@@ -1,5 +1,5 @@
-/* The configuration from arbitrary bytes: read or refused with places that exist, and what
- * is read agrees with itself. */
+/* The configuration from arbitrary bytes: read or refused with places that exist, and
+ * what is read agrees with itself. */
 #include "config/config.h"
 #include "proxy/base/check.h"
 

@@ -1,4 +1,5 @@
-/* What clouds answer and what their tools write down, as keys and tokens: whole or none. */
+/* What clouds answer and what their tools write down, as keys and tokens:
+ * whole or none. */
 #include "proxy/base/check.h"
 #include "proxy/credential/aws_key.h"
 #include "proxy/credential/google_account.h"

@@ -1,5 +1,5 @@
-/* Encoded bodies of arbitrary bytes behind a byte that chooses the coding: bounded pieces,
- * a bounded sum, and what decodes whole decodes the same at every split. */
+/* Encoded bodies of arbitrary bytes behind a byte that chooses the coding: bounded
+ * pieces, a bounded sum, and what decodes whole decodes the same at every split. */
 #include "filters/content/decode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);

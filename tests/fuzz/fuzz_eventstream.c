@@ -1,5 +1,5 @@
-/* AWS event streams of arbitrary bytes: every split gives the same messages and verdict, and
- * nothing is delivered behind damage. */
+/* AWS event streams of arbitrary bytes: every split gives the same messages and
+ * verdict, and nothing is delivered behind damage. */
 #include "filters/frame/eventstream.h"
 #include "proxy/base/check.h"
 

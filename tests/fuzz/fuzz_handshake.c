@@ -1,5 +1,6 @@
-/* Both halves of a WebSocket's handshake: heads of arbitrary bytes are judged alike twice,
- * what is written for the other side is a head again, and what is agreed was offered. */
+/* Both halves of a WebSocket's handshake: heads of arbitrary bytes are judged
+ * alike twice, what is written for the other side is a head again, and what is
+ * agreed was offered. */
 #include "proxy/base/check.h"
 #include "proxy/http/handshake.h"
 
@@ -9,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 enum { ROOM = 128 * 1024 };
 
-/* What a request becomes is a good request for the same key, with nothing to leave out. */
+/* What a request becomes is a good request for the same key, with nothing
+ * to leave out. */
 static void check_request(const struct handshake *handshake, const struct head *head)
 {
     static char memory[ROOM];

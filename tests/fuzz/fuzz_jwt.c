@@ -1,6 +1,6 @@
 /* Tokens of arbitrary bytes: none is found good, for nobody here can sign one. The same
- * bytes as a header, as claims and as a key set: whatever is read stays within its bounds,
- * and JSON that is taken has no member twice.
+ * bytes as a header, as claims and as a key set: whatever is read stays within its
+ * bounds, and JSON that is taken has no member twice.
  *
  * Input: a byte for how the rest is read, then the text. */
 #include "proxy/identity/jwt.h"
@@ -11,7 +11,8 @@ enum reading { AS_TOKEN, AS_JSON, AS_KEYS, AS_PAYLOAD, READINGS };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-/* The public key of RFC 8037, appendix A.2, and the EC key of RFC 7515, appendix A.3. */
+/* The public key of RFC 8037, appendix A.2, and the EC key of RFC
+ * 7515, appendix A.3. */
 static const char keys_text[] =
     "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"e\","
     "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"},"

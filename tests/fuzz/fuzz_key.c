@@ -1,7 +1,7 @@
 /* Keys and heads made of arbitrary bytes: nobody becomes a caller without the one key.
  *
- * Input: a byte for passthrough, then fields of a name byte, a length byte and the value;
- * the length 255 stands for the good key, 254 for "Bearer " and the good key. */
+ * Input: a byte for passthrough, then fields of a name byte, a length byte and the
+ * value; the length 255 stands for the good key, 254 for "Bearer " and the good key. */
 #include "proxy/identity/identity.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* Any text as a price file: it is refused with a reason, or what it says can be used. */
+/* Any text as a price file: it is refused with a reason, or what it says
+ * can be used. */
 #include "proxy/meter/price.h"
 #include "proxy/meter/price_load.h"
 

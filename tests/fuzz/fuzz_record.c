@@ -1,4 +1,5 @@
-/* Turn records of arbitrary bytes: read or refused, and what is read can be observed. */
+/* Turn records of arbitrary bytes: read or refused, and what is read
+ * can be observed. */
 #include "filters/detect/detector.h"
 #include "filters/turn/record.h"
 

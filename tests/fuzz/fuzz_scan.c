@@ -1,6 +1,6 @@
-/* JSON of arbitrary bytes: every split delivers the same values, what is accepted strictly
- * is accepted tolerantly with the same values, and by cJSON; a text whose shape is known
- * delivers what it delivered before. */
+/* JSON of arbitrary bytes: every split delivers the same values, what is accepted
+ * strictly is accepted tolerantly with the same values, and by cJSON; a text whose
+ * shape is known delivers what it delivered before. */
 #include "filters/json/shape.h"
 
 #include <cjson/cJSON.h>

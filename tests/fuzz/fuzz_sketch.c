@@ -1,4 +1,5 @@
-/* Texts of arbitrary bytes: every split gives the same sketch, which keeps its promises. */
+/* Texts of arbitrary bytes: every split gives the same sketch, which
+ * keeps its promises. */
 #include "filters/turn/sketch.h"
 #include "proxy/base/check.h"
 

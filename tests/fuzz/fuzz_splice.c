@@ -1,7 +1,7 @@
-/* Request bodies of arbitrary bytes through the splice of include_usage, with the facts of
- * the watch that steers it: what it makes of an accepted body is JSON, asks for usage and
- * says otherwise the same; and it may be done as soon as the watch calls it decided. The
- * first byte chooses the split. */
+/* Request bodies of arbitrary bytes through the splice of include_usage, with the facts
+ * of the watch that steers it: what it makes of an accepted body is JSON, asks for
+ * usage and says otherwise the same; and it may be done as soon as the watch calls it
+ * decided. The first byte chooses the split. */
 #include "filters/registry.h"
 #include "filters/watch.h"
 #include "proxy/engine/splice.h"
@@ -40,8 +40,8 @@ static void apply(const struct facts *facts, struct block_queue *queue)
     CHECK(splice_apply(&splice, queue, &blocks));
 }
 
-/* Watches a body in pieces of `step` and holds it; spliced at its end, or as soon as it may
- * go (`early`). false if the body is refused or needs no splice. */
+/* Watches a body in pieces of `step` and holds it; spliced at its end, or as soon as it
+ * may go (`early`). false if the body is refused or needs no splice. */
 static bool spliced(struct span body, size_t step, bool early,
                     struct block_queue *queue)
 {

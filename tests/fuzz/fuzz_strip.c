@@ -1,5 +1,6 @@
-/* Streams of arbitrary bytes through the removal of the usage chunk: every split gives the
- * same output, which is the input without at most one event that speaks of usage. */
+/* Streams of arbitrary bytes through the removal of the usage chunk: every
+ * split gives the same output, which is the input without at most one event
+ * that speaks of usage. */
 #include "proxy/base/check.h"
 #include "proxy/engine/splice.h"
 

@@ -1,6 +1,6 @@
 /* Request targets of arbitrary bytes. An accepted path has nothing in it that anybody
- * could decode, resolve or drop, and the segments of the raw one. Input: a byte of flags,
- * then the target. */
+ * could decode, resolve or drop, and the segments of the raw one. Input: a byte of
+ * flags, then the target. */
 #include "proxy/http/target.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* Both watches over arbitrary bodies: no split changes a fact, a claim, a fault, a count or
- * what the turn gate reads, and the gate changes none of the others.
- * The first byte chooses the API and its content, the second the split. */
+/* Both watches over arbitrary bodies: no split changes a fact, a claim, a fault, a
+ * count or what the turn gate reads, and the gate changes none of the others. The first
+ * byte chooses the API and its content, the second the split. */
 #include "filters/registry.h"
 #include "filters/watch.h"
 #include "tests/support/line_room.h"

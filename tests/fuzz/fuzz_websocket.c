@@ -1,5 +1,6 @@
-/* WebSocket frames of arbitrary bytes, of either side: every split gives the same frames,
- * texts and verdict; what is lent is what came; nothing is read behind a broken rule. */
+/* WebSocket frames of arbitrary bytes, of either side: every split gives the
+ * same frames, texts and verdict; what is lent is what came; nothing is read
+ * behind a broken rule. */
 #include "filters/frame/message.h"
 #include "proxy/base/check.h"
 

@@ -19,8 +19,8 @@ static const char *const known_families[] = { "openai",  "anthropic", "gemini",
 #define PROVIDERS "providers: {p: {url: 'http://localhost', dialects: [openai]}}\n"
 #define LEAST     LISTEN PROVIDERS
 
-/* Reads `yaml` as "/etc/f.yaml"; *mistakes is what error_print() makes of the mistakes, to
- * be freed by the caller. */
+/* Reads `yaml` as "/etc/f.yaml"; *mistakes is what error_print() makes of the mistakes,
+ * to be freed by the caller. */
 static inline struct config *read_text(const char *yaml, bool resolve, char **mistakes)
 {
     struct error error;

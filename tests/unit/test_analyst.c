@@ -1,4 +1,5 @@
-/* Calls handed over by threads, looked at by another, and remembered across restarts. */
+/* Calls handed over by threads, looked at by another, and
+ * remembered across restarts. */
 #include "proxy/engine/analyst.h"
 #include "proxy/engine/turn_log.h"
 #include "proxy/meter/finding_store.h"
@@ -155,7 +156,7 @@ static void work(const struct running *running, unsigned from, unsigned to)
     }
 }
 
-/* ---- findings -------------------------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------------------- */
 
 struct seen {
     unsigned findings;
@@ -308,7 +309,7 @@ static void test_without_the_company_file_the_calls_tell(void **state)
     stop(&running);
 }
 
-/* ---- modes ----------------------------------------------------------------------------- */
+/* ---- modes ----------------------------------------------------------------------- */
 
 static void test_shadow_flags_nobody(void **state)
 {
@@ -401,7 +402,7 @@ static void test_a_declared_service_is_no_finding(void **state)
     assert_int_equal(look().findings, 0);
 }
 
-/* ---- order and bounds ------------------------------------------------------------------ */
+/* ---- order and bounds ------------------------------------------------------------ */
 
 struct producer {
     struct analyst_ring *ring;

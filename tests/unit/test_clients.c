@@ -237,7 +237,7 @@ static void the_head_names_the_session_first(void **state)
     assert_string_equal(claims.session, "head");
 }
 
-/* ---- mistakes ----------------------------------------------------------------------- */
+/* ---- mistakes -------------------------------------------------------------------- */
 
 static const struct mistake {
     const char *text;

@@ -210,7 +210,8 @@ static void test_empty_maps_are_defaults(void **state)
     config_free(config);
 }
 
-/* Every mistake of the second pass, in the order of the file and with its exact place. */
+/* Every mistake of the second pass, in the order of the file and with
+ * its exact place. */
 static void test_places(void **state)
 {
     (void)state;
@@ -244,7 +245,8 @@ static void test_places(void **state)
                     "14:1: unknown key 'nonsense-far-from-all'\n");
 }
 
-/* In a small map, what it could be is told; of a key in the wrong place, where it belongs. */
+/* In a small map, what it could be is told; of a key in the wrong place,
+ * where it belongs. */
 static void test_unknown_keys(void **state)
 {
     (void)state;
@@ -343,7 +345,8 @@ static void test_too_large(void **state)
     free(text);
 }
 
-/* A file cut anywhere is read or refused, and nothing is lost or doubled (sanitizers). */
+/* A file cut anywhere is read or refused, and nothing is lost
+ * or doubled (sanitizers). */
 static void test_every_cut(void **state)
 {
     struct error error;

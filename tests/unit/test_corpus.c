@@ -113,7 +113,7 @@ static struct span next_piece(struct splitter *splitter)
     return piece;
 }
 
-/* ---- reading the corpus ------------------------------------------------------------- */
+/* ---- reading the corpus ---------------------------------------------------------- */
 
 static void read_fields(const cJSON *pairs, struct head *head)
 {
@@ -205,7 +205,7 @@ static const struct dialect *claim(const cJSON *item,
     return dialect;
 }
 
-/* ---- one case ----------------------------------------------------------------------- */
+/* ---- one case -------------------------------------------------------------------- */
 
 static uint64_t read_request(struct watch_pool *pool, const cJSON *item,
                              const struct dialect *dialect,
@@ -331,7 +331,7 @@ static void tell(const cJSON *item, const struct entry *entry)
     cJSON_free(raw);
 }
 
-/* ---- all of them -------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------- */
 
 struct result {
     struct watch_pool *pool;

@@ -46,7 +46,7 @@ static const unsigned char br_bomb[] = { 0x5b, 0xff, 0xff, 0x8f, 0x7f, 0x02, 0x2
 
 static const struct decode_limits no_limits = { UINT64_MAX, UINT32_MAX };
 
-/* ---- encoding ----------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------- */
 
 static void deflate_some(z_stream *z, struct fixture *fixture, const char *text,
                          int flush)
@@ -128,7 +128,7 @@ static size_t gzip_whole(struct span text, unsigned char *out, size_t size)
     return size - z.avail_out;
 }
 
-/* ---- decoding ----------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------- */
 
 /* The front of what came out, and how much it was. */
 struct record {
@@ -375,7 +375,7 @@ static void zstd_window_is_bounded(void **state)
                      DECODE_OK);
 }
 
-/* ---- the shared bombs --------------------------------------------------------------- */
+/* ---- the shared bombs ------------------------------------------------------------ */
 
 static double cpu_seconds(void)
 {
@@ -470,7 +470,7 @@ static void bombs_are_stopped(void **state)
     }
 }
 
-/* ---- names -------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------- */
 
 static void codings_are_known_by_name(void **state)
 {

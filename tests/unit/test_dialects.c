@@ -1,5 +1,5 @@
-/* One call or more of every dialect: what a request says, what its answer counts, whole and
- * in small pieces. The recordings of test_corpus.c go far wider. */
+/* One call or more of every dialect: what a request says, what its answer counts, whole
+ * and in small pieces. The recordings of test_corpus.c go far wider. */
 #include "filters/registry.h"
 #include "filters/watch.h"
 #include "tests/support/line_room.h"
@@ -654,7 +654,7 @@ static void calls_are_metered_at_every_split(void **state)
     watch_pool_free(pool);
 }
 
-/* ---- streams that were cut, and what heads say ---------------------------------------- */
+/* ---- streams that were cut, and what heads say ----------------------------------- */
 
 struct stream {
     const char *family, *path, *type;
@@ -697,7 +697,8 @@ static struct entry stream_entry(const struct stream *stream, struct span body,
 #define PUT(maker, payload)                                                            \
     put_message(maker, SPAN(":message-type"), SPAN("event"), SPAN(payload))
 
-/* Cut behind every byte: the usage is reported once its message is whole, and not before. */
+/* Cut behind every byte: the usage is reported once its message is whole,
+ * and not before. */
 static void message_streams_may_be_cut(void **state)
 {
     const struct stream stream = { .family = "bedrock",
@@ -747,8 +748,8 @@ static void damaged_messages_say_nothing(void **state)
 }
 
 /* {"type":"message_start","message":{"model":"c","usage":{"input_tokens":3,
- * "output_tokens":1}}}, {"type":"message_delta","usage":{"output_tokens":9}} and the last
- * chunk's invocation metrics, which say the same. */
+ * "output_tokens":1}}}, {"type":"message_delta","usage":{"output_tokens":9}} and the
+ * last chunk's invocation metrics, which say the same. */
 static void wrapped_events_are_read(void **state)
 {
     const struct stream stream = { .family = "bedrock",

@@ -119,7 +119,7 @@ static void vectors_decode_at_every_split(void **state)
     assert_int_equal(count, 679);
 }
 
-/* ---- streams made here --------------------------------------------------------------- */
+/* ---- streams made here ----------------------------------------------------------- */
 
 static void kinds_are_told(void **state)
 {

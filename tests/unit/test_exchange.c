@@ -34,7 +34,7 @@ struct house {
     struct entry entries[ENTRIES]; /* in the ledger; without their lines */
 };
 
-/* ---- the house --------------------------------------------------------------------- */
+/* ---- the house ------------------------------------------------------------------- */
 
 static void written(void *self, const struct entry *entry)
 {
@@ -143,7 +143,7 @@ static struct entry first_entry(struct house *house)
     return entry;
 }
 
-/* ---- both sides -------------------------------------------------------------------- */
+/* ---- both sides ------------------------------------------------------------------ */
 
 static int patient(int fd)
 {
@@ -283,7 +283,7 @@ static int begin_call(const struct house *house, int client)
     return upstream;
 }
 
-/* ---- tests ------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------- */
 
 static void a_call_is_relayed_and_recorded(void **state)
 {

@@ -28,7 +28,8 @@ static void test_rows_are_in_the_order_of_the_enum(void **state)
 #undef FAULT
 }
 
-/* Logs, the ledger and metrics show fault names in lower case, like their other words. */
+/* Logs, the ledger and metrics show fault names in lower case, like
+ * their other words. */
 static void test_names_are_lower_case_words(void **state)
 {
     (void)state;

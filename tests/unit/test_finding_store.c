@@ -97,7 +97,7 @@ static void test_a_damaged_state_is_none(void **state)
     assert_int_equal(finding_store_load(store, 1, LAYOUT, &number, packed, 600), 0);
 }
 
-/* ---- findings -------------------------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------------------- */
 
 static struct finding_row found_at(int64_t ms, double score)
 {
@@ -225,7 +225,7 @@ static void test_remarks_follow_one_another(void **state)
     finding_store_close(reader);
 }
 
-/* ---- calibration ----------------------------------------------------------------------- */
+/* ---- calibration ----------------------------------------------------------------- */
 
 static void rate(uint64_t identity, double score, enum grade grade)
 {

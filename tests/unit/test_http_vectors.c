@@ -1,5 +1,5 @@
-/* Whole messages, as a connection would read them: the attack vectors of ../shared, whole
- * and in pieces. */
+/* Whole messages, as a connection would read them: the attack vectors of ../shared,
+ * whole and in pieces. */
 #include "proxy/http/chunked.h"
 #include "proxy/http/head.h"
 #include "proxy/http/target.h"
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-/* --- a connection that only reads ----------------------------------------------------- */
+/* --- a connection that only reads ------------------------------------------------- */
 
 enum side { CLIENT_SIDE, UPSTREAM_SIDE };
 
@@ -77,8 +77,8 @@ static enum fault judge_target(struct span raw)
     return target_parse(raw, 0, path, sizeof(path), &target);
 }
 
-/* Takes one head off the front of *bytes if it is all there; the raw bytes are copied to
- * memory of their exact size, so that the sanitizer sees a read past the end. */
+/* Takes one head off the front of *bytes if it is all there; the raw bytes are copied
+ * to memory of their exact size, so that the sanitizer sees a read past the end. */
 static bool take_head(struct connection *connection, struct span *bytes)
 {
     size_t size;
@@ -205,7 +205,7 @@ static struct connection read_in_pieces(enum side side, enum method method,
     return whole;
 }
 
-/* --- the sets ------------------------------------------------------------------------- */
+/* --- the sets --------------------------------------------------------------------- */
 
 static bool wants(const char *want, const char *word)
 {
@@ -415,7 +415,8 @@ static bool logs_error(const char *log)
     return strstr(log, "error code") != NULL && strstr(log, "error code=22") == NULL;
 }
 
-/* Many of these inputs stop in mid-head: they are given an end, so that a verdict falls. */
+/* Many of these inputs stop in mid-head: they are given an end, so that
+ * a verdict falls. */
 static struct connection read_to_verdict(enum side side, struct span bytes)
 {
     struct connection seen = read_in_pieces(side, METHOD_GET, bytes);
@@ -508,7 +509,8 @@ static void test_h2o_corpus(void **state)
     assert_in_range(count, 1972, 1973);
 }
 
-/* An accepted path has one reading: nothing in it is left to decode, drop or resolve. */
+/* An accepted path has one reading: nothing in it is left to decode,
+ * drop or resolve. */
 static void assert_plain(struct span path)
 {
     struct span segment;

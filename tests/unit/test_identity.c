@@ -369,7 +369,7 @@ static void no_header_that_claims_a_person_names_a_caller(void **state)
     assert_int_equal(count, 225);
 }
 
-/* ---- what listeners take ------------------------------------------------------------ */
+/* ---- what listeners take --------------------------------------------------------- */
 
 /* A request with up to three fields "name: value" to a listener that takes these. */
 static enum fault verify_at(const struct config_words *identify,

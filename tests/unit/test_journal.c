@@ -402,7 +402,7 @@ static void test_foreign_file(void **state)
     must_not_open(2, "is not a journal");
 }
 
-/* --- kill -9 ------------------------------------------------------------------------ */
+/* --- kill -9 ---------------------------------------------------------------------- */
 
 enum { KILL_ROUNDS = 40, KILL_IDS = 1 << 20 };
 
@@ -464,7 +464,8 @@ static void kill_once(struct progress *progress, unsigned delay_us, uint64_t *la
 
     journal = must_open(16);
     journal_recover(journal, remember, &left);
-    /* Those of the last release may be free or not; all later ones are here, in order. */
+    /* Those of the last release may be free or not; all later ones are
+     * here, in order. */
     for (size_t i = 0; i < left.count; i++) {
         const struct entry *entry = &left.entries[i];
 
@@ -503,7 +504,7 @@ static void test_kill(void **state)
     munmap(progress, sizeof *progress);
 }
 
-/* --- two threads -------------------------------------------------------------------- */
+/* --- two threads ------------------------------------------------------------------ */
 
 enum { THREAD_ENTRIES = 200000 };
 

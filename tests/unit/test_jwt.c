@@ -31,7 +31,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- Wycheproof --------------------------------------------------------------------- */
+/* ---- Wycheproof ------------------------------------------------------------------ */
 
 static cJSON *vectors_read(const char *path)
 {

@@ -179,8 +179,8 @@ static void test_lengths_that_are_not_alike(void **state)
     known_heads_free(heads);
 }
 
-/* The credential is verified by others: it points into the bytes that were looked up, and
- * no copy of it is kept. */
+/* The credential is verified by others: it points into the bytes that were looked up,
+ * and no copy of it is kept. */
 static void test_credential_is_not_kept(void **state)
 {
     char first[1024], raw[1024];

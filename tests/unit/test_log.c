@@ -235,7 +235,8 @@ static bool pipe_says(int end, const char *words)
     return false;
 }
 
-/* F21: the reader of standard error stops; callers go on, and later hear what was lost. */
+/* F21: the reader of standard error stops; callers go on, and later hear
+ * what was lost. */
 static void test_a_stopped_reader_holds_nobody_up(void **state)
 {
     uint64_t dropped = log_dropped();

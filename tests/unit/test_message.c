@@ -21,7 +21,7 @@ static void hear(void *self, struct span text)
     text_put(&heard, text);
 }
 
-/* ---- a peer that compresses ------------------------------------------------------------- */
+/* ---- a peer that compresses ------------------------------------------------------ */
 
 struct peer {
     z_stream z;
@@ -108,7 +108,7 @@ static void check(struct peer *peer, bool keeps, struct span expected)
     }
 }
 
-/* ---- cases ------------------------------------------------------------------------------- */
+/* ---- cases ----------------------------------------------------------------------- */
 
 static void test_plain(void **state)
 {

@@ -133,7 +133,7 @@ static void a_charge_is_told_with_the_claim(void **state)
     once_free(once);
 }
 
-/* ---- races -------------------------------------------------------------------------- */
+/* ---- races ----------------------------------------------------------------------- */
 
 struct racer {
     pthread_t thread;
@@ -200,7 +200,7 @@ static void racing_threads_claim_each_once(void **state)
     once_free(once);
 }
 
-/* ---- restarts ------------------------------------------------------------------------ */
+/* ---- restarts -------------------------------------------------------------------- */
 
 static void settle(struct journal *journal, uint64_t unix_ns, uint64_t object,
                    uint64_t tokens, bool free)

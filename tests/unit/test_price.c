@@ -197,7 +197,7 @@ static void test_mistakes(void **state)
             2, 75, "50%");
 }
 
-/* --- cost --------------------------------------------------------------------------- */
+/* --- cost ------------------------------------------------------------------------- */
 
 static const struct price_rates unset_rates = {
     .input = 3000000,
@@ -335,8 +335,8 @@ static uint64_t chance(uint64_t limit)
     return (uint64_t)random() % limit;
 }
 
-/* Contradicting parts never make tokens out of nothing: with one rate everywhere, cost is
- * the sum of the classes, and it grows with every class. */
+/* Contradicting parts never make tokens out of nothing: with one rate everywhere, cost
+ * is the sum of the classes, and it grows with every class. */
 static void test_cost_properties(void **state)
 {
     struct price_rates rates;
@@ -374,7 +374,7 @@ static void test_cost_properties(void **state)
     }
 }
 
-/* --- files -------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------ */
 
 static void test_shipped_prices(void **state)
 {

@@ -103,7 +103,7 @@ static uint64_t charge(enum config_limit_unit unit, const struct house *house,
     return quota_charge(&policy, house->prices, call);
 }
 
-/* ---- what is told --------------------------------------------------------------------- */
+/* ---- what is told ---------------------------------------------------------------- */
 
 struct sums {
     uint64_t used, reserved;
@@ -138,7 +138,7 @@ static void assert_sums(struct house *house, const char *policy, uint64_t used,
     assert_int_equal(sums.reserved, reserved);
 }
 
-/* ---- one call ------------------------------------------------------------------------- */
+/* ---- one call -------------------------------------------------------------------- */
 
 static void calls_reserve_and_settle(void **state)
 {
@@ -178,7 +178,8 @@ static void calls_reserve_and_settle(void **state)
     house_done(&house);
 }
 
-/* Whatever class the input turns out to be of: settled is never more than was reserved. */
+/* Whatever class the input turns out to be of: settled is never more
+ * than was reserved. */
 static void weighted_reservations_are_bounds(void **state)
 {
     enum { INPUT = 7, OUTPUT = 3 };
@@ -509,8 +510,8 @@ static void lines_are_charged_once(void **state)
     house_done(&house);
 }
 
-/* What is answered later counts as reserved until then, in every unit; then as what it came
- * to, by whoever asked for the answer. */
+/* What is answered later counts as reserved until then, in every unit; then as what it
+ * came to, by whoever asked for the answer. */
 static void what_is_answered_later_is_charged_until_then(void **state)
 {
     struct house house =
@@ -599,7 +600,7 @@ static void reload_keeps_what_means_the_same(void **state)
     house_done(&house);
 }
 
-/* ---- every order of events ------------------------------------------------------------ */
+/* ---- every order of events ------------------------------------------------------- */
 
 enum { CALLS = 3, ORDER_LIMIT = 5 };
 
@@ -624,8 +625,8 @@ static void assert_model(struct model *model, const enum model_state *states,
     assert_sums(model->house, "n", used, reserved);
 }
 
-/* Plays a sequence of events, each the number of a call: its first begins, its second ends
- * the call. Compares with plain arithmetic after each. */
+/* Plays a sequence of events, each the number of a call: its first begins, its second
+ * ends the call. Compares with plain arithmetic after each. */
 static void play(struct model *model, const unsigned *order, size_t length)
 {
     enum model_state states[CALLS] = { WAITING };
@@ -699,7 +700,7 @@ static void every_order_of_events_is_exact(void **state)
     assert_int_equal(model.orders, 90); /* 6! / 2^3 */
 }
 
-/* ---- 200 at once ---------------------------------------------------------------------- */
+/* ---- 200 at once ----------------------------------------------------------------- */
 
 enum { CLIENTS = 200 };
 
@@ -804,7 +805,7 @@ static void two_hundred_clients_stay_within(void **state)
     house_done(&house);
 }
 
-/* ---- the ledger ----------------------------------------------------------------------- */
+/* ---- the ledger ------------------------------------------------------------------ */
 
 static char folder[] = "/tmp/test_quota.XXXXXX";
 
@@ -877,8 +878,8 @@ static void must_recover(const char *quotas, struct house *house)
     journal_close(journal);
 }
 
-/* A kill -9 in mid-load: settled calls count as they did, those under way at what they had
- * reserved. */
+/* A kill -9 in mid-load: settled calls count as they did, those under way at what
+ * they had reserved. */
 static void counters_come_back_from_the_ledger(void **state)
 {
     static const char quotas[] =

@@ -236,7 +236,7 @@ static void many_callers_fit(void **state)
     quota_cells_free(cells);
 }
 
-/* ---- threads -------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------- */
 
 enum { THREADS = 8, SUBJECTS = 40, TURNS = 20000, LIMIT = 1000 };
 
@@ -316,7 +316,8 @@ static void counts_are_exact_under_threads(void **state)
     quota_cells_free(race.cells);
 }
 
-/* Charges and their refunds, while steps begin and leave: nothing is left, nothing is lost. */
+/* Charges and their refunds, while steps begin and leave: nothing is left,
+ * nothing is lost. */
 static void *charge_and_refund(void *self)
 {
     struct race *race = self;
@@ -359,8 +360,8 @@ static void refunds_are_exact_under_threads(void **state)
     quota_cells_free(race.cells);
 }
 
-/* Concurrent calls' cells vanish whenever nobody points to them: nobody may ever hold one
- * that the table has forgotten, or two of a key. */
+/* Concurrent calls' cells vanish whenever nobody points to them: nobody may ever hold
+ * one that the table has forgotten, or two of a key. */
 static void *hold_one(void *self)
 {
     struct race *race = self;

@@ -1,7 +1,7 @@
 /* A model of a counter: every interleaving of the atomic steps that quota_cell.c takes
- * to reserve, settle, refund and expire, on small bounds. A state is explored once; what must
- * hold does so in each. Mistakes that the code avoids are modelled, too: the search has
- * to find them. */
+ * to reserve, settle, refund and expire, on small bounds. A state is explored once;
+ * what must hold does so in each. Mistakes that the code avoids are modelled, too: the
+ * search has to find them. */
 #include "proxy/base/check.h"
 
 #include <setjmp.h>
@@ -87,7 +87,7 @@ struct search {
     bool broken;
 };
 
-/* ---- one step -------------------------------------------------------------------------- */
+/* ---- one step -------------------------------------------------------------------- */
 
 static bool swap_held(struct model *model, unsigned n, enum mistake mistake)
 {
@@ -242,7 +242,7 @@ static bool refund_steps(struct model *model, enum mistake mistake)
     return true;
 }
 
-/* ---- what must hold -------------------------------------------------------------------- */
+/* ---- what must hold -------------------------------------------------------------- */
 
 /* Nobody may be let through on what others hold or used. */
 static bool nothing_is_lost(const struct model *model)
@@ -255,8 +255,8 @@ static bool nothing_is_lost(const struct model *model)
     return model->held >= under_way && model->held - under_way >= model->used;
 }
 
-/* Everything is over: the sums agree. What was settled into a step just as that expired may
- * be left there; it expires with the step's next use. */
+/* Everything is over: the sums agree. What was settled into a step just as that expired
+ * may be left there; it expires with the step's next use. */
 static bool ends_well(const struct model *model)
 {
     struct model rest = *model;
@@ -274,7 +274,7 @@ static bool ends_well(const struct model *model)
     return rest.held == 0 && rest.used == 0 && rest.amount == 0;
 }
 
-/* ---- the search ------------------------------------------------------------------------ */
+/* ---- the search ------------------------------------------------------------------ */
 
 static uint64_t packed(const struct model *model)
 {

@@ -13,7 +13,8 @@
 
 enum { PATIENCE_MS = 60000 };
 
-/* A server that takes one connection and says its words in two pieces, whatever is asked. */
+/* A server that takes one connection and says its words in two pieces,
+ * whatever is asked. */
 struct server {
     pthread_t thread;
     struct sockaddr_un address;

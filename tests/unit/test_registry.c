@@ -213,7 +213,8 @@ static void families_are_known(void **state)
     assert_string_equal(registry_family_dialect("azure")->name, "openai.chat");
 }
 
-/* How a provider of one family, or of two, wants its credential for a dialect's calls. */
+/* How a provider of one family, or of two, wants its credential for
+ * a dialect's calls. */
 static void credentials_are_of_the_family(void **state)
 {
     static const struct {

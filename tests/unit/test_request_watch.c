@@ -356,7 +356,8 @@ static enum fault verdict(struct watch_pool *pool, const struct head *head,
     return fault;
 }
 
-/* What is no JSON by its first byte is the provider's to judge, unless it claims to be. */
+/* What is no JSON by its first byte is the provider's to judge, unless it
+ * claims to be. */
 static void other_bodies_pass_unread(void **state)
 {
     static const char *const bodies[] = {
@@ -375,7 +376,7 @@ static void other_bodies_pass_unread(void **state)
     }
 }
 
-/* ---- ../shared/vectors/own-quota ---------------------------------------------------- */
+/* ---- ../shared/vectors/own-quota ------------------------------------------------- */
 
 static enum fault wanted_fault(const cJSON *vector)
 {

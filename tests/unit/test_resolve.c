@@ -7,8 +7,8 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 
-/* Literal addresses, the hosts file and names that no query can carry need no server. The
- * other tests have one of their own, in a network that has nothing else. */
+/* Literal addresses, the hosts file and names that no query can carry need no server.
+ * The other tests have one of their own, in a network that has nothing else. */
 static const char no_name[] =
     "a-label-of-more-than-sixty-three-characters-can-not-be-asked-for.invalid";
 
@@ -178,8 +178,8 @@ static void who_cancels_is_not_called(void **state)
     assert_int_equal(two.done + three.done, 0);
 }
 
-/* The last exchange of a retired configuration ends because of the failure, and the name
- * goes with it. */
+/* The last exchange of a retired configuration ends because of the failure, and the
+ * name goes with it. */
 static void the_last_to_wait_may_free_the_name(void **state)
 {
     struct resolving *resolving = *state;
@@ -195,7 +195,7 @@ static void the_last_to_wait_may_free_the_name(void **state)
     assert_null(resolving->name);
 }
 
-/* ---- with a server ----------------------------------------------------------------- */
+/* ---- with a server --------------------------------------------------------------- */
 
 enum { DNS_PORT = 53, DNS_HEAD = 12, DNS_A = 1, DNS_NAME_ERROR = 3 };
 
@@ -247,8 +247,8 @@ static int server_stop(void **state)
     return server < 0 ? 0 : close(server);
 }
 
-/* Answers one question, if there is one: to one for IPv4 with `count` addresses, 192.0.2.1
- * and on, to others with none; or that there is no such name. */
+/* Answers one question, if there is one: to one for IPv4 with `count` addresses,
+ * 192.0.2.1 and on, to others with none; or that there is no such name. */
 static bool server_answers(unsigned count)
 {
     static const unsigned char record[] = { 0xc0, DNS_HEAD, 0, DNS_A, 0,   1, 0, 0,

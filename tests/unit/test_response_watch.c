@@ -70,7 +70,7 @@ static struct entry answered(void **state, struct reading answer, const char *bo
     return whole;
 }
 
-/* ---- chat --------------------------------------------------------------------------- */
+/* ---- chat ------------------------------------------------------------------------ */
 
 static const char chunk[] =
     "data: {\"model\":\"gpt-4o-2024\",\"choices\":[{\"delta\":{\"content\":\"hello "
@@ -239,7 +239,7 @@ static void usage_in_content_does_not_count(void **state)
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 50, NO, NO, 60, NO });
 }
 
-/* ---- responses ---------------------------------------------------------------------- */
+/* ---- responses ------------------------------------------------------------------- */
 
 static void every_terminal_event_counts(void **state)
 {
@@ -282,7 +282,7 @@ static void background_answers_wait(void **state)
     assert_usage(&entry, (struct want){ USAGE_NONE, NO, NO, NO, NO, NO });
 }
 
-/* ---- messages ----------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------- */
 
 static const char message_start[] =
     "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":"
@@ -335,8 +335,8 @@ static void cut_messages_are_partial(void **state)
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 25, 40, 12, 9, 6 });
 }
 
-/* An array that lacks its end after the reason why the answer ends, which is a number where
- * enumerations are. */
+/* An array that lacks its end after the reason why the answer ends, which is a number
+ * where enumerations are. */
 static void a_number_may_say_why_a_stream_ends(void **state)
 {
     struct entry entry = answered(
@@ -388,7 +388,7 @@ static void whole_messages_are_counted(void **state)
     assert_int_equal(entry.usage.web_searches, 2);
 }
 
-/* ---- what is not counted ------------------------------------------------------------ */
+/* ---- what is not counted --------------------------------------------------------- */
 
 static void errors_and_free_calls_have_no_usage(void **state)
 {
@@ -460,7 +460,7 @@ static void embeddings_are_input_only(void **state)
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 12, NO, NO, NO, NO });
 }
 
-/* ---- content and framing ------------------------------------------------------------ */
+/* ---- content and framing --------------------------------------------------------- */
 
 static void the_framing_is_sniffed(void **state)
 {
@@ -487,8 +487,8 @@ static void the_framing_is_sniffed(void **state)
     }
 }
 
-/* One object a data line, without the blank lines between events; or lines of JSON where
- * one text is expected. */
+/* One object a data line, without the blank lines between events; or lines of JSON
+ * where one text is expected. */
 static void texts_in_a_row_count_one_by_one(void **state)
 {
     static const char *const bodies[] = {
@@ -635,12 +635,12 @@ static void the_regular_end_is_seen(void **state)
     }
 }
 
-/* ---- ../shared/vectors/own-usage ---------------------------------------------------- */
+/* ---- ../shared/vectors/own-usage ------------------------------------------------- */
 
 enum { ODD = USAGE_ANOMALY, BROKEN = USAGE_FRAMING_ERROR, INFERRED = USAGE_INFERRED };
 
-/* Input and output in all, source, flags. The request had 46 bytes of text: 12 tokens by
- * o200k's measure, or by that of unnamed models. */
+/* Input and output in all, source, flags. The request had 46 bytes of text: 12 tokens
+ * by o200k's measure, or by that of unnamed models. */
 static const struct reply {
     const char *id;
     uint64_t input, output;
@@ -728,7 +728,7 @@ static void odd_replies_are_read_as_wanted(void **state)
     assert_int_equal(count, sizeof(replies) / sizeof(replies[0]));
 }
 
-/* ---- what some providers do ---------------------------------------------------------- */
+/* ---- what some providers do ------------------------------------------------------ */
 
 /* A usage of zeros, or an output of zero, behind a real one is not believed. */
 static void nothing_is_unused_later(void **state)
@@ -805,7 +805,7 @@ static void a_total_alone_is_split(void **state)
     assert_int_equal(entry.usage.flags, USAGE_INFERRED);
 }
 
-/* ---- lines -------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------- */
 
 static void assert_line(const struct entry *entry, unsigned at, enum line_kind kind,
                         const char *model, uint64_t input, uint64_t output)

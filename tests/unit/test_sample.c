@@ -72,7 +72,8 @@ static void short_texts_are_exact(void **state)
     }
 }
 
-/* Characters of three bytes that chunks cut into, under each of their three alignments. */
+/* Characters of three bytes that chunks cut into, under each of
+ * their three alignments. */
 static void cut_characters_do_not_count(void **state)
 {
     static const char words[] =
@@ -100,8 +101,8 @@ static void cut_characters_do_not_count(void **state)
     }
 }
 
-/* Whatever its length, and however it comes. That of a sentence again and again is the worst:
- * chunks may hit the same words each time. */
+/* Whatever its length, and however it comes. That of a sentence again and again is the
+ * worst: chunks may hit the same words each time. */
 static void long_texts_are_sampled(void **state)
 {
     uint64_t each = tokens_of(100, PROSE);

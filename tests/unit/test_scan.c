@@ -131,8 +131,8 @@ static enum scan_verdict scan_by_bytes(const struct scan_plan *plan,
     return scan_end(&scan, note, record);
 }
 
-/* Scans whole, byte by byte and at every pair of splits (every split of long texts): the
- * verdict and what is delivered must be the same. */
+/* Scans whole, byte by byte and at every pair of splits (every split of long texts):
+ * the verdict and what is delivered must be the same. */
 static enum scan_verdict scan_everyhow(const struct scan_plan *plan,
                                        enum scan_mode mode, struct span text,
                                        struct record *record)
@@ -622,7 +622,7 @@ static void all_loops_stop_at_the_same_byte(void **state)
     }
 }
 
-/* ---- the shared vectors -------------------------------------------------------------- */
+/* ---- the shared vectors ---------------------------------------------------------- */
 
 static char *read_whole(const char *folder, const char *name, size_t *len)
 {

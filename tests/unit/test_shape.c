@@ -185,7 +185,8 @@ static void long_values_are_cut_alike(void **state)
     free(shapes);
 }
 
-/* More values, steps or bytes than a shape has room for, and more shapes than are kept. */
+/* More values, steps or bytes than a shape has room for, and more shapes
+ * than are kept. */
 static void bounds_hold(void **state)
 {
     struct scan_plan *plan = scan_plan_new(paths, sizeof(paths) / sizeof(paths[0]));

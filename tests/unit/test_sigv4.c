@@ -1,6 +1,6 @@
 /* The signatures are those that AWS publishes for its test requests (the signing test
- * suite of its SDKs, header signing), and for Bedrock's twice escaped paths those of its
- * own signer for JavaScript. */
+ * suite of its SDKs, header signing), and for Bedrock's twice escaped paths those of
+ * its own signer for JavaScript. */
 #include "proxy/credential/sigv4.h"
 
 #include <setjmp.h>

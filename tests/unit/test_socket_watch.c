@@ -31,7 +31,7 @@ static const struct dialect *dialect_of(const char *path,
     return dialect;
 }
 
-/* ---- messages ---------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------- */
 
 struct said {
     enum fault fault;
@@ -132,9 +132,10 @@ static void messages_are_judged(void **state)
     }
 }
 
-/* ---- events ------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------- */
 
-/* Events one after the other, and what they come to for the response that takes them. */
+/* Events one after the other, and what they come to for the response
+ * that takes them. */
 struct heard {
     struct response_watch *events, *response;
     struct event event;

@@ -25,7 +25,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- into the request -------------------------------------------------------------- */
+/* ---- into the request ------------------------------------------------------------ */
 
 static void queue_text(const struct block_queue *queue, char *text)
 {
@@ -137,7 +137,8 @@ static void it_applies_at_every_border(void **state)
     }
 }
 
-/* As soon as the watch says that all is decided, the front of the body may be spliced. */
+/* As soon as the watch says that all is decided, the front of the body
+ * may be spliced. */
 static void a_body_may_be_spliced_before_its_end(void **state)
 {
     static const char body[] =
@@ -175,7 +176,7 @@ static void a_body_may_be_spliced_before_its_end(void **state)
     }
 }
 
-/* ---- out of the response ----------------------------------------------------------- */
+/* ---- out of the response --------------------------------------------------------- */
 
 #define USAGE                                                                          \
     "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}"

@@ -109,7 +109,7 @@ static void test_unpacking_survives_any_bytes(void **state)
     }
 }
 
-/* ---- the table ------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------- */
 
 struct kept {
     uint64_t identity, number;
@@ -261,7 +261,7 @@ static void test_saving_goes_round(void **state)
     state_table_free(table);
 }
 
-/* ---- long: a million identities, ten million calls ------------------------------------- */
+/* ---- long: a million identities, ten million calls ------------------------------- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     #define IS_SANITIZED true
@@ -294,7 +294,8 @@ static void ignore(void *self, const struct finding *finding)
     *(uint64_t *)self += finding->turns;
 }
 
-/* As the analyst has it. A state has one size, whatever comes; all of them are in memory. */
+/* As the analyst has it. A state has one size, whatever comes; all of them
+ * are in memory. */
 static void test_a_million_identities_take_4_gib(void **state)
 {
     enum { IDENTITIES = 1000 * 1000, CALLS = 10 * IDENTITIES };

@@ -122,7 +122,7 @@ static void reset_peer(struct pair *pair)
     pair->peer = -1;
 }
 
-/* ---- sending ----------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------- */
 
 static void what_is_sent_is_gathered(void **state)
 {
@@ -272,7 +272,7 @@ static void sending_into_a_reset_fails_later(void **state)
     assert_int_equal(pair->end.freed, 1);
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------- */
 
 static void a_paused_stream_reads_nothing(void **state)
 {
@@ -346,7 +346,7 @@ static void a_reset_after_the_end_is_noticed(void **state)
     TURN_UNTIL(&pair->rig, pair->end.ends[STREAM_RESET] == 1);
 }
 
-/* ---- connecting -------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------ */
 
 static void a_refused_connection_ends(void **state)
 {
@@ -422,7 +422,7 @@ static void ready_may_close(void **state)
     rig_close(&rig);
 }
 
-/* ---- closing ----------------------------------------------------------------------- */
+/* ---- closing --------------------------------------------------------------------- */
 
 static void closing_sends_what_is_gathered(void **state)
 {

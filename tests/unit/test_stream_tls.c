@@ -101,7 +101,7 @@ static int both_close(void **state)
     return 0;
 }
 
-/* ---- ends -------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------ */
 
 static void bytes_pass_both_ways(void **state)
 {
@@ -245,7 +245,7 @@ static void a_handshake_may_be_closed(void **state)
     }
 }
 
-/* ---- transfers --------------------------------------------------------------------- */
+/* ---- transfers ------------------------------------------------------------------- */
 
 /* One direction of a large transfer in pieces of random sizes. */
 struct transfer {
@@ -347,7 +347,7 @@ static void small_records_carry_large_transfers(void **state)
     both_end(&both);
 }
 
-/* ---- hostile peers ----------------------------------------------------------------- */
+/* ---- hostile peers --------------------------------------------------------------- */
 
 /* A TLS client of OpenSSL's own over a socket, made ready against `end`. */
 static SSL *raw_client(struct rig *rig, struct end *end, int fd)

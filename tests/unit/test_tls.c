@@ -742,8 +742,8 @@ static SSL *ticket_server_ssl(void *context)
 }
 
 /* A sanitizer's heap cannot be asked: its figures are 0. */
-/* From 3.2 on a connection's record layer is an object of 4 KB each way, and from 3.5 on the
- * keys of a hybrid key exchange stay, 6 KB more. */
+/* From 3.2 on a connection's record layer is an object of 4 KB each way, and from 3.5
+ * on the keys of a hybrid key exchange stay, 6 KB more. */
 static size_t idle_ssl_max(void)
 {
     return OpenSSL_version_num() >= 0x30200000 ? 36 * 1024 : 16 * 1024;

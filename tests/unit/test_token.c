@@ -30,7 +30,7 @@ struct rig {
     struct verifier *verifier;
 };
 
-/* ---- keys --------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------ */
 
 static EVP_PKEY *signing_key; /* Ed25519 */
 static EVP_PKEY *other_key;
@@ -92,7 +92,7 @@ static const char *claims_of(const char *more)
     return claims;
 }
 
-/* ---- the rig ------------------------------------------------------------------------ */
+/* ---- the rig --------------------------------------------------------------------- */
 
 static struct rig rig_of(const char *issuer, const char *more)
 {
@@ -185,7 +185,7 @@ static int tear_down(void **state)
     return remove_folder(folder);
 }
 
-/* ---- tests -------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------- */
 
 static void a_token_names_its_caller(void **state)
 {
@@ -404,7 +404,7 @@ static void another_trust_forgets(void **state)
     rig_done(&other);
 }
 
-/* ---- ../shared/vectors/own-jwt ------------------------------------------------------ */
+/* ---- ../shared/vectors/own-jwt --------------------------------------------------- */
 
 static void own_keys_write(EVP_PKEY *key)
 {

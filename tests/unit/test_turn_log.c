@@ -162,8 +162,8 @@ static void test_numbers_go_on(void **state)
     turn_log_close(log);
 }
 
-/* Wherever the file ends, or whichever of its bytes is wrong: what is whole before it is
- * read, and new rows follow that. */
+/* Wherever the file ends, or whichever of its bytes is wrong: what is whole before it
+ * is read, and new rows follow that. */
 static void test_a_torn_end_is_cut(void **state)
 {
     char path[128];

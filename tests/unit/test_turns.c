@@ -1,5 +1,5 @@
-/* What the turn gate reads off requests and responses, dialect by dialect: whose words are
- * fresh, the same sketch whichever way they come, at every split. */
+/* What the turn gate reads off requests and responses, dialect by dialect: whose words
+ * are fresh, the same sketch whichever way they come, at every split. */
 #include "filters/turn/sketch.h"
 #include "filters/watch_pool.h"
 #include "tests/unit/watching.h"
@@ -32,7 +32,7 @@ static int close_all(void **unused)
     return 0;
 }
 
-/* ---- requests ------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------------- */
 
 static const struct dialect *claim(const char *path, const struct dialect_route **route)
 {
@@ -348,7 +348,7 @@ static void what_generates_nothing_is_no_call(void **unused)
     assert_false(read_request("/v1/responses/input_tokens", body, 0, &call));
 }
 
-/* ---- conversations ------------------------------------------------------------------- */
+/* ---- conversations --------------------------------------------------------------- */
 
 static void a_conversation_keeps_its_root(void **unused)
 {
@@ -401,7 +401,7 @@ static void a_predecessor_and_a_session_are_hashed(void **unused)
     assert_int_equal(a.claimed, sketch_hash(&key, "conv", 4));
 }
 
-/* ---- long messages ------------------------------------------------------------------- */
+/* ---- long messages --------------------------------------------------------------- */
 
 static char *filled(const char *word, size_t bytes)
 {
@@ -470,7 +470,7 @@ static void messages_of_any_length(void **unused)
     }
 }
 
-/* ---- responses ----------------------------------------------------------------------- */
+/* ---- responses ------------------------------------------------------------------- */
 
 static struct call read_response(const char *path, const char *type, struct span body,
                                  size_t split)
@@ -702,7 +702,7 @@ static void equal_tool_calls_have_equal_hashes(void **unused)
                      0);
 }
 
-/* ---- what stays ---------------------------------------------------------------------- */
+/* ---- what stays ------------------------------------------------------------------ */
 
 static void assert_clean(const void *memory, size_t size)
 {

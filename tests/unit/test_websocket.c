@@ -126,7 +126,7 @@ static void check(struct span stream, bool masked, bool compressible,
 #define CLIENT(literal, ...)                                                           \
     check(SPAN(literal), true, false, (struct expected){ __VA_ARGS__ })
 
-/* ---- what is legal ---------------------------------------------------------------------- */
+/* ---- what is legal --------------------------------------------------------------- */
 
 static void test_the_examples_of_the_rfc(void **state)
 {
@@ -234,7 +234,7 @@ static void test_every_length(void **state)
     }
 }
 
-/* ---- what is not ------------------------------------------------------------------------ */
+/* ---- what is not ----------------------------------------------------------------- */
 
 static void test_reserved_bits_and_opcodes(void **state)
 {
@@ -317,7 +317,7 @@ static void test_bad_close_frames(void **state)
     }
 }
 
-/* ---- frames of our own ------------------------------------------------------------------ */
+/* ---- frames of our own ----------------------------------------------------------- */
 
 static void test_a_close_frame_is_cut_to_fit(void **state)
 {

@@ -1,6 +1,6 @@
-/* What counting tokens costs: MB/s of CPU time over documents of about 20 KB (1 MB in all),
- * the first pass and the best of five; and what unpacking the tables takes. Nothing of a text
- * is kept between documents or passes.
+/* What counting tokens costs: MB/s of CPU time over documents of about 20 KB (1 MB in
+ * all), the first pass and the best of five; and what unpacking the tables takes.
+ * Nothing of a text is kept between documents or passes.
  *
  *   micro_bpe [FOLDER]    english.txt, code.txt and chinese.txt of FOLDER, as
  *                         ../shared/rig/bpe/make_corpus.py makes them; else of build/bpe */

@@ -140,7 +140,7 @@ static void measure_sketches(void)
     report("response of 2 KB, sketched", responses, TEXTS);
 }
 
-/* ---- the turn gate ------------------------------------------------------------------- */
+/* ---- the turn gate --------------------------------------------------------------- */
 
 enum { HISTORY = 20, BODY_SIZE = 64 * 1024 };
 

@@ -1,8 +1,8 @@
 /* What the meter adds to a streamed event in user space: the chunk is unwrapped and
- * response_watch reads what is in it, as on the data path. Events come one by one, each in
- * a chunk of its own; nanoseconds of this thread's CPU time, best of the rounds. Prints one
- * line per dialect: NAME, bytes of an event, ns for the watch alone, ns for both, ns for the
- * watch while the turn gate reads along. */
+ * response_watch reads what is in it, as on the data path. Events come one by one, each
+ * in a chunk of its own; nanoseconds of this thread's CPU time, best of the rounds.
+ * Prints one line per dialect: NAME, bytes of an event, ns for the watch alone, ns for
+ * both, ns for the watch while the turn gate reads along. */
 #include "filters/registry.h"
 #include "filters/watch.h"
 #include "proxy/base/clock.h"

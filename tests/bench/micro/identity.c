@@ -29,7 +29,7 @@ static uint64_t cpu_ns(void)
     return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
 }
 
-/* ---- keys and tokens ---------------------------------------------------------------- */
+/* ---- keys and tokens ------------------------------------------------------------- */
 
 static void put_number(struct text *text, EVP_PKEY *key, const char *parameter,
                        const char *name)
@@ -88,7 +88,7 @@ static struct span token_make(EVP_PKEY *key, const char *algorithm, const char *
     return text_span(&text);
 }
 
-/* ---- measuring ---------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------- */
 
 static void verify(struct verifier *verifier, const struct trust *trust,
                    struct span credential)

@@ -1,4 +1,5 @@
-/* What a call pays for its quotas: reserve and settle, as CPU time per matching policy. */
+/* What a call pays for its quotas: reserve and settle, as CPU time
+ * per matching policy. */
 #include "proxy/base/clock.h"
 #include "proxy/base/text.h"
 #include "proxy/meter/quota_share.h"

@@ -1,5 +1,6 @@
-/* What the JSON scan and the event framing cost: nanoseconds per small SSE event, GB/s
- * over large bodies. CPU time of this thread, best of five. Prints one line per case. */
+/* What the JSON scan and the event framing cost: nanoseconds per small SSE
+ * event, GB/s over large bodies. CPU time of this thread, best of five. Prints
+ * one line per case. */
 #include "filters/json/scan.h"
 
 #include "filters/frame/sse.h"
