@@ -120,7 +120,6 @@ def restarts(results):
             house.post('/openai/v1/responses',
                        {'model': 'gpt-5', 'input': 'x', 'background': True})
             for _ in range(3):
-                house.assay.wait_until_idle()
                 house.assay.stop(number_of_signal)
                 house.assay.start()
                 house.get('/openai/v1/responses/resp_' + number)
@@ -256,8 +255,8 @@ def others(results):
         with house_of(provider) as house:
             provider.answers = {make: made, show: shown}
             method, path = make.split()
-            asyncio.run(house.ask(method, '/%s%s' % (family, path),
-                                  {'model': 'gpt-4o', 'background': True}))
+            house.settled(method, '/%s%s' % (family, path),
+                          {'model': 'gpt-4o', 'background': True})
             for _ in range(2):
                 house.get('/%s%s' % (family, show.split()[1]))
             got = billed(house)

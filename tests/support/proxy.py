@@ -1,5 +1,6 @@
 """A running assay for a test: configuration, key, process, export."""
 
+import datetime
 import fcntl
 import http.client
 import json
@@ -13,12 +14,14 @@ import socket
 import subprocess
 import tempfile
 import time
+import zoneinfo
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 COMMAND = shlex.split(os.environ.get('ASSAY_UNDER_TEST') or os.environ.get('ASSAY') or
                       os.path.join(ROOT, 'build', 'assay'))
 PORTS = range(10000, 20000)  # below those of outgoing connections
 PORT_LOCKS = []
+DAYS_END = 90  # seconds before midnight in which no test of quotas begins
 PATIENCE = 60  # seconds for what comes at once, but on a slow machine that does much else
 
 
@@ -78,6 +81,15 @@ def nested(value, indent):
     return ' ' + json.dumps(value) + '\n'
 
 
+def let_the_day_turn():
+    """A quota per day that begins anew in mid-test is another one: wait until that is over."""
+    for zone in ('UTC', 'Europe/Berlin'):  # those that tests use
+        now = datetime.datetime.now(zoneinfo.ZoneInfo(zone))
+        left = 86400 - (now.hour * 60 + now.minute) * 60 - now.second
+        if left < DAYS_END:
+            time.sleep(left + 1)
+
+
 def listens(port):
     try:
         socket.create_connection(('127.0.0.1', port), 1).close()
@@ -98,6 +110,8 @@ class Assay:
         self.log = os.path.join(self.folder, 'assay.log')
         self.process = None
         self.variables = {}
+        if settings and 'quotas' in settings:
+            let_the_day_turn()
         listener = {'address': '127.0.0.1:%d' % self.port, **(listen or {})}
         self.config = {'listen': [listener],
                        'admin': {'address': '127.0.0.1:%d' % self.admin_port},

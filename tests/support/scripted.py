@@ -75,11 +75,17 @@ class Scripted:
         finally:
             client.close()
 
+    def settled(self, *request, **more):
+        """A call that is settled before the next one begins."""
+        response = asyncio.run(self.ask(*request, **more))
+        self.assay.wait_until_idle()
+        return response
+
     def post(self, target, body, **more):
-        return asyncio.run(self.ask('POST', target, body, **more))
+        return self.settled('POST', target, body, **more)
 
     def get(self, target, **more):
-        return asyncio.run(self.ask('GET', target, **more))
+        return self.settled('GET', target, **more)
 
     def record(self, response):
         """The ledger's record of an exchange."""
