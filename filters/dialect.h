@@ -137,8 +137,9 @@ enum count {
     SEEN_ERROR,  /* an error object in the body or stream */
     SEEN_BYTES,  /* base64 of a further JSON text of the same dialect (pieces) */
     SEEN_VECTOR, /* an embedding: nothing is generated */
-    SEEN_STATUS, /* of a whole answer: asked of terminal() as well */
-    SEEN_FILE,   /* the id of the file that the answer of a batch is in */
+    SEEN_BLOCKED, /* "INTERVENED": a guardrail stopped the prompt or the answer */
+    SEEN_STATUS,  /* of a whole answer: asked of terminal() as well */
+    SEEN_FILE,    /* the id of the file that the answer of a batch is in */
     /* generated too, measured for estimates; the turn gate reads it (pieces, the name
        whole), in the order of enum answer_tag */
     SEEN_SAID,          /* visible text */

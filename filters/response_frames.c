@@ -187,6 +187,9 @@ static void value_seen(void *self, const struct scan_value *value)
     case SEEN_VECTOR:
         watch->input_only = true;
         break;
+    case SEEN_BLOCKED:
+        watch->blocked |= is_text && span_equal(value->text, SPAN("INTERVENED"));
+        break;
     case SEEN_BYTES:
         wrapped_value(watch, value);
         break;

@@ -119,12 +119,21 @@ static void complete_usage(const struct response_watch *watch, bool cut,
     }
 }
 
-/* An error in place of an answer costs nothing; an answer in the background is counted
- * when it comes. */
+/* An error in place of an answer costs nothing, nor does a guardrail's; an answer in the
+ * background is counted when it comes. */
 static bool is_unbilled(const struct response_watch *watch, const struct usage *usage)
 {
     return usage->known_tokens == 0 &&
-           ((watch->error && watch->text.bytes == 0) || watch->later);
+           ((watch->error && watch->text.bytes == 0) || watch->later || watch->blocked);
+}
+
+/* A guardrail that stopped the prompt answered in the model's place; where it stopped the
+ * answer, the input is counted. */
+static void settle_block(struct usage *usage)
+{
+    if (usage->known_tokens != 0 && usage_input(usage) == 0) {
+        usage_set(usage, TOKENS_OUTPUT, usage->tokens[TOKENS_OUTPUT]);
+    }
 }
 
 static void settle_usage(struct response_watch *watch, bool whole,
@@ -147,6 +156,9 @@ static void settle_usage(struct response_watch *watch, bool whole,
     usage->flags |= watch->error ? USAGE_ERROR : 0;
     if (tally->bad != 0 || tally->anomalous) {
         usage->flags |= USAGE_ANOMALY;
+    }
+    if (watch->blocked) {
+        settle_block(usage);
     }
     if (!is_unbilled(watch, usage)) {
         complete_usage(watch, !whole && !watch->finished, span_text(model), facts,

@@ -93,6 +93,7 @@ static const struct scan_path response[] = {
     /* of all vendors */
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },
+    { "amazon-bedrock-guardrailAction", SEEN_BLOCKED, SCAN_WHOLE },
     { "embedding", SEEN_VECTOR, SCAN_WHOLE },
     { "embeddings", SEEN_VECTOR, SCAN_WHOLE },
     { "embeddingsByType", SEEN_VECTOR, SCAN_WHOLE },

@@ -779,6 +779,49 @@ static void wrapped_events_are_read(void **state)
     }
 }
 
+/* {"type":"message_start","message":{"usage":{"input_tokens":0,"output_tokens":0}}},
+ * {"type":"content_block_delta","delta":{"text":"We do not talk of that."}} and
+ * {"type":"message_stop","amazon-bedrock-guardrailAction":"INTERVENED"}: what was said is
+ * not the model's. */
+static void a_guardrail_answers_for_nothing(void **state)
+{
+    const struct stream stream = { .family = "bedrock",
+                                   .path = "/model/m/invoke-with-response-stream",
+                                   .type = "application/vnd.amazon.eventstream" };
+    const struct stream whole = { .family = "bedrock",
+                                  .path = "/model/m/invoke",
+                                  .type = "application/json" };
+    struct maker maker = { .len = 0 };
+    struct entry entry;
+
+    (void)state;
+    PUT(&maker,
+        "{\"bytes\":\"eyJ0eXBlIjoibWVzc2FnZV9zdGFydCIsIm1lc3NhZ2UiOnsidXNhZ2UiOnsi"
+        "aW5wdXRfdG9rZW5zIjowLCJvdXRwdXRfdG9rZW5zIjowfX19\"}");
+    PUT(&maker,
+        "{\"bytes\":\"eyJ0eXBlIjoiY29udGVudF9ibG9ja19kZWx0YSIsImRlbHRhIjp7InRleHQi"
+        "OiJXZSBkbyBub3QgdGFsayBvZiB0aGF0LiJ9fQ==\"}");
+    PUT(&maker,
+        "{\"bytes\":\"eyJ0eXBlIjoibWVzc2FnZV9zdG9wIiwiYW1hem9uLWJlZHJvY2stZ3VhcmRy"
+        "YWlsQWN0aW9uIjoiSU5URVJWRU5FRCJ9\"}");
+    for (size_t size = 1; size < 80; size++) {
+        entry = stream_entry(&stream, made(&maker), size);
+        assert_int_equal(entry.usage.source, USAGE_REPORTED);
+        assert_true(usage_knows(&entry.usage, TOKENS_OUTPUT));
+        assert_int_equal(usage_total(&entry.usage), 0);
+    }
+    entry = stream_entry(&whole,
+                         SPAN("{\"amazon-bedrock-guardrailAction\":\"INTERVENED\","
+                              "\"generation\":\"We do not talk of that.\"}"),
+                         SIZE_MAX);
+    assert_int_equal(entry.usage.source, USAGE_NONE);
+    entry = stream_entry(&whole,
+                         SPAN("{\"amazon-bedrock-guardrailAction\":\"NONE\","
+                              "\"generation\":\"We do not talk of that.\"}"),
+                         SIZE_MAX);
+    assert_int_equal(entry.usage.source, USAGE_ESTIMATED);
+}
+
 static void heads_count_where_bodies_do_not(void **state)
 {
     const struct stream stream = { .family = "bedrock",
@@ -1051,6 +1094,7 @@ int main(void)
         cmocka_unit_test(message_streams_may_be_cut),
         cmocka_unit_test(damaged_messages_say_nothing),
         cmocka_unit_test(wrapped_events_are_read),
+        cmocka_unit_test(a_guardrail_answers_for_nothing),
         cmocka_unit_test(heads_count_where_bodies_do_not),
         cmocka_unit_test(a_cut_behind_a_report_adds_to_it),
         cmocka_unit_test(audio_may_be_told_by_its_length),
