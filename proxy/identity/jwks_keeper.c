@@ -268,7 +268,6 @@ static void on_reply(void *self, const struct fetch_reply *reply)
 static void on_due(evutil_socket_t fd, short events, void *self)
 {
     static const struct fetch_field fields[] = { { "accept", "application/json" },
-                                                 { "user-agent", "assay" },
                                                  { NULL, NULL } };
     struct kept *kept = self;
     const struct fetch_request request = { .method = FETCH_GET,

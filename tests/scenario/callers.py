@@ -71,11 +71,13 @@ class Issuer:
     def __init__(self, certs, *keys):
         self.keys = keys
         self.asked = 0
+        self.agents = []  # the User-Agent fields of the last request
         issuer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 issuer.asked += 1
+                issuer.agents = self.headers.get_all('user-agent', [])
                 body = json.dumps({'keys': [key.jwk() for key in issuer.keys or ()]}).encode()
                 self.send_response(200 if issuer.keys else 500)
                 self.send_header('content-length', str(len(body)))
@@ -165,6 +167,8 @@ def tokens(results, folder):
         token = first.token(email='eve@example.com', prj='atlas')
         results.ok(wait_for(lambda: status(assay, **bearer(token)) == 200),
                    'a token of an issuer is taken', call(assay, **bearer(token)))
+        results.ok(len(issuer.agents) == 1 and issuer.agents[0].startswith('assay/'),
+                   'assay says once who fetches the keys', issuer.agents)
         named = who(assay)
         results.ok(named[:2] == ('guests', 'eve@example.com') and
                    set(named[2]) == {'cost_centre=9', 'project=atlas'},
