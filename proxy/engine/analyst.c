@@ -343,8 +343,8 @@ static void *run(void *self)
             use_reloaded(analyst);
         }
         count = take_calls(analyst);
-        casebook_turn_page(analyst->casebook, analyst->detector, clock_monotonic_ns(),
-                           (int64_t)(clock_unix_ns() / NS_PER_MS));
+        casebook_maintain(analyst->casebook, analyst->detector, clock_monotonic_ns(),
+                          (int64_t)(clock_unix_ns() / NS_PER_MS));
         stop = pause_ms(analyst, count > 0 ? BUSY_MS : IDLE_MS);
     } while (!stop);
     (void)take_calls(analyst);

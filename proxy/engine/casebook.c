@@ -409,8 +409,8 @@ static void look_for_remarks(struct casebook *casebook)
     }
 }
 
-void casebook_turn_page(struct casebook *casebook, struct detector *detector,
-                        uint64_t now_ns, int64_t unix_ms)
+void casebook_maintain(struct casebook *casebook, struct detector *detector,
+                       uint64_t now_ns, int64_t unix_ms)
 {
     write_found(casebook, detector);
     if (!turn_log_flush(casebook->turns) || !finding_store_commit(casebook->store)) {

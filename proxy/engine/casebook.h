@@ -48,8 +48,8 @@ void casebook_found(struct casebook *casebook, const struct analyst_call *call,
 /* Hands what was written since the last time to the system, goes on with the round
  * of saving, and deletes what is too old. To be called after every few calls, and
  * now and then. */
-void casebook_turn_page(struct casebook *casebook, struct detector *detector,
-                        uint64_t now_ns, int64_t unix_ms);
+void casebook_maintain(struct casebook *casebook, struct detector *detector,
+                       uint64_t now_ns, int64_t unix_ms);
 
 /* Saves all, for a restart. */
 void casebook_finish(struct casebook *casebook, struct detector *detector);

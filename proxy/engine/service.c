@@ -151,7 +151,7 @@ static void refill(void *self, struct wallet *wallet)
     struct service *service = self;
 
     for (unsigned i = 0; i < service->count; i++) {
-        worker_refill(service->workers[i], wallet_ref(wallet));
+        worker_use_wallet(service->workers[i], wallet_ref(wallet));
     }
     wallet_unref(wallet);
 }
@@ -286,7 +286,7 @@ const struct config *service_config(const struct service *service)
 static void put_in_force(struct service *service, struct trust *trust)
 {
     for (unsigned i = 0; i < service->count; i++) {
-        worker_rekey(service->workers[i], trust_ref(trust));
+        worker_use_trust(service->workers[i], trust_ref(trust));
     }
     pthread_mutex_lock(&service->force_lock);
     trust_unref(service->trust);

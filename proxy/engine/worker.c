@@ -217,7 +217,7 @@ void worker_reload(struct worker *worker, struct snapshot *snapshot)
     mailbox_ring(&worker->mailbox);
 }
 
-void worker_refill(struct worker *worker, struct wallet *wallet)
+void worker_use_wallet(struct worker *worker, struct wallet *wallet)
 {
     wallet_unref(
         __atomic_exchange_n(&worker->mailbox.wallet, wallet, __ATOMIC_ACQ_REL));
@@ -229,7 +229,7 @@ struct adoption *worker_adoption(struct worker *worker)
     return __atomic_exchange_n(&worker->adoption, NULL, __ATOMIC_ACQ_REL);
 }
 
-void worker_rekey(struct worker *worker, struct trust *trust)
+void worker_use_trust(struct worker *worker, struct trust *trust)
 {
     trust_unref(__atomic_exchange_n(&worker->mailbox.trust, trust, __ATOMIC_ACQ_REL));
     mailbox_ring(&worker->mailbox);

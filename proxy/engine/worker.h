@@ -119,8 +119,8 @@ void worker_reload(struct worker *worker, struct snapshot *snapshot);
 /* What the worker made of the last reload, for the caller to free;
  * NULL: nothing yet. */
 struct adoption *worker_adoption(struct worker *worker);
-void worker_rekey(struct worker *worker, struct trust *trust);
-void worker_refill(struct worker *worker, struct wallet *wallet);
+void worker_use_trust(struct worker *worker, struct trust *trust);
+void worker_use_wallet(struct worker *worker, struct wallet *wallet);
 
 /* WORKER_DRAINS: no new connections, open exchanges finish, the thread ends by itself
  * or at the configured deadline. WORKER_STOPS: everything is cut and settled now. */
