@@ -256,7 +256,7 @@ static void weigh(struct circle *circle, uint32_t hour)
 {
     float gain = (float)log(CIRCLE_Q / CIRCLE_P0);
 
-    circle->nats -= (float)(hour - circle->hour) * gain / CIRCLE_DRAIN_HOURS;
+    circle->nats -= (float)(hour - circle->hour) * gain / (float)CIRCLE_DRAIN_HOURS;
     circle->nats = circle->nats > 0 ? circle->nats : 0;
     circle->nats += circle->count > 1 ? gain : 0;
 }

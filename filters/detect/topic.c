@@ -37,8 +37,8 @@ static void take(struct topic_state *topic, const int8_t *words, double length)
     for (unsigned i = 0; i < SKETCH_WORDS; i++) {
         double old = topic->mean[i];
 
-        topic->mean[i] =
-            (int16_t)lrint(old + (words[i] / length * UNIT - old) / topic->count);
+        topic->mean[i] = (int16_t)lrint(old + (words[i] / length * (double)UNIT - old) /
+                                                  topic->count);
     }
 }
 

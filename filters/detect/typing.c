@@ -6,7 +6,7 @@
 static void typing_observe(struct identity_state *state,
                            const struct occasion *occasion)
 {
-    double seconds = ((double)occasion->now - occasion->answered) / STATE_TICKS;
+    double seconds = ((double)occasion->now - occasion->answered) / (double)STATE_TICKS;
     double typed = occasion->turn->prompt.characters;
 
     if (occasion->first || !occasion->fresh || !occasion->long_enough ||
@@ -15,7 +15,7 @@ static void typing_observe(struct identity_state *state,
     }
     reference_bet(state, BET_typing,
                   seconds >= -.5 &&
-                      typed > TYPING_SPEED * (seconds > .1 ? seconds : .1),
+                      typed > (double)TYPING_SPEED * (seconds > .1 ? seconds : .1),
                   occasion->now);
 }
 

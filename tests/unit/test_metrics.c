@@ -464,7 +464,7 @@ static void test_read_while_counting(void **state)
     pthread_join(workers[1], NULL);
     text = scrape(shards, 2);
     assert_value(text, "assay_cost_nanousd_total" PAYER "}",
-                 2.0 * THREAD_COUNTS * 12345);
+                 2.0 * (double)THREAD_COUNTS * 12345);
     free(text);
     metrics_shard_free(shards[0]);
     metrics_shard_free(shards[1]);
