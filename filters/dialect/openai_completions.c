@@ -4,6 +4,7 @@
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/deployments/{*}/completions", "text_completion", 0 }, /* Azure */
     { METHOD_POST, "**/completions", "text_completion", 0 },
+    { METHOD_POST, "**/v1/edits", "text_completion", 0 }, /* by an instruction */
     { .path = NULL },
 };
 
@@ -14,6 +15,8 @@ static const struct scan_path request[] = {
     { "prompt", FACT_PROMPT, SCAN_RAW },
     { "prompt[]", FACT_PROMPT, SCAN_RAW },
     { "suffix", FACT_INPUT_TEXT, SCAN_MEASURED },
+    { "instruction", FACT_PROMPT, SCAN_RAW },
+    { "input", FACT_INPUT_TEXT, SCAN_MEASURED },
     { .path = NULL },
 };
 

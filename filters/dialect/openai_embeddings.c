@@ -8,6 +8,7 @@ static const struct dialect_route routes[] = {
     { METHOD_POST, "**/contextualizedembeddings", "embeddings", ROUTE_INPUT_ONLY },
     { METHOD_POST, "**/pooling", "embeddings", ROUTE_INPUT_ONLY },
     { METHOD_POST, "**/rerank", "rerank", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/reranking", "rerank", ROUTE_INPUT_ONLY },
     { METHOD_POST, "**/score", "score", ROUTE_INPUT_ONLY },
     { .path = NULL },
 };
