@@ -222,6 +222,19 @@ struct refusal {
     uint64_t retry_after_s; /* 0: not known */
 };
 
+/* Adds the exchange's id to the lines of a refusal's head, in the field where the API's
+ * SDKs look for it. A request that was refused before it had one has none. */
+static inline void refusal_put_id(const struct refusal *refusal, struct span field,
+                                  struct text *lines)
+{
+    if (refusal->id.len > 0) {
+        text_put(lines, field);
+        text_put(lines, SPAN(": "));
+        text_put(lines, refusal->id);
+        text_put(lines, SPAN("\r\n"));
+    }
+}
+
 /* What an event of a provider's means for the calls over a WebSocket. */
 enum socket_event {
     EVENT_NONE,       /* it belongs to no response */

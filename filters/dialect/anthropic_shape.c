@@ -56,10 +56,7 @@ static struct span type_of(int status)
 void anthropic_refuse(const struct refusal *refusal, struct text *lines,
                       struct text *body)
 {
-    text_put(lines, SPAN("request-id: "));
-    text_put(lines, refusal->id);
-    text_put(lines, SPAN("\r\n"));
-
+    refusal_put_id(refusal, SPAN("request-id"), lines);
     text_put(body, SPAN("{\"type\":\"error\",\"error\":{\"type\":"));
     text_put_json(body, type_of(refusal->status));
     text_put(body, SPAN(",\"message\":"));

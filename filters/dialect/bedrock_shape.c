@@ -90,10 +90,8 @@ void bedrock_refuse(const struct refusal *refusal, struct text *lines,
 {
     text_put(lines, SPAN("x-amzn-errortype: "));
     text_put(lines, exception_of(refusal));
-    text_put(lines, SPAN("\r\nx-amzn-requestid: "));
-    text_put(lines, refusal->id);
     text_put(lines, SPAN("\r\n"));
-
+    refusal_put_id(refusal, SPAN("x-amzn-requestid"), lines);
     text_put(body, SPAN("{\"message\":"));
     text_put_json(body, refusal->words);
     text_put(body, SPAN("}"));

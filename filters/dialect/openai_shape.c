@@ -217,10 +217,7 @@ static struct span code_of(enum fault fault)
 
 void openai_refuse(const struct refusal *refusal, struct text *lines, struct text *body)
 {
-    text_put(lines, SPAN("x-request-id: "));
-    text_put(lines, refusal->id);
-    text_put(lines, SPAN("\r\n"));
-
+    refusal_put_id(refusal, SPAN("x-request-id"), lines);
     text_put(body, SPAN("{\"error\":{\"message\":"));
     text_put_json(body, refusal->words);
     text_put(body, SPAN(",\"type\":"));

@@ -335,11 +335,11 @@ static struct listen_address listen_address(const struct config *config, size_t 
         .host = address->host,
         .path = address->path,
         .port = address->port,
-        .place = { .file = config->file },
+        .place = config->listeners[number].place,
     };
 }
 
-static bool addresses_free(const struct config *config, struct error *error)
+static bool addresses_unused(const struct config *config, struct error *error)
 {
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct listen_address where = listen_address(config, i);
@@ -360,7 +360,7 @@ static bool listeners_open(struct worker *worker, const struct worker *first,
     worker->listeners = calloc(worker->listener_count, sizeof(struct listener *));
     worker->listening = calloc(worker->listener_count, sizeof *worker->listening);
     CHECK(worker->listeners != NULL && worker->listening != NULL);
-    if (first == NULL && !addresses_free(config, error)) {
+    if (first == NULL && !addresses_unused(config, error)) {
         return false;
     }
     for (size_t i = 0; i < worker->listener_count; i++) {

@@ -252,7 +252,8 @@ def taken_address(results):
                 done = second.run_whole('run')
                 shutil.rmtree(second.folder)
                 results.ok(done.returncode != 0 and first.running() and
-                           ('%s: Address already in use' % where).encode() in done.stderr,
+                           re.search(rb'\.yaml:\d+:\d+: .*%s: Address already in use'
+                                     % re.escape(where).encode(), done.stderr),
                            'nobody else listens at ' + ('a socket' if listener is unix
                                                         else 'a port'), done.stderr)
 

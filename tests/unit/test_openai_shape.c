@@ -233,6 +233,10 @@ static void refusals_raise_the_right_exception(void **state)
         openai_refuse(&refusal, &lines, &body);
         assert_true(span_equal(text_span(&lines), SPAN("x-request-id: ax-1\r\n")));
         assert_true(span_equal(text_span(&body), span_text(refusals[i].body)));
+        lines.len = 0;
+        refusal.id = SPAN("");
+        openai_refuse(&refusal, &lines, &body);
+        assert_int_equal(lines.len, 0);
     }
 }
 
