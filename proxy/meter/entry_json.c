@@ -1,5 +1,6 @@
 /* An entry as one line of JSON. */
 #include "proxy/base/clock.h"
+#include "proxy/base/date.h"
 #include "proxy/base/fault.h"
 #include "proxy/meter/entry.h"
 
@@ -15,25 +16,15 @@ static void put_digits(struct text *out, uint64_t value, unsigned width)
     text_put(out, span_of(decimal, width));
 }
 
-/* Days since 1970-01-01 as a date of the Gregorian calendar: years are counted from
- * March, so that a leap day is the last of its year. */
 static void put_date(struct text *out, uint64_t days)
 {
-    uint64_t shifted = days + 719468; /* days since 0000-03-01 */
-    uint64_t era = shifted / 146097;  /* of 400 years */
-    uint64_t day = shifted % 146097;
-    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    uint64_t of_year = day - (365 * year + year / 4 - year / 100);
-    uint64_t month = (5 * of_year + 2) / 153; /* from March */
-    uint64_t of_month = of_year - (153 * month + 2) / 5 + 1;
+    struct date date = date_of_days((int64_t)days);
 
-    year += era * 400 + (month >= 10 ? 1 : 0);
-    month = month >= 10 ? month - 9 : month + 3;
-    put_digits(out, year, 4);
+    put_digits(out, (uint64_t)date.year, 4);
     text_put_char(out, '-');
-    put_digits(out, month, 2);
+    put_digits(out, date.month, 2);
     text_put_char(out, '-');
-    put_digits(out, of_month, 2);
+    put_digits(out, date.day, 2);
 }
 
 static void put_time(struct text *out, uint64_t unix_ns)

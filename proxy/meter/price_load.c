@@ -4,6 +4,7 @@
 #include "config/nearest.h"
 #include "config/tree.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/date.h"
 #include "proxy/meter/price_table.h"
 
 #include <errno.h>
@@ -147,20 +148,21 @@ static bool read_rates(struct loading *loading, const struct node *map,
 static bool parse_date(struct span text, uint64_t *unix_ns)
 {
     struct span year, month, day;
-    uint64_t y, m, d, era_day;
+    uint64_t y, m, d;
+    struct date date;
+    int64_t days;
 
     if (text.len != 10 || !span_next(&text, '-', &year) ||
         !span_next(&text, '-', &month) || !span_next(&text, '-', &day) ||
         text.at != NULL || !span_decimal(year, &y) || !span_decimal(month, &m) ||
-        !span_decimal(day, &d) || y < 1970 || y > 2500 || m < 1 || m > 12 || d < 1 ||
-        d > 31) {
+        !span_decimal(day, &d) || y < 1970 || y > 2500 || m < 1 || m > 12) {
         return false;
     }
-    y -= m <= 2 ? 1 : 0; /* years from March, so that a leap day is the last */
-    era_day =
-        365 * y + y / 4 - y / 100 + y / 400 + (153 * ((m + 9) % 12) + 2) / 5 + d - 1;
-    *unix_ns = (era_day - 719468) * 86400 * NS_PER_S;
-    return true;
+    date =
+        (struct date){ .year = (int64_t)y, .month = (unsigned)m, .day = (unsigned)d };
+    days = date_days(&date);
+    *unix_ns = (uint64_t)days * DATE_DAY_S * NS_PER_S;
+    return date_of_days(days).day == d; /* no 30th of February, no 0th */
 }
 
 static bool read_valid(struct loading *loading, const struct node *map,

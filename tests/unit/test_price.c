@@ -192,6 +192,12 @@ static void test_mistakes(void **state)
     refused("models:\n  - {model: m, valid: {from: 2025-13-01}, "
             "per_million: {input: 1, output: 1}}\n",
             2, 30, "not a date");
+    refused("models:\n  - {model: m, valid: {from: 2025-02-30}, "
+            "per_million: {input: 1, output: 1}}\n",
+            2, 30, "not a date");
+    refused("models:\n  - {model: m, valid: {from: 2025-02-00}, "
+            "per_million: {input: 1, output: 1}}\n",
+            2, 30, "not a date");
     refused("models:\n  - {model: m, per_million: {input: 1, output: 1}, "
             "service_tiers: {batch: 0.5}}\n",
             2, 75, "50%");
