@@ -58,8 +58,8 @@ static size_t lines_end(struct span piece)
     return end == NULL ? 0 : (size_t)(end - piece.at) + 1;
 }
 
-/* Messages begin with their own length in all, big-endian. One that is shorter than its
- * own prefix is broken: no end is found any more. */
+/* A message begins with its whole length, prefix included, big-endian. One that claims
+ * to be shorter than its prefix is broken: from then on no end is found. */
 static size_t messages_end(struct cut *cut, struct span piece)
 {
     size_t at = 0;

@@ -50,7 +50,8 @@ enum grade grades_of(const struct grades *grades, uint64_t identity)
     return GRADE_UNRATED;
 }
 
-/* Its own word or a free one, else that of the mildest grade. */
+/* The identity's own word, or a free one, or else its neighbours' with the mildest
+ * grade. */
 static atomic_uint_least64_t *place_of(const struct grades *grades, uint64_t identity)
 {
     atomic_uint_least64_t *place = word_at(grades, identity, 0);

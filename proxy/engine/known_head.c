@@ -125,8 +125,8 @@ static bool is_like(const struct place *place, const struct skeleton *bones)
            same_part(place, bones, behind, place->skeleton.len);
 }
 
-/* The rule that head_parse_request() has for a length; a head with none, or without a
- * body behind it, is like its own kind only. */
+/* The rule that head_parse_request() has for a length that announces a body: no leading
+ * zero, at most 2^63-1. Empty digits are no length: 0. */
 static bool read_length(struct span digits, uint64_t *length)
 {
     *length = 0;

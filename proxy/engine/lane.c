@@ -78,7 +78,8 @@ static struct lane *lane_with_id(const struct tunnel *tunnel, const char *id)
     return NULL;
 }
 
-/* The oldest of a stream, begun or not. */
+/* The oldest response asked for on this stream that has begun (`created`),
+ * or has not. */
 static struct lane *lane_named(const struct tunnel *tunnel, const char *name,
                                bool created)
 {
@@ -90,8 +91,8 @@ static struct lane *lane_named(const struct tunnel *tunnel, const char *name,
     return NULL;
 }
 
-/* An error refuses what has not begun. Where errors end responses, it may also be
- * one that has. */
+/* An error belongs to the response that has not begun yet. In dialects where an error
+ * is the end of a response it may also belong to one that has. */
 static struct lane *lane_in_error(const struct tunnel *tunnel,
                                   const struct event *event)
 {

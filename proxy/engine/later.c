@@ -45,7 +45,7 @@ static bool has_usage(const struct entry *entry)
     return entry_input(entry) > 0 || entry_output(entry) > 0;
 }
 
-/* Is this all that will ever be used? */
+/* Is the usage final: will no later answer of the object show more? */
 static bool is_final(const struct exchange *x, const struct entry *entry, bool whole)
 {
     return whole && has_usage(entry) &&

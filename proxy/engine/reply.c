@@ -85,7 +85,7 @@ static struct span reason_of(int status)
     }
 }
 
-/* As far as it is known: a body may say so that was not read. */
+/* As far as it is known: the body may not have been read as far as where it says so. */
 static bool asks_for_stream(const struct exchange *x)
 {
     return x->facts.stream || (x->route->flags & ROUTE_STREAM) != 0;

@@ -57,7 +57,7 @@ static void note_bounds(const struct exchange *x, struct entry *entry)
 
 /* ---- refusals -------------------------------------------------------------------- */
 
-/* Would something smaller have had room? */
+/* Would a smaller call have been let through? */
 static bool has_some_left(const struct quota_state *refusal)
 {
     const struct config_limit *limit = &refusal->policy->rule.limit;

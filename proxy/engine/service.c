@@ -499,7 +499,8 @@ struct service *service_free(struct service *service)
 
 /* ---- who asks -------------------------------------------------------------------- */
 
-/* A listener that takes what any of them does, but no headers. */
+/* A listener that takes every kind of credential that one of the configured listeners
+ * takes, but no trusted headers. */
 static struct config_listener any_listener(const struct config *config)
 {
     struct config_listener any = { 0 };

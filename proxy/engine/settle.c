@@ -43,7 +43,7 @@ void settle_open(struct exchange *x, const struct caller *caller)
         entry->free = (x->route->flags & ROUTE_FREE) != 0;
     }
     entry->grade = (uint8_t)analyst_grade(x->worker->analyst, entry);
-    /* A connection that may last for days is nothing to wait for. */
+    /* The analyst does not wait for a connection that may last for days. */
     if ((x->route->flags & ROUTE_WEBSOCKET) == 0) {
         analyst_opened(x->worker->analyst, &x->looked_at,
                        (int64_t)(entry->started_ns / NS_PER_MS));

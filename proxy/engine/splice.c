@@ -188,7 +188,7 @@ static bool is_usage_chunk(struct span event)
     return marks.no_choice && marks.usage;
 }
 
-/* What is behind the line end at `at`: of a CRLF, too, if its LF is here already. */
+/* The offset behind the line end at `at`. A CRLF counts as one, if its LF has come. */
 static size_t behind_line_end(struct strip *strip, struct span piece, size_t at)
 {
     bool cr = piece.at[at] == '\r';

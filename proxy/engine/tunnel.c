@@ -108,7 +108,7 @@ void tunnel_begin(struct exchange *x, const struct head *head)
         exchange_fail(x, FAULT_NO_MEMORY);
         return;
     }
-    /* Nobody's turn waits for it. */
+    /* Calls that begin later need not wait for it at the analyst's. */
     analyst_closed(x->worker->analyst, &x->looked_at);
     x->entry->ttfb_us = (x->worker->loop->now_ns - x->began_ns) / NS_PER_US;
     x->keep_alive = false;

@@ -4,7 +4,8 @@
 
 static const uint64_t call_ns = NS_PER_S / TURN_PACE_RATE;
 
-/* The clock's nanoseconds decide. */
+/* One call in TURN_PACE_SAMPLE, by the clock's nanoseconds: no client
+ * can foresee which. */
 static bool is_sampled(struct turn_pace *pace, uint64_t now_ns)
 {
     uint64_t mixed = (now_ns + pace->beyond++) * UINT64_C(0x9e3779b97f4a7c15);

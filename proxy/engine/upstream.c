@@ -365,8 +365,8 @@ static struct upstream *upstream_new(struct exchange *exchange)
     return upstream;
 }
 
-/* The newest idle connection; NULL: none. What one has said before it is asked would
- * pass for the response. */
+/* The newest idle connection; NULL: none. One on which bytes came unasked is closed:
+ * they would pass for the response. */
 static struct upstream *idle_take(struct origin *origin, const struct loop *loop)
 {
     struct upstream *upstream;

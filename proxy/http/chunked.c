@@ -134,7 +134,7 @@ static bool is_forbidden(struct span name)
            span_equal(name, SPAN("max-forwards"));
 }
 
-/* Keeps the name's first bytes; names that do not fit are nobody's. */
+/* Keeps the name's first bytes; no field that matters has a name that does not fit. */
 static bool step_trailer_name(struct chunked *chunked, char c)
 {
     if (c == ':') {

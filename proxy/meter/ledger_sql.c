@@ -262,7 +262,7 @@ bool ledger_db_commit(struct ledger_db *db)
 
 void ledger_db_rollback(struct ledger_db *db)
 {
-    /* Fails where SQLite has rolled back by itself, which is as good. */
+    /* Fails if SQLite has rolled back by itself already, which is as good. */
     if (sqlite3_get_autocommit(db->sqlite) == 0) {
         (void)run(db->rollback);
     }

@@ -50,7 +50,7 @@ static size_t character(struct span s)
 }
 
 /* Adds name="value". Bytes that would break a line or are not UTF-8 become "?"; a label
- * without a value is as good as none. */
+ * without a value is left out, which means the same to Prometheus. */
 void metrics_put_label(struct text *labels, const char *name, const char *value)
 {
     struct span rest = span_text(value);

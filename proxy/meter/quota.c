@@ -172,8 +172,8 @@ static void note_used(struct quota *quota, const struct quota_policy *policy,
     }
 }
 
-/* Where replicas share the counter: of what it may hold by itself one call may be left
- * over, for what is asked for more comes later. */
+/* Where replicas share the counter, one call may go beyond what is leased, for the
+ * lease is extended only after it was used up. */
 static bool hold(struct quota *quota, const struct quota_policy *policy,
                  struct quota_cell *cell, uint64_t amount, uint64_t bound)
 {

@@ -93,8 +93,8 @@ void quota_each(struct quota *quota, uint64_t unix_ns, uint64_t monotonic_ns,
 
 /* ---- telling --------------------------------------------------------------------- */
 
-/* When its window began. Lengths of a rolling period are counted from 1970, so that
- * each share is told of once in a length. */
+/* When its window began. A rolling period is taken in lengths counted from 1970, so
+ * that each share is told of once in a length. */
 static int64_t window_of(const struct quota_policy *policy,
                          const struct quota_cell *cell, int64_t steady_s)
 {

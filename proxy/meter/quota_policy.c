@@ -129,7 +129,7 @@ static uint64_t share_of(uint64_t limit, uint32_t percent)
     return limit / 100 * percent + (limit % 100 * percent + 99) / 100;
 }
 
-/* Of what only counts, and of what has no window, nobody is told. */
+/* Nobody is told of a policy that only counts, or has no window. */
 static void find_tellings(struct quota_policy *policy)
 {
     const struct config_quota *rule = &policy->rule;

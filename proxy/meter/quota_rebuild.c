@@ -58,7 +58,7 @@ static void count_again(const struct rebuild *rebuild, struct quota_policy *poli
     }
 }
 
-/* What of a fresh policy's counter a call was counted by, now that its
+/* Takes back what a call was charged in a fresh policy's counter, now that its
  * answer is known. */
 static void count_back(const struct rebuild *rebuild, struct quota_policy *policy,
                        const struct entry *call)
@@ -125,7 +125,7 @@ static void drop_unanswered(struct unanswered **place)
     free(gone);
 }
 
-/* The answer is there: what stood for it goes. */
+/* The answer is there: the charge that stood in for it goes. */
 static void answer_one(struct rebuild *rebuild, const struct entry *call)
 {
     struct unanswered **place = find_unanswered(rebuild, call->object);

@@ -72,7 +72,7 @@ static int close_failed(int fd)
     return -1;
 }
 
-/* Of the address after its last connections, and of a port by several
+/* Lets the address be bound again while old connections linger, and a port by several
  * sockets at once. */
 static bool allow_reuse(int fd, bool port)
 {

@@ -123,7 +123,8 @@ struct resolve_name *resolve_name_free(struct resolve_name *name)
     return NULL;
 }
 
-/* Whoever is told last may free the name, so those who wait are taken off it first. */
+/* The last one to be told may free the name, so the whole list is taken
+ * off it first. */
 static void waits_end(struct resolve_name *name)
 {
     struct resolve_wait ring = name->waits;

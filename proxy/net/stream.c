@@ -463,7 +463,7 @@ static void on_events(void *self, uint32_t events)
 
 void stream_serve_woken(struct loop *loop)
 {
-    /* Who is woken from here on has its turn later. */
+    /* A stream that is woken from here on is served in the next turn. */
     loop->waking = loop->woken;
     loop->woken = NULL;
     while (loop->waking != NULL) {
