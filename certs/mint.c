@@ -33,7 +33,7 @@ static void pair_done(struct pair *pair)
     EVP_PKEY_free(pair->key);
 }
 
-/* Files. */
+/* ---- files ----------------------------------------------------------------------- */
 
 static bool path_make(char path[PATH_MAX], const char *directory, const char *file,
                       const char *suffix)
@@ -118,7 +118,7 @@ static bool pair_write(const struct pair *pair, X509 *issuer, const char *direct
     return written;
 }
 
-/* Certificates. */
+/* ---- certificates ---------------------------------------------------------------- */
 
 static bool serial_set(X509 *certificate)
 {
@@ -178,7 +178,7 @@ static bool pair_make(struct pair *pair, int64_t not_before, unsigned days)
            X509_set_pubkey(pair->certificate, pair->key) == 1;
 }
 
-/* The CA. */
+/* ---- the CA ---------------------------------------------------------------------- */
 
 static bool ca_make(struct pair *ca, const char *common_name, unsigned days)
 {
@@ -252,7 +252,7 @@ static bool ca_read(struct pair *ca, const char *directory, struct error *error)
     return true;
 }
 
-/* Leaves. */
+/* ---- leaves ---------------------------------------------------------------------- */
 
 static bool name_push(GENERAL_NAMES *names, int type, ASN1_STRING *value)
 {

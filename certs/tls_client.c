@@ -21,9 +21,10 @@ struct tls_client {
 
 static const struct error_place nowhere = { 0 };
 
-/* Sessions. Each is offered once: a ticket of TLS 1.3 so that nobody on the path
- * can link two connections (RFC 8446, appendix C.4), any so that one a server
- * chokes on is gone. */
+/* ---- sessions -------------------------------------------------------------------- */
+
+/* Each is offered once: a ticket of TLS 1.3 so that nobody on the path can link two
+ * connections (RFC 8446, appendix C.4), any so that one a server chokes on is gone. */
 
 static void session_push(struct tls_client *client, SSL_SESSION *session)
 {
@@ -75,7 +76,7 @@ static void session_offer(struct tls_client *client, SSL *ssl)
     }
 }
 
-/* The context. */
+/* ---- the context ----------------------------------------------------------------- */
 
 static bool name_is_address(const char *name)
 {

@@ -18,7 +18,7 @@ struct tls_server {
     SSL_CTX *contexts[]; /* one per certificate, in the order of the configuration */
 };
 
-/* Certificates. */
+/* ---- certificates ---------------------------------------------------------------- */
 
 static int64_t asn1_seconds(const ASN1_TIME *time)
 {
@@ -103,7 +103,7 @@ static int64_t earliest_expiry(SSL_CTX *context)
     return earliest;
 }
 
-/* Client certificates. */
+/* ---- client certificates --------------------------------------------------------- */
 
 /* The leaf is looked up in its issuer's list; without a list that is in force, it is
  * refused. */
@@ -146,7 +146,7 @@ static bool clients_set(SSL_CTX *context, const struct tls_clients *clients,
     return clients->crl == NULL || crl_set(store, clients->crl, error);
 }
 
-/* Callbacks of the handshake. */
+/* ---- callbacks of the handshake -------------------------------------------------- */
 
 static int alpn_choose(SSL *ssl, const unsigned char **chosen,
                        unsigned char *chosen_len, const unsigned char *offered,
@@ -199,7 +199,7 @@ static int sni_choose(SSL *ssl, int *alert, void *self)
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* The server. */
+/* ---- the server ------------------------------------------------------------------ */
 
 /* No session tickets and no session cache. OpenSSL keeps a context's ticket key for
  * the context's life, which would undo the forward secrecy of TLS 1.2; without

@@ -109,7 +109,7 @@ static void put_line(struct text *line, enum log_format format, enum log_level l
     CHECK(!line->full);
 }
 
-/* --- callers --------------------------------------------------------------------- */
+/* ---- callers --------------------------------------------------------------------- */
 
 /* With the lock held. `newline`: the line has none yet. */
 static void append(struct span line, bool newline)
@@ -181,7 +181,7 @@ uint64_t log_dropped(void)
     return atomic_load_explicit(&dropped, memory_order_relaxed);
 }
 
-/* --- the writer ------------------------------------------------------------------ */
+/* ---- the writer ------------------------------------------------------------------ */
 
 /* Writes a part without ever blocking on a pipe whose reader stopped: a pipe that polls
  * as writable has room for PIPE_BUF bytes. Standard error may be shared with others, so
@@ -326,7 +326,7 @@ static void start_writer(void)
     CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
-/* --- life ------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------ */
 
 static void set(bool *flag, bool value)
 {

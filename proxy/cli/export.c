@@ -45,7 +45,7 @@ static const struct format {
     { export_csv_head, export_csv_row },
 };
 
-/* --- one exchange ----------------------------------------------------------------- */
+/* ---- one exchange ---------------------------------------------------------------- */
 
 static bool read_id(const struct command_line *line, const char *name, uint64_t *id)
 {
@@ -105,7 +105,7 @@ static bool export_one(const char *state, uint64_t id, const struct format *form
     return true;
 }
 
-/* --- many ------------------------------------------------------------------------- */
+/* ---- many ------------------------------------------------------------------------ */
 
 static bool collect(void *self, const struct entry *entry)
 {
@@ -140,7 +140,7 @@ static bool export_all(const char *state, struct ledger_query query,
     return good;
 }
 
-/* --- turns ------------------------------------------------------------------------ */
+/* ---- turns ----------------------------------------------------------------------- */
 
 struct turn_period {
     int64_t since_ms, until_ms;
@@ -175,7 +175,7 @@ static bool export_turns(const char *state, const struct ledger_query *query,
     return turn_log_each(state, period.since_ms, 0, print_turn, &period, error);
 }
 
-/* --- the command ------------------------------------------------------------------ */
+/* ---- the command ----------------------------------------------------------------- */
 
 /* One exchange is named by its id alone. */
 static bool options_fit(const struct command_line *line)

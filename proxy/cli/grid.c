@@ -135,7 +135,7 @@ void grid_total(struct grid *grid)
     grid->totals = grid->count;
 }
 
-/* --- printing --------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------- */
 
 static bool may_colour(FILE *out)
 {

@@ -69,7 +69,7 @@ static bool option_expires(const struct command_line *line, int64_t now,
     return true;
 }
 
-/* Showing a new key. */
+/* ---- showing a new key ----------------------------------------------------------- */
 
 static bool serves(const struct config_provider *provider, const char *family)
 {
@@ -152,7 +152,7 @@ static void show(const struct config *config, const struct key_record *made,
     }
 }
 
-/* add */
+/* ---- add ------------------------------------------------------------------------- */
 
 /* Words near to the one that was given. */
 struct offers {
@@ -258,7 +258,7 @@ static int keys_add(const struct command_line *line, const struct config *config
     return COMMAND_OK;
 }
 
-/* list */
+/* ---- list ------------------------------------------------------------------------ */
 
 struct listing {
     int64_t now;
@@ -376,7 +376,7 @@ static int keys_list(const struct command_line *line, const struct config *confi
                              : print_table(config, &listing);
 }
 
-/* revoke, rotate */
+/* ---- revoke, rotate -------------------------------------------------------------- */
 
 static int keys_revoke(const struct command_line *line, const struct config *config,
                        int64_t now)
@@ -429,7 +429,7 @@ static int keys_rotate(const struct command_line *line, const struct config *con
     return COMMAND_OK;
 }
 
-/* The command. */
+/* ---- the command ----------------------------------------------------------------- */
 
 static const char *const add_options[] = { "team", "caller", "expires", "label", NULL };
 static const char *const list_options[] = { "format", NULL };

@@ -20,7 +20,7 @@ struct listing {
     struct grid *grid;
 };
 
-/* --- which models ----------------------------------------------------------------- */
+/* ---- which models ---------------------------------------------------------------- */
 
 static bool is_match(const char *pattern, struct span model)
 {
@@ -68,7 +68,7 @@ static void choose(struct listing *listing, const char *pattern)
     qsort(listing->names, listing->count, sizeof *listing->names, compare_names);
 }
 
-/* --- cells ------------------------------------------------------------------------ */
+/* ---- cells ----------------------------------------------------------------------- */
 
 /* Pico-dollars per token as dollars per million, with two decimals or as many as it
  * takes. */
@@ -144,7 +144,7 @@ static void put_span(struct grid *grid, struct span words)
     grid_printf(grid, "%.*s", (int)words.len, words.at);
 }
 
-/* --- rows ------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 static void put_row(const struct listing *listing, const struct price_name *name,
                     const struct price_rates *rates, const char *applies)

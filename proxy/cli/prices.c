@@ -22,7 +22,7 @@ static int tell(struct error *error, int status)
     return status;
 }
 
-/* --- import ----------------------------------------------------------------------- */
+/* ---- import ---------------------------------------------------------------------- */
 
 /* What price_table_import() writes, once it is known to be a price list. */
 static char *import_checked(const char *path, size_t *len, size_t *taken, size_t *left,
@@ -114,7 +114,7 @@ static int prices_import(const struct command_line *line, const struct config *c
     return tell(&error, COMMAND_OK);
 }
 
-/* --- list ------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------ */
 
 static int prices_list(const struct command_line *line, const struct config *config,
                        int64_t now)
@@ -148,7 +148,7 @@ static int prices_list(const struct command_line *line, const struct config *con
     return tell(&error, status);
 }
 
-/* --- check ------------------------------------------------------------------------ */
+/* ---- check ----------------------------------------------------------------------- */
 
 static int check_file(const char *path)
 {
@@ -186,7 +186,7 @@ static int prices_check(const struct command_line *line, const struct config *no
     return status;
 }
 
-/* --- the command ------------------------------------------------------------------ */
+/* ---- the command ----------------------------------------------------------------- */
 
 static const char *const import_options[] = { "out", NULL };
 static const char *const list_options[] = { "model", "at", NULL };

@@ -77,7 +77,7 @@ bool report_has_cost(const struct ledger_sum *sum)
     return sum->unpriced == 0 || sum->cost_nanousd > 0;
 }
 
-/* --- the ledger ------------------------------------------------------------------- */
+/* ---- the ledger ------------------------------------------------------------------ */
 
 static void add_up(uint64_t *sum, uint64_t value)
 {
@@ -222,7 +222,7 @@ static bool read_ledger(const char *state, struct report *report, struct error *
     return true;
 }
 
-/* --- the command line ------------------------------------------------------------- */
+/* ---- the command line ------------------------------------------------------------ */
 
 static const struct report_by *dimension_of(const struct command_line *line,
                                             const char *name)

@@ -8,7 +8,7 @@
 
 enum { NAME_JSON_MAX = 512 }; /* a label of an entry, every byte escaped */
 
-/* --- JSON ------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------ */
 
 static void put_text(FILE *out, const char *value)
 {
@@ -91,7 +91,7 @@ void report_json(const struct report *report, FILE *out)
     fputs("}\n", out);
 }
 
-/* --- CSV -------------------------------------------------------------------------- */
+/* ---- CSV ------------------------------------------------------------------------- */
 
 static void put_heads(struct csv *csv, const struct report *report)
 {

@@ -14,10 +14,10 @@ struct extras {
     bool incomplete, unpriced, refused;
 };
 
-/* --- money ------------------------------------------------------------------------ */
+/* ---- money ----------------------------------------------------------------------- */
 
-/* Large sums to the cent, small ones to a hundredth of it; never 0 for what is not 0.
- * */
+/* Large sums to the cent, small ones to a hundredth of it; never 0 for a sum that is
+ * not 0. */
 void report_print_money(int64_t nanousd, bool small, char text[REPORT_MONEY_SIZE])
 {
     int64_t unit = small ? NANO_PER_CENT / 100 : NANO_PER_CENT;
@@ -51,7 +51,7 @@ static void put_cost(struct grid *grid, const struct ledger_sum *sum, bool small
                                    : "");
 }
 
-/* --- the table -------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------- */
 
 static struct grid *make_columns(const struct report *report,
                                  const struct extras *extras)
@@ -133,7 +133,7 @@ static void print_grid(const struct report *report, const struct extras *extras,
     grid_free(grid);
 }
 
-/* --- around it -------------------------------------------------------------------- */
+/* ---- around it ------------------------------------------------------------------- */
 
 /* A day alone where the moment is its first. */
 static void print_moment(uint64_t unix_ns, FILE *out)

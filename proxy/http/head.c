@@ -50,7 +50,7 @@ struct span method_text(enum method method)
     return texts[method];
 }
 
-/* --- Host ------------------------------------------------------------------------- */
+/* ---- Host ------------------------------------------------------------------------ */
 
 static bool is_alnum(char c)
 {
@@ -100,7 +100,7 @@ static bool is_host(struct span value)
     return port.len == 0 || (port.at[0] == ':' && is_port(span_after(port, 1)));
 }
 
-/* --- Connection ------------------------------------------------------------------- */
+/* ---- Connection ------------------------------------------------------------------ */
 
 static const bool hop_by_hop[FIELD_NAME_COUNT] = {
     [FIELD_CONNECTION] = true,
@@ -191,7 +191,7 @@ static enum fault judge_connection(struct walk *walk, struct span value)
     return fault;
 }
 
-/* --- the other fields that decide something --------------------------------------- */
+/* ---- the other fields that decide something -------------------------------------- */
 
 static enum fault judge_host(struct walk *walk, struct span value)
 {
@@ -284,7 +284,7 @@ static enum fault walk_fields(struct walk *walk, const struct rule *rules)
                : FAULT_NONE;
 }
 
-/* --- requests --------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------- */
 
 /* origin-form, or "*" with OPTIONS (RFC 9112, section 3.2); what the path may hold is
  * judged by target_parse(). */
@@ -373,7 +373,7 @@ enum fault head_parse_request(struct span raw, struct head *head)
                : disagree(FAULT_PARSERS_DISAGREE);
 }
 
-/* --- responses -------------------------------------------------------------------- */
+/* ---- responses ------------------------------------------------------------------- */
 
 /* RFC 9112, section 6.3, items 1, 4, 6 and 8. */
 static void frame_response(struct head *head, enum method method,

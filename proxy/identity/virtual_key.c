@@ -14,7 +14,7 @@ enum { PREFIX_LEN = 6, RANDOM_LEN = 26, CHECKSUM_LEN = 6, BITS_PER_CHARACTER = 5
 static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 static const struct error_place nowhere = { 0 };
 
-/* The text of a key. */
+/* ---- the text of a key ----------------------------------------------------------- */
 
 static void checksum_put(const char *random, char checksum[CHECKSUM_LEN])
 {
@@ -67,7 +67,7 @@ bool key_well_formed(struct span key)
     return memcmp(random + RANDOM_LEN, checksum, CHECKSUM_LEN) == 0;
 }
 
-/* The store, for the command line. */
+/* ---- the store, for the command line --------------------------------------------- */
 
 static bool row_make(struct key_row *row, char key[KEY_TEXT_SIZE], struct error *error)
 {
@@ -177,8 +177,9 @@ bool key_rotate(const char *state, const char *id, int64_t now, int64_t grace,
     return rotated;
 }
 
-/* All keys, for the workers: an open-addressing hash over the digests. */
+/* ---- all keys, for the workers --------------------------------------------------- */
 
+/* An open-addressing hash over the digests. */
 struct key_table {
     struct key_row *rows;
     size_t count;
@@ -301,7 +302,7 @@ const struct key_record *key_table_find(const struct key_table *table, struct sp
     return record_valid(&found->record, now) ? &found->record : NULL;
 }
 
-/* The watch. */
+/* ---- the watch ------------------------------------------------------------------- */
 
 struct key_watch {
     sqlite3 *db;

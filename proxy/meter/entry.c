@@ -81,7 +81,7 @@ bool entry_id_parse(struct span text, uint64_t *id)
     return true;
 }
 
-/* --- any bytes -------------------------------------------------------------------- */
+/* ---- any bytes ------------------------------------------------------------------- */
 
 static void end_strings(struct entry *entry)
 {
@@ -169,7 +169,7 @@ void entry_copy(struct entry *copy, const struct entry *entry)
     }
 }
 
-/* --- the whole call --------------------------------------------------------------- */
+/* ---- the whole call -------------------------------------------------------------- */
 
 static uint64_t add(uint64_t a, uint64_t b)
 {
@@ -250,7 +250,7 @@ struct usage entry_own_usage(const struct entry *entry)
     return own;
 }
 
-/* --- words ------------------------------------------------------------------------ */
+/* ---- words ----------------------------------------------------------------------- */
 
 const char *line_kind_name(enum line_kind kind)
 {

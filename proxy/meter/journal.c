@@ -103,7 +103,7 @@ static uint64_t entry_checksum(const struct entry *entry, const struct line *lin
     return count == 0 ? sum : XXH3_64bits_withSeed(lines, count * sizeof lines[0], sum);
 }
 
-/* --- opening ---------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------- */
 
 static bool fail(struct error *error, const char *path, const char *what, int number)
 {
@@ -328,7 +328,7 @@ struct journal *journal_close(struct journal *journal)
     return NULL;
 }
 
-/* --- recovery --------------------------------------------------------------------- */
+/* ---- recovery -------------------------------------------------------------------- */
 
 struct leftover {
     uint32_t number;
@@ -432,7 +432,7 @@ bool journal_recovered(struct journal *journal, struct error *error)
                                              : make_file(journal, error);
 }
 
-/* --- the worker ------------------------------------------------------------------- */
+/* ---- the worker ------------------------------------------------------------------ */
 
 static uint64_t next_id(struct journal *journal, uint64_t now_unix_ns)
 {
@@ -500,7 +500,7 @@ void journal_settle(struct journal *journal, struct entry *entry)
     number_put(&journal->settled, number);
 }
 
-/* --- the ledger ------------------------------------------------------------------- */
+/* ---- the ledger ------------------------------------------------------------------ */
 
 const struct entry *journal_peek(struct journal *journal)
 {

@@ -83,7 +83,7 @@ struct ledger *ledger_close(struct ledger *ledger)
     return NULL;
 }
 
-/* --- recovery --------------------------------------------------------------------- */
+/* ---- recovery -------------------------------------------------------------------- */
 
 struct recovery {
     struct ledger_db *db;
@@ -119,7 +119,7 @@ bool ledger_recover(struct ledger *ledger, struct journal *journal, struct error
     return journal_recovered(journal, error);
 }
 
-/* --- the writer's thread ---------------------------------------------------------- */
+/* ---- the writer's thread --------------------------------------------------------- */
 
 static void gather(struct ledger *ledger)
 {

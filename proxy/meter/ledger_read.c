@@ -26,7 +26,7 @@ static void bind_range(sqlite3_stmt *statement, const struct ledger_query *query
     sqlite3_bind_int64(statement, 2, (int64_t)until);
 }
 
-/* --- entries ---------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------- */
 
 #define NUMBER(name, field)            ", " #name
 #define KNOWN(name, value, known, bit) ", " #name
@@ -289,7 +289,7 @@ bool ledger_each(const char *directory, const struct ledger_query *query,
     return good;
 }
 
-/* --- sums ------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------ */
 
 /* SQLite's own sum() fails where a sum overflows: then one absurd count from a provider
  * would take the whole report away. This one stays at the greatest number. */
@@ -446,7 +446,7 @@ bool ledger_sums(const char *directory, const struct ledger_query *query, unsign
     return good;
 }
 
-/* --- drift ------------------------------------------------------------------------ */
+/* ---- drift ----------------------------------------------------------------------- */
 
 static const char select_drifts[] =
     "WITH call AS ("

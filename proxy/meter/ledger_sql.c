@@ -21,7 +21,7 @@ enum {
     LABEL_TEXTS = LABEL_TEXTS_END - offsetof(struct entry, team)
 };
 
-/* --- statements ------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------ */
 
 /* By name: a ledger that began with an older schema has later columns at its end. */
 #define TEXT(name, field)           #name ", "
@@ -68,7 +68,7 @@ static const char insert_line[] =
     "?)";
 #undef KNOWN
 
-/* --- labels ----------------------------------------------------------------------- */
+/* ---- labels ---------------------------------------------------------------------- */
 
 /* What an entry's label is made of, as it lies in the entry. */
 struct label_key {
@@ -248,7 +248,7 @@ static int64_t label_id(struct ledger_db *db, const struct entry *entry)
     return place->id;
 }
 
-/* --- writing ---------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------- */
 
 bool ledger_db_begin(struct ledger_db *db)
 {
@@ -427,7 +427,7 @@ const char *ledger_db_reason(const struct ledger_db *db)
     return sqlite3_errmsg(db->sqlite);
 }
 
-/* --- opening ---------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------- */
 
 static bool fail(struct error *error, const char *path, const char *why)
 {

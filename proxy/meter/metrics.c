@@ -48,7 +48,7 @@ static void add_signed(atomic_int_least64_t *counter, int64_t amount)
     atomic_store_explicit(counter, value + amount, memory_order_relaxed);
 }
 
-/* --- rows ------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 static struct metrics_row *new_row(struct metrics_shard *shard,
                                    const struct metrics_labels *labels, uint64_t hash)
@@ -122,7 +122,7 @@ struct metrics_shard *metrics_shard_free(struct metrics_shard *shard)
     return NULL;
 }
 
-/* --- labels ----------------------------------------------------------------------- */
+/* ---- labels ---------------------------------------------------------------------- */
 
 enum {
     CALLED = offsetof(struct entry, provider),
@@ -250,7 +250,7 @@ static struct metrics_row *row_of(struct metrics_shard *shard,
     return row != NULL ? row : add_row(shard, labels);
 }
 
-/* --- counting --------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------- */
 
 static void count_sizes(struct metrics_row *row, const struct entry *entry)
 {

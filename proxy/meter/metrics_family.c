@@ -11,7 +11,7 @@
 /* Room for all labels of a series, each character escaped. */
 enum { LABELS_SIZE = 1536 };
 
-/* --- sums ------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------ */
 
 /* What all rows with the same labels in a family come to. */
 struct series {
@@ -84,7 +84,7 @@ static struct series *sums_at(struct sums *sums, struct span labels)
     return sums_new(sums, labels);
 }
 
-/* --- families --------------------------------------------------------------------- */
+/* ---- families -------------------------------------------------------------------- */
 
 /* A family of metrics over the rows. A row has one series per variant of the family (a
  * token class, say), or none where `labels` adds none. */

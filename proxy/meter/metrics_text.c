@@ -23,7 +23,7 @@ void metrics_put_head(struct metrics_writer *out, const char *name, const char *
                 type);
 }
 
-/* --- labels ----------------------------------------------------------------------- */
+/* ---- labels ---------------------------------------------------------------------- */
 
 /* The length of the UTF-8 character that `s` begins with; 0 if it does
  * not (RFC 3629). */
@@ -76,7 +76,7 @@ void metrics_put_label(struct text *labels, const char *name, const char *value)
     text_put_char(labels, '"');
 }
 
-/* --- numbers ---------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------- */
 
 static void put_seconds(struct text *text, uint64_t us)
 {
@@ -149,7 +149,7 @@ void metrics_put_histogram(struct metrics_writer *out, const char *name,
     text_put_char(text, '\n');
 }
 
-/* --- what has no rows ------------------------------------------------------------- */
+/* ---- what has no rows ------------------------------------------------------------ */
 
 static void put_plain(struct metrics_writer *out, struct metrics_shard *const *shards,
                       size_t count)

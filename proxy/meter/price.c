@@ -9,7 +9,7 @@
 
 enum { TABLE_BUDGET = 64 << 20, FIRST_PLACES = 256 };
 
-/* --- the table -------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------- */
 
 struct price_table *price_table_new(void)
 {
@@ -103,7 +103,7 @@ const struct price_row *price_table_add(struct price_table *table, struct span m
     return NULL;
 }
 
-/* --- finding ---------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------- */
 
 static const struct price_row *find_named(const struct price_table *table,
                                           struct span provider, struct span model,
@@ -277,7 +277,7 @@ bool price_find(const struct price_table *table, const struct price_key *key,
     return true;
 }
 
-/* --- cost ------------------------------------------------------------------------- */
+/* ---- cost ------------------------------------------------------------------------ */
 
 /* Wide enough for any count at any rate. */
 __extension__ typedef unsigned __int128 pico_dollars;

@@ -67,7 +67,7 @@ static bool check_keys(struct loading *loading, const struct node *map,
     return good;
 }
 
-/* --- values ----------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------- */
 
 static bool read_count(const char *text, uint64_t *count)
 {
@@ -280,7 +280,7 @@ static bool read_longs(struct loading *loading, const struct node *list,
     return good;
 }
 
-/* --- rows ------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------ */
 
 static bool add_name(struct loading *loading, const struct node *name,
                      const struct price_row *row)

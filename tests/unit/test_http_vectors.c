@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-/* --- a connection that only reads ------------------------------------------------- */
+/* ---- a connection that only reads ------------------------------------------------ */
 
 enum side { CLIENT_SIDE, UPSTREAM_SIDE };
 
@@ -205,7 +205,7 @@ static struct connection read_in_pieces(enum side side, enum method method,
     return whole;
 }
 
-/* --- the sets --------------------------------------------------------------------- */
+/* ---- the sets -------------------------------------------------------------------- */
 
 static bool wants(const char *want, const char *word)
 {

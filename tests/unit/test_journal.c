@@ -402,7 +402,7 @@ static void test_foreign_file(void **state)
     must_not_open(2, "is not a journal");
 }
 
-/* --- kill -9 ---------------------------------------------------------------------- */
+/* ---- kill -9 --------------------------------------------------------------------- */
 
 enum { KILL_ROUNDS = 40, KILL_IDS = 1 << 20 };
 
@@ -504,7 +504,7 @@ static void test_kill(void **state)
     munmap(progress, sizeof *progress);
 }
 
-/* --- two threads ------------------------------------------------------------------ */
+/* ---- two threads ----------------------------------------------------------------- */
 
 enum { THREAD_ENTRIES = 200000 };
 

@@ -177,7 +177,7 @@ static void make_ledger(uint64_t count)
     journal_close(journal);
 }
 
-/* --- reading back ----------------------------------------------------------------- */
+/* ---- reading back ---------------------------------------------------------------- */
 
 struct read_back {
     uint64_t count, first, last;
@@ -249,7 +249,7 @@ static void test_empty_and_absent(void **state)
     assert_int_equal(read_all(all, 0).count, 0);
 }
 
-/* --- what is kept no longer ------------------------------------------------------- */
+/* ---- what is kept no longer ------------------------------------------------------ */
 
 static int64_t counted(const char *sql)
 {
@@ -307,7 +307,7 @@ static void test_retention(void **state)
     journal_close(journal);
 }
 
-/* --- sums ------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------ */
 
 struct sums {
     size_t count;
@@ -457,7 +457,7 @@ static void test_absurd_counts(void **state)
     assert_int_equal(sums.rows[0].unpriced_tokens, INT64_MAX);
 }
 
-/* --- for people ------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------ */
 
 static sqlite3_stmt *query_sql(sqlite3 **sqlite, const char *sql)
 {
@@ -638,7 +638,7 @@ static void test_foreign_database(void **state)
     must_not_open("another program");
 }
 
-/* --- exactly once ----------------------------------------------------------------- */
+/* ---- exactly once ---------------------------------------------------------------- */
 
 static void test_recovery_repeated(void **state)
 {
@@ -743,7 +743,7 @@ static void test_kill(void **state)
     munmap(told, sizeof *told);
 }
 
-/* --- a full disk ------------------------------------------------------------------ */
+/* ---- a full disk ----------------------------------------------------------------- */
 
 /* A file system of 1 MiB over the folder, for this process alone. */
 static bool small_disk(void)

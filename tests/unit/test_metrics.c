@@ -428,7 +428,7 @@ static void test_hostile_names(void **state)
     metrics_shard_free(shard);
 }
 
-/* --- threads ---------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------- */
 
 enum { THREAD_COUNTS = 50000 };
 

@@ -9,8 +9,8 @@
 /* 2026-03-04T05:06:07.089Z */
 static const uint64_t some_time = UINT64_C(1772600767089) * NS_PER_MS;
 
-/* Two teams, one call of a model without a price, one not fully reported, one refused.
- * */
+/* Two teams: one call of a model without a price, one not fully reported, one
+ * refused. */
 static void fill(struct entry *entry, unsigned n)
 {
     entry->status = 200;

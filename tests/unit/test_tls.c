@@ -151,7 +151,7 @@ static int tear_down(void **state)
     return remove_folder(folder);
 }
 
-/* Servers and clients. */
+/* ---- servers and clients --------------------------------------------------------- */
 
 static struct tls_server *server_of(const char *file)
 {
@@ -203,7 +203,7 @@ static SSL *lax_ssl(SSL_CTX *context, bool server)
     return ssl;
 }
 
-/* Two connected sides. */
+/* ---- two connected sides --------------------------------------------------------- */
 
 struct link {
     SSL *client;

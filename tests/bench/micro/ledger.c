@@ -82,7 +82,7 @@ static void stop_on(struct error *error)
     }
 }
 
-/* --- journal and ledger ----------------------------------------------------------- */
+/* ---- journal and ledger ---------------------------------------------------------- */
 
 enum { BURST = 32, SLOTS = 4096 };
 
@@ -176,7 +176,7 @@ static void bench_idle(const char *folder)
     journal_close(journal);
 }
 
-/* --- metrics and prices ----------------------------------------------------------- */
+/* ---- metrics and prices ---------------------------------------------------------- */
 
 enum { ENTRIES = 64, TURNS = 20000 };
 

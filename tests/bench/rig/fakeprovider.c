@@ -84,7 +84,7 @@ static size_t heap_n, heap_cap;
 static uint64_t n_requests, n_events, n_conns, n_streams;
 static volatile sig_atomic_t stop;
 
-/* ---- timers: a binary heap of streams by due time ---------------------- */
+/* ---- timers: a binary heap of streams by due time -------------------------------- */
 
 static void heap_put(size_t i, struct conn *c)
 {
@@ -149,7 +149,7 @@ static void heap_remove(struct conn *c)
     heap_down(last->heap_pos - 1);
 }
 
-/* ---- parameters -------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------ */
 
 static void parse_params(struct params *p, const char *s, const char *end)
 {
@@ -191,7 +191,7 @@ static void parse_params(struct params *p, const char *s, const char *end)
     }
 }
 
-/* ---- connections ------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------- */
 
 static void buf_add(char **b, size_t *len, size_t *cap, const void *p, size_t n)
 {

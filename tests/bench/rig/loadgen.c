@@ -101,7 +101,7 @@ static struct hist h_lat, h_first, h_chunk;
 /* open loop: arrivals not yet given to a connection */
 static uint64_t t0_arrivals, n_arrivals, n_taken;
 
-/* ---- connections ------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------- */
 
 static void conn_open(struct conn *c);
 
@@ -513,7 +513,7 @@ static void take_arrivals(uint64_t now)
     }
 }
 
-/* ---- reporting --------------------------------------------------------- */
+/* ---- reporting ------------------------------------------------------------------- */
 
 /* What is known at the beginning, when the measuring begins, and at its end. */
 struct marks {
@@ -589,7 +589,7 @@ static void report(const struct marks *marks)
     printf("}\n");
 }
 
-/* ---- the run ----------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------- */
 
 static void add_field(const char *line)
 {

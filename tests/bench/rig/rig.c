@@ -29,7 +29,7 @@ uint64_t rig_now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* ---- histogram -------------------------------------------------------- */
+/* ---- histogram ------------------------------------------------------------------- */
 
 static unsigned hist_index(uint64_t v)
 {
@@ -84,7 +84,7 @@ double hist_mean(const struct hist *h)
     return h->count ? (double)h->sum / (double)h->count : 0.0;
 }
 
-/* ---- HTTP message bodies ---------------------------------------------- */
+/* ---- HTTP message bodies --------------------------------------------------------- */
 
 void body_begin_fixed(struct body *b, uint64_t length)
 {
@@ -166,7 +166,7 @@ size_t body_next(struct body *b, const char *p, size_t n, const char **payload,
     return i;
 }
 
-/* ---- processes -------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------- */
 
 static size_t slurp(const char *path, char *buf, size_t cap)
 {
@@ -269,7 +269,7 @@ double cpu_busy_s(int cpu)
     return (double)(u + n + s + irq + sirq) / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* ---- sockets ---------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------- */
 
 void set_nodelay(int fd)
 {

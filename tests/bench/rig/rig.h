@@ -15,11 +15,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* ---- time ------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------ */
 
 uint64_t rig_now_ns(void); /* CLOCK_MONOTONIC; comparable between processes */
 
-/* ---- histogram -------------------------------------------------------- */
+/* ---- histogram ------------------------------------------------------------------- */
 
 /*
  * Log-linear histogram in the manner of HdrHistogram: 128 linear steps per
@@ -40,7 +40,7 @@ void hist_add(struct hist *h, uint64_t v);
 uint64_t hist_quantile(const struct hist *h, double q);
 double hist_mean(const struct hist *h);
 
-/* ---- HTTP message bodies ---------------------------------------------- */
+/* ---- HTTP message bodies --------------------------------------------------------- */
 
 enum body_state {
     BODY_FIXED,    /* `left` bytes to go                       */
@@ -71,7 +71,7 @@ void body_begin_chunked(struct body *b);
 size_t body_next(struct body *b, const char *p, size_t n, const char **payload,
                  size_t *payload_len);
 
-/* ---- processes -------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------- */
 
 struct proc_sample {
     double cpu_s;     /* run time by the scheduler's own clock, all threads */
@@ -88,7 +88,7 @@ void proc_sample(int pid, bool want_pss, struct proc_sample *out);
 /* Busy seconds of one CPU from /proc/stat (user+nice+system+irq+softirq). */
 double cpu_busy_s(int cpu);
 
-/* ---- sockets ---------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------- */
 
 int listen_loopback(int port);
 int connect_loopback(int port); /* non-blocking; -1 on error */
