@@ -9,11 +9,11 @@
 
 enum {
     MS_PER_HOUR = 3600 * 1000,
-    WEEK_HOURS = 7 * 24,
     CIRCLE_HOURS = WEEK_HOURS,
     ECHO_HOURS = 24,
     CIRCLE_CHARACTERS = 40, /* shorter prompts are shared by chance */
     CIRCLE_BOTTOM_MIN = 6,
+    CIRCLE_COMMON = 2,       /* identities that form another circle, too */
     CIRCLE_JOIN = 2,         /* of a prompt's phrases that are the circle's */
     WAYS = 4,                /* of the two sets of entries */
     CIRCLE_DRAIN_HOURS = 48, /* that outweigh one turn */
@@ -88,9 +88,9 @@ static uint32_t hour_of(const struct turn *turn)
     return (uint32_t)(turn->begin_ms / MS_PER_HOUR);
 }
 
-uint16_t company_week(const struct turn *turn)
+uint32_t company_week(const struct turn *turn)
 {
-    return (uint16_t)(hour_of(turn) / WEEK_HOURS);
+    return hour_of(turn) / WEEK_HOURS;
 }
 
 /* ---- circles ------------------------------------------------------------------------ */
@@ -269,7 +269,7 @@ static void join(struct circle *circle, uint64_t identity, uint32_t hour)
     member = member_of(circle, identity);
     if (member < CIRCLE_MEMBERS) {
         circle->hours[member] = (uint16_t)hour;
-        lately_count(&circle->turns[member], (uint16_t)(hour / WEEK_HOURS));
+        lately_count(&circle->turns[member], hour / WEEK_HOURS);
     }
     circle->current = (uint8_t)member;
     weigh(circle, hour);
@@ -306,18 +306,14 @@ static uint16_t later_hour(uint16_t a, uint16_t b)
 static void absorb(struct company_table *table, struct circle *circle,
                    struct circle *other, uint32_t hour)
 {
-    uint16_t week = (uint16_t)(hour / WEEK_HOURS);
-
     if (circle->count + other->count > CIRCLE_MEMBERS) {
         return;
     }
     for (unsigned i = 0; i < other->count; i++) {
         unsigned member = member_of(circle, other->members[i]);
-        struct lately *turns = &circle->turns[member];
-        unsigned count = lately_in(*turns, week) + lately_in(other->turns[i], week);
 
-        *turns = (struct lately){ (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX),
-                                  week };
+        circle->turns[member] =
+            lately_sum(circle->turns[member], other->turns[i], hour / WEEK_HOURS);
         circle->hours[member] = later_hour(circle->hours[member], other->hours[i]);
     }
     circle->nats += other->nats;
@@ -326,6 +322,20 @@ static void absorb(struct company_table *table, struct circle *circle,
                               .hour = other->hour,
                               .into = (uint32_t)(circle - table->circles),
                               .into_generation = circle->generation };
+}
+
+/* How many phrases of one prompt make two circles one: a single one, if the same identities
+ * form both. */
+static unsigned phrases_between(const struct circle *circle, const struct circle *other)
+{
+    unsigned common = 0;
+
+    for (unsigned i = 0; i < circle->count; i++) {
+        for (unsigned j = 0; j < other->count; j++) {
+            common += circle->members[i] == other->members[j];
+        }
+    }
+    return common >= CIRCLE_COMMON ? 1 : CIRCLE_JOIN;
 }
 
 /* The circle takes the prompt's phrases that are nobody's, or a lone identity's. */
@@ -337,7 +347,7 @@ static void take_phrases(struct company_table *table, struct circle *circle,
         struct circle *owner = phrase == NULL ? NULL : owner_of(table, phrase, hour);
 
         if (owner != NULL && owner != circle && !is_lone(circle) &&
-            phrases_of(table, owner, prompt, hour) >= CIRCLE_JOIN) {
+            phrases_of(table, owner, prompt, hour) >= phrases_between(circle, owner)) {
             absorb(table, circle, owner, hour);
         }
         if (owner == NULL || owner->count == 0 ||

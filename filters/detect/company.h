@@ -4,38 +4,17 @@
 #ifndef ASSAY_FILTERS_DETECT_COMPANY_H
 #define ASSAY_FILTERS_DETECT_COMPANY_H
 
+#include "filters/detect/lately.h"
 #include "filters/turn/turn.h"
 #include "proxy/base/check.h"
 #include "proxy/base/span.h"
 
 #include <stddef.h>
 
-enum { CIRCLE_MEMBERS = 24, CIRCLE_SHAPES = 15 };
+enum { CIRCLE_MEMBERS = 24, CIRCLE_SHAPES = 15, WEEK_HOURS = 7 * 24 };
 
-/* A count of what happened lately: halved at the turn of every week of Unix time. */
-struct lately {
-    uint16_t count;
-    uint16_t week;
-};
-
-/* What is left of it in a week. */
-static inline uint16_t lately_in(struct lately lately, uint16_t week)
-{
-    unsigned weeks = (uint16_t)(week - lately.week);
-
-    return weeks < 16 ? (uint16_t)(lately.count >> weeks) : 0;
-}
-
-/* One more. */
-static inline void lately_count(struct lately *lately, uint16_t week)
-{
-    unsigned count = lately_in(*lately, week) + 1U;
-
-    *lately =
-        (struct lately){ (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX), week };
-}
-
-uint16_t company_week(const struct turn *turn);
+/* Of Unix time. */
+uint32_t company_week(const struct turn *turn);
 
 /* Identities that lately sent prompts which resemble each other. Hours are those of Unix
  * time, the members' without the upper bits. */
@@ -73,7 +52,7 @@ struct company_table *company_table_new(unsigned prompts_log2, unsigned samples_
 struct company_table *company_table_free(struct company_table *table);
 
 /* Another layout of what company_save() writes has another number. */
-enum { COMPANY_LAYOUT = 2 };
+enum { COMPANY_LAYOUT = 3 };
 
 /* Writes what the table holds, in pieces; restores it into an empty table of the same size.
  * false if the bytes are not what was written; then the table is empty. */

@@ -93,14 +93,18 @@ struct teller {
 static bool implicates(struct detector *detector, const struct circle *circle,
                        unsigned member)
 {
-    const struct lately *turns = &circle->turns[member];
-    const struct identity_state *state = NULL;
+    const struct identity_state *state =
+        member < circle->count ? detector_state(detector, circle->members[member])
+                               : NULL;
+    unsigned shared, all;
 
-    if (member < circle->count && turns->count >= RING_TURNS) {
-        state = detector_state(detector, circle->members[member]);
+    if (state == NULL) {
+        return false;
     }
-    return state != NULL && state->bets[BET_shared].nats >= RING_OWN &&
-           RING_SHARE * lately_in(*turns, state->prompts.week) >= state->prompts.count;
+    shared = lately_in(circle->turns[member], state->prompts.week);
+    all = lately_in(state->prompts, state->prompts.week);
+    return shared >= RING_TURNS && 100 * shared >= RING_PERCENT * all &&
+           state->bets[BET_shared].nats >= RING_OWN;
 }
 
 /* What a circle's identities have together, if enough of them are implicated: weak signs on

@@ -37,11 +37,20 @@ unsigned echo_samples(const struct prompt_sketch *prompt,
     return count < ECHO_SAMPLES ? count : ECHO_SAMPLES;
 }
 
+/* Responses quote the prompts they answer: an exercise that a class copies. */
+static bool may_be_quoted(const struct occasion *occasion)
+{
+    return occasion->company.copied || occasion->likeness.shape != RECALLED_NEVER;
+}
+
 static void echo_observe(struct identity_state *state, const struct occasion *occasion)
 {
     uint32_t samples[SKETCH_PROMPT];
     unsigned count = echo_samples(&occasion->turn->prompt, samples), found = 0;
 
+    if (may_be_quoted(occasion)) {
+        return;
+    }
     if (occasion->company.compared) {
         reference_bet(state, BET_echo_others, occasion->company.echoed, occasion->now);
     }

@@ -118,7 +118,7 @@ void evidence_put_circle(struct evidence *evidence, const struct circle *circle)
     struct evidence_row row = { .signal = "shared", .nats = circle->nats };
 
     for (unsigned i = 0; i < circle->count; i++) {
-        row.n += circle->turns[i].count;
+        row.n += lately_in(circle->turns[i], circle->hour / WEEK_HOURS);
     }
     row.k = row.n;
     row.identities = circle->count;

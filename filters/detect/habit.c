@@ -1,7 +1,9 @@
 /* People have habits: "run the tests and fix what fails" after every change, one and the
  * same prompt to open most conversations. What tells them from a script is that they also
  * say what was never said. So a conversation in which somebody does has excuses for what
- * came before, and what its opener won is taken back. This never adds to a score. */
+ * came before, and what its opener won is taken back and lost instead. Habits have their
+ * place: a prompt that is known only from the other stratum is none. This never adds to a
+ * score. */
 #include "filters/detect/habit.h"
 
 #include "filters/detect/reference.h"
@@ -11,12 +13,13 @@
 
 enum {
     EXCUSES = 2, /* that a new prompt makes: of three, two may have come before */
-    EXCUSES_MAX = 4
+    EXCUSES_MAX = 4,
+    WHOLE_BITS = 15
 };
 
-/* Bets that openers are occasions of. */
+/* Bets on openers that depend on how the conversation goes on. */
 static const enum yes_no bets[] = { BET_repeat_open, BET_near_open, BET_topic_open,
-                                    BET_variety, BET_shared };
+                                    BET_shared };
 
 static bool is_new(const struct likeness *likeness)
 {
@@ -32,10 +35,15 @@ bool habit_excuses(const struct occasion *occasion)
     if (is_new(likeness)) {
         unsigned excuses = session->excuses + EXCUSES;
 
-        session->excuses = (uint8_t)(excuses < EXCUSES_MAX ? excuses : EXCUSES_MAX);
+        session->excuses = (excuses < EXCUSES_MAX ? excuses : EXCUSES_MAX) & 7;
         return false;
     }
-    if (occasion->opener || !known || session->excuses == 0) {
+    if (occasion->again && !session->said_again &&
+        session->opener_whole == (occasion->turn->prompt.whole & WHOLE_BITS)) {
+        session->said_again = true;
+        return true;
+    }
+    if (occasion->opener || !known || likeness->elsewhere || session->excuses == 0) {
         return false;
     }
     session->excuses--;
@@ -55,10 +63,9 @@ static uint16_t won_by(const struct occasion *occasion)
         enum yes_no bet;
         bool won;
     } rows[] = {
-        { BET_repeat_open, likeness->shape != RECALLED_NEVER },
-        { BET_variety, likeness->shape == RECALLED_ONCE },
-        { BET_near_open, is_near(likeness) },
-        { BET_topic_open, likeness->topical },
+        { BET_repeat_open, !likeness->elsewhere && likeness->shape != RECALLED_NEVER },
+        { BET_near_open, !likeness->elsewhere && is_near(likeness) },
+        { BET_topic_open, !likeness->elsewhere && likeness->topical },
         { BET_shared, shared_wins(occasion) },
     };
     uint16_t won = 0;
@@ -87,6 +94,7 @@ static void take_all_back(struct identity_state *state, struct session_state *se
     for (unsigned i = 0; i < sizeof(bets) / sizeof(*bets); i++) {
         if ((session->won & bit(bets[i])) != 0) {
             take_back(&state->bets[bets[i]], &reference[bets[i]], session->opened);
+            reference_bet(state, bets[i], false, session->opened);
         }
     }
     session->won = 0;
@@ -103,6 +111,7 @@ static void habit_observe(struct identity_state *state, const struct occasion *o
         session->opened = occasion->now;
         session->won = won_by(occasion);
         session->opener = (uint8_t)occasion->turn->prompt.shape;
+        session->opener_whole = occasion->turn->prompt.whole & WHOLE_BITS;
     } else if (is_new(&occasion->likeness)) {
         take_all_back(state, session);
     }

@@ -133,9 +133,10 @@ static void observe_turn(struct identity_state *state, const struct turn *turn,
     lately_count(&state->prompts, company_week(turn));
     occasion.content = occasion.fresh && (occasion.opener || occasion.long_enough);
     if (occasion.content) {
-        occasion.likeness = prompts_take(state, &turn->prompt, occasion.now);
-        topic_take(state, occasion.opener ? STRATUM_OPEN : STRATUM_MID, &turn->prompt,
-                   &occasion.likeness);
+        enum stratum stratum = occasion.opener ? STRATUM_OPEN : STRATUM_MID;
+
+        occasion.likeness = prompts_take(state, stratum, &turn->prompt, occasion.now);
+        topic_take(state, stratum, &turn->prompt, &occasion.likeness);
     }
     occasion.answered = answered_at(state, root, occasion.opener);
     occasion.session = touch_session(state, root);

@@ -6,6 +6,7 @@
 
 #include "filters/detect/bet.h"
 #include "filters/detect/company.h"
+#include "filters/detect/lately.h"
 #include "filters/detect/recall.h"
 #include "filters/turn/turn.h"
 
@@ -48,9 +49,11 @@ struct session_state {
     uint32_t root; /* 0: the slot is free */
     uint32_t end;  /* of the last response */
     uint32_t opened;
-    uint16_t won;    /* by the prompt that opened it: bit n is bet n; habit.c */
-    uint8_t excuses; /* for prompts that came before */
-    uint8_t opener;  /* of the template of the prompt that opened it */
+    uint16_t won;           /* by the prompt that opened it: bit n is bet n; habit.c */
+    uint8_t excuses : 3;    /* for prompts that came before */
+    uint8_t said_again : 1; /* what opened it, word by word */
+    uint8_t opener_whole : 4; /* of that prompt's hash */
+    uint8_t opener;           /* of its template's */
 };
 
 /* A template and how often it came; for the evidence. Lengths in characters stop at

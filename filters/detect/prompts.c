@@ -28,14 +28,25 @@ static struct recall phrases_of(struct identity_state *state)
     };
 }
 
-static enum recalled take_shape(struct identity_state *state,
-                                const struct prompt_sketch *prompt)
+/* A template is remembered in its place. */
+static uint64_t placed(uint64_t shape, enum stratum stratum)
+{
+    return stratum == STRATUM_OPEN ? shape : ~shape;
+}
+
+static void take_shape(struct identity_state *state, enum stratum stratum,
+                       const struct prompt_sketch *prompt, struct likeness *likeness)
 {
     struct recall shapes = shapes_of(state);
-    enum recalled recalled = recall_of(&shapes, prompt->shape);
+    uint64_t shape = placed(prompt->shape, stratum);
+    enum recalled here = recall_of(&shapes, shape);
+    enum recalled elsewhere = recall_of(&shapes, ~shape);
 
-    recall_put(&shapes, prompt->shape);
-    return recalled;
+    recall_put(&shapes, shape);
+    likeness->elsewhere = here == RECALLED_NEVER && elsewhere != RECALLED_NEVER;
+    likeness->shape = here == RECALLED_NEVER        ? elsewhere
+                      : elsewhere == RECALLED_NEVER ? here
+                                                    : RECALLED_OFTEN;
 }
 
 static float take_phrases(struct identity_state *state,
@@ -118,14 +129,12 @@ bool is_near(const struct likeness *likeness)
     return likeness->shape != RECALLED_NEVER || likeness->recycled >= NEAR_RECYCLED;
 }
 
-struct likeness prompts_take(struct identity_state *state,
+struct likeness prompts_take(struct identity_state *state, enum stratum stratum,
                              const struct prompt_sketch *prompt, uint32_t now)
 {
-    struct likeness likeness = {
-        .shape = take_shape(state, prompt),
-        .recycled = take_phrases(state, prompt),
-    };
+    struct likeness likeness = { .recycled = take_phrases(state, prompt) };
 
+    take_shape(state, stratum, prompt, &likeness);
     count_template(state, prompt, now);
     return likeness;
 }

@@ -8,6 +8,7 @@
 
 struct likeness {
     enum recalled shape; /* has its template come before? */
+    bool elsewhere;      /* ... but only in the other stratum */
     float recycled;      /* the share of its sampled phrases that came before */
     bool compared;       /* its words, with those of its stratum */
     bool topical;        /* they are the same over and over; if compared */
@@ -17,7 +18,7 @@ struct likeness {
 bool is_near(const struct likeness *likeness);
 
 /* How a prompt resembles the earlier ones; then takes it in. */
-struct likeness prompts_take(struct identity_state *state,
+struct likeness prompts_take(struct identity_state *state, enum stratum stratum,
                              const struct prompt_sketch *prompt, uint32_t now);
 
 /* The template that came most often; its count is 0 if there is none. */

@@ -10,10 +10,10 @@ enum {
     ECHO_MIN = 3,
     TYPING_SPEED = 15, /* characters per second */
     REST_HOURS = 3,
-    RING_SHARE = 3, /* a third of its turns lately, for a ring to implicate it */
-    RING_TURNS = 3, /* such prompts of an identity, at least */
-    RING_MIN = 3,   /* identities that a ring has at least */
-    TOPIC_MIN = 2   /* bags of words before the next is compared */
+    RING_PERCENT = 40, /* of its turns lately, for a ring to implicate it */
+    RING_TURNS = 3,    /* such prompts of an identity, at least */
+    RING_MIN = 3,      /* identities that a ring has at least */
+    TOPIC_MIN = 2      /* bags of words before the next is compared */
 };
 
 /* The share of a prompt's sampled phrases that came before which makes it a near-repeat. */

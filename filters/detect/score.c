@@ -34,7 +34,7 @@ static float prompts(const struct identity_state *state)
 {
     return greatest(state, BET_repeat_open, BET_near_open, BET_topic_open) +
            greatest(state, BET_repeat_mid, BET_near_mid, BET_topic_mid) +
-           bet(state, BET_variety);
+           bet(state, BET_variety) + bet(state, BET_place);
 }
 
 static float content(const struct identity_state *state)

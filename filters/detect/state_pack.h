@@ -8,7 +8,7 @@
 #include "proxy/base/span.h"
 
 /* Another layout of the state has another number: what was packed in it means nothing. */
-enum { STATE_LAYOUT = 4 };
+enum { STATE_LAYOUT = 5 };
 
 /* No packed state is longer: at worst every second word is zero. */
 enum { STATE_PACKED_MAX = sizeof(struct identity_state) + 64 };

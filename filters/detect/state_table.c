@@ -1,6 +1,7 @@
 #include "filters/detect/state_table.h"
 
 #include "filters/detect/state_pack.h"
+#include "filters/detect/state_slab.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +35,9 @@ struct state_table {
     uint64_t states; /* bytes */
     uint64_t bound;
     struct state_keeper keeper;
-    size_t hand;  /* of eviction */
-    size_t saved; /* of saving */
+    struct state_slab slab; /* of the states that are kept whole */
+    size_t hand;            /* of eviction */
+    size_t saved;           /* of saving */
 };
 
 struct state_table *state_table_new(uint64_t memory, const struct state_keeper *keeper)
@@ -56,8 +58,11 @@ struct state_table *state_table_free(struct state_table *table)
 {
     if (table != NULL) {
         for (size_t i = 0; table->slots != NULL && i < table->size; i++) {
-            free(table->slots[i].memory);
+            if (table->slots[i].packed != 0) {
+                free(table->slots[i].memory);
+            }
         }
+        state_slab_free(&table->slab);
         free(table->slots);
         free(table);
     }
@@ -123,13 +128,26 @@ static bool grow(struct state_table *table)
     return true;
 }
 
+/* Gives the slot's memory back. */
+static void release(struct state_table *table, const struct slot *slot)
+{
+    if (slot->memory == NULL) {
+        return;
+    }
+    table->states -= block(bytes_of(slot));
+    if (slot->packed == 0) {
+        state_slab_give(&table->slab, slot->memory);
+    } else {
+        free(slot->memory);
+    }
+}
+
 /* Frees a place; moves those behind it that were pushed away from theirs. */
 static void clear(struct state_table *table, size_t at)
 {
     size_t mask = table->size - 1;
 
-    table->states -= block(bytes_of(&table->slots[at]));
-    free(table->slots[at].memory);
+    release(table, &table->slots[at]);
     table->slots[at] = (struct slot){ 0 };
     table->count--;
     for (size_t next = (at + 1) & mask; table->slots[next].memory != NULL;
@@ -219,21 +237,20 @@ static bool is_newcomer(const struct identity_state *state)
 static bool put(struct state_table *table, struct slot *slot, const void *bytes,
                 size_t packed)
 {
-    struct slot wanted = { .packed = (uint16_t)packed };
-    size_t size = bytes_of(&wanted);
-    void *memory = slot->memory;
+    struct slot wanted = *slot;
 
-    if (memory == NULL || size != bytes_of(slot)) {
-        memory = realloc(memory, size);
-        if (memory == NULL) {
+    wanted.packed = (uint16_t)packed;
+    if (slot->memory == NULL || bytes_of(&wanted) != bytes_of(slot)) {
+        wanted.memory =
+            packed == 0 ? state_slab_take(&table->slab) : malloc(bytes_of(&wanted));
+        if (wanted.memory == NULL) {
             return false;
         }
-        table->states += block(size);
-        table->states -= slot->memory == NULL ? 0 : block(bytes_of(slot));
+        release(table, slot);
+        table->states += block(bytes_of(&wanted));
     }
-    memcpy(memory, bytes, packed == 0 ? sizeof(struct identity_state) : packed);
-    slot->memory = memory;
-    slot->packed = wanted.packed;
+    *slot = wanted;
+    memcpy(slot->memory, bytes, packed == 0 ? sizeof(struct identity_state) : packed);
     return true;
 }
 

@@ -91,7 +91,8 @@ class Crowd:
                 at = rng.random()
                 for share, choices in shares:
                     if at < share:
-                        return slot(rng, rng.choice(choices))
+                        choice = rng.choice(choices)
+                        return choice() if callable(choice) else slot(rng, choice)
                     at -= share
                 return new()
             return say
@@ -104,6 +105,8 @@ class Crowd:
         traces = tuple('%s:%%s: %s in %s: %%s' % (word(rng), word(rng), word(rng))
                        for _ in range(12))
         yield 'pastes', any_of((.4, traces)), any_of((.3, traces), (.2, SHORT))
+        yield 'tracebacks', any_of((.5, (lambda: traceback(rng),))), \
+            any_of((.4, (lambda: traceback(rng),)), (.2, SHORT))
         yield 'chinese', lambda: han(rng), lambda: rng.choice((han(rng), han(rng), '继续', '好的'))
 
     def team(self, size):
@@ -118,7 +121,7 @@ class Crowd:
                         lambda say=say: say(.15, LIBRARY))
 
     def workshop(self, size):
-        """Everybody pastes the exercises of one sheet within three hours."""
+        """Everybody pastes the exercises of one sheet within three hours; responses quote them."""
         rng = self.rng('sheet')
         sheet = ['Exercise %d: write a function that meets this: %s Add tests and explain '
                  'your solution step by step.' % (i, prose(rng, 30)) for i in range(10)]
@@ -127,7 +130,8 @@ class Crowd:
             ts = START + 100 * DAY + 9 * HOUR + rng.uniform(0, 900)
             for i, exercise in enumerate(sheet):
                 ts += rng.uniform(120, 700)
-                self.put(who, 'human', ts, '%s-%d' % (who, i), exercise, prose(rng, 60))
+                self.put(who, 'human', ts, '%s-%d' % (who, i), exercise,
+                         exercise + ' ' + prose(rng, 60))
                 for _ in range(rng.choice((0, 1, 1, 2, 4))):
                     ts += rng.lognormvariate(4.5, .8)
                     self.put(who, 'human', ts, '%s-%d' % (who, i), rng.choice(
@@ -188,6 +192,13 @@ def prose(rng, words):
 
 def slot(rng, text):
     return text % tuple(word(rng) + '_' + word(rng) for _ in range(text.count('%s')))
+
+
+def traceback(rng):
+    return 'fix this error:\n%s\n%sError: %s' % ('\n'.join(
+        '  File "/app/%s.py", line %d, in %s\n    %s' % (
+            word(rng), rng.randrange(900), word(rng), prose(rng, 5))
+        for _ in range(rng.randint(3, 9))), rng.choice(('Type', 'Key', 'Value')), prose(rng, 6))
 
 
 def han(rng):

@@ -92,6 +92,11 @@ static double gain(enum yes_no bet)
     return log(reference[bet].q / reference[bet].p0);
 }
 
+static double loss(enum yes_no bet)
+{
+    return log((1 - reference[bet].p0) / (1 - reference[bet].q));
+}
+
 static double nats(const struct identity_state *state, enum yes_no bet)
 {
     return (double)state->bets[bet].nats;
@@ -120,7 +125,7 @@ static void a_repeated_opener_wins(void **unused)
     assert_nats(state, BET_repeat_open, 4 * gain(BET_repeat_open));
     assert_nats(state, BET_near_open, 4 * gain(BET_near_open));
     assert_nats(state, BET_topic_open, 3 * gain(BET_topic_open));
-    assert_nats(state, BET_variety, gain(BET_variety));
+    assert_nats(state, BET_variety, gain(BET_variety) - 3 * loss(BET_variety));
     assert_nats(state, BET_oneshot, 5 * gain(BET_oneshot));
     assert_nats(state, BET_repeat_mid, 0);
     assert_int_equal(state->bets[BET_repeat_open].k, 4);
@@ -179,6 +184,24 @@ static void a_conversation_that_goes_on_takes_back_what_its_opener_won(void **un
     assert_true(nats(state, BET_variety) <= 2 * gain(BET_variety));
 }
 
+/* ... and counts as one that opens with something new. */
+static void a_conversation_that_goes_on_speaks_against_its_opener(void **unused)
+{
+    struct identity_state *state = new_state();
+    struct turn turn;
+
+    (void)unused;
+    for (unsigned i = 0; i < 6; i++) {
+        turn = some_turn(i, 100 + i, 1);
+        observe(state, &turn);
+    }
+    turn = some_turn(6, 105, 1000);
+    observe(state, &turn);
+    assert_nats(state, BET_repeat_open,
+                4 * gain(BET_repeat_open) - loss(BET_repeat_open));
+    assert_nats(state, BET_near_open, 4 * gain(BET_near_open) - loss(BET_near_open));
+}
+
 /* ... but not if it goes on with what came before. */
 static void a_conversation_that_goes_on_as_ever_takes_nothing_back(void **unused)
 {
@@ -193,6 +216,60 @@ static void a_conversation_that_goes_on_as_ever_takes_nothing_back(void **unused
         observe(state, &next);
     }
     assert_true(score_of(state) >= SCORE_FLAG);
+}
+
+/* A conversation's opener is said within the next: twelve prompts drawn in any place. */
+static void prompts_without_a_place_win(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 13; i++) {
+        struct turn opener = some_turn(2 * i, 100 + i, 1000 + i);
+        struct turn next = some_turn(2 * i + 1, 100 + i, 999 + i);
+
+        observe(state, &opener);
+        observe(state, &next);
+    }
+    assert_nats(state, BET_place,
+                12 * (gain(BET_place) - loss(BET_place)) + loss(BET_place));
+    assert_nats(state, BET_variety, 0);
+    assert_true(nats(state, BET_repeat_mid) > 6);
+    assert_true(score_of(state) >= SCORE_FLAG);
+}
+
+/* Who says again what he opened the conversation with is not through with it. */
+static void an_opener_said_again_keeps_its_place(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 26; i++) {
+        struct turn turn = some_turn(i, 100 + i / 2, 1000 + i / 2);
+
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_place, 0);
+}
+
+/* ... once in each of them: he pastes what failed again. */
+static void an_opener_said_again_once_is_excused(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 26; i++) {
+        struct turn turn = some_turn(i, 100 + i / 2, 1000 + i / 2);
+
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_repeat_mid, 0);
+    for (unsigned i = 26; i < 46; i++) {
+        struct turn turn = some_turn(i, 100 + i / 5, 1000 + i / 5);
+
+        observe(state, &turn);
+    }
+    assert_true(nats(state, BET_repeat_mid) > 6);
 }
 
 /* Two of three prompts inside the conversations are "run the tests and fix what fails". */
@@ -299,6 +376,26 @@ static void a_quotation_within_a_conversation_is_no_echo(void **unused)
         for (unsigned j = 0; j < SAMPLES; j++) {
             turn.prompt.samples[j] = (uint32_t)hash_of(10000 + i * 100 + j);
             turn.response.samples[j] = (uint32_t)hash_of(10100 + i * 100 + j);
+        }
+        turn.prompt.sample_count = SAMPLES;
+        turn.response.count = SAMPLES;
+        observe(state, &turn);
+    }
+    assert_nats(state, BET_echo, 0);
+}
+
+/* One prompt in every conversation; each response quotes it. */
+static void a_prompt_sent_before_echoes_no_response(void **unused)
+{
+    struct identity_state *state = new_state();
+
+    (void)unused;
+    for (unsigned i = 0; i < 10; i++) {
+        struct turn turn = turn_at(i * HOUR, i, 1);
+
+        for (unsigned j = 0; j < SAMPLES; j++) {
+            turn.prompt.samples[j] = (uint32_t)hash_of(10000 + j);
+            turn.response.samples[j] = (uint32_t)hash_of(10000 + j);
         }
         turn.prompt.sample_count = SAMPLES;
         turn.response.count = SAMPLES;
@@ -667,6 +764,84 @@ static void circles_become_one(void **unused)
     detector_free(detector);
 }
 
+/* Two intents of one script: each key sends both, and at last a prompt with a phrase of
+ * either. */
+static void circles_of_the_same_keys_become_one(void **unused)
+{
+    struct detector *detector = new_detector(false);
+    struct seen seen = { .lines = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 4; i++) {
+        for (uint64_t key = 1; key <= 3; key++) {
+            feed(detector, key,
+                 variation(i * 3 * HOUR + (int64_t)key * 977 * SECOND, i, 3 + i % 2,
+                           10 * key + i),
+                 &seen);
+        }
+    }
+    for (uint64_t key = 1; key <= 3; key++) {
+        assert_int_equal(seen.rings[key], 0);
+    }
+    for (unsigned i = 4; i < 6; i++) {
+        struct turn both = variation(i * 3 * HOUR, i, 3, 100 + i);
+
+        both.prompt.bottom[7] = hash_of(4 * 1000);
+        feed(detector, 1, both, &seen);
+    }
+    for (uint64_t key = 1; key <= 3; key++) {
+        assert_true(seen.rings[key] > 0);
+    }
+    detector_free(detector);
+}
+
+/* Responses quote an exercise before the next of the class sends it. */
+static void a_copied_prompt_echoes_no_response(void **unused)
+{
+    struct detector *detector = new_detector(false);
+    struct seen seen = { .lines = 0 };
+
+    (void)unused;
+    for (unsigned i = 0; i < 12; i++) {
+        for (uint64_t key = 1; key <= 5; key++) {
+            int64_t at = some_time(i) + (int64_t)key * 100 * SECOND;
+            struct turn turn = variation(at, i, i, i);
+
+            for (unsigned j = 0; j < SAMPLES; j++) {
+                turn.prompt.samples[j] = (uint32_t)hash_of(10000 + i * 100 + j);
+            }
+            memcpy(turn.response.samples, turn.prompt.samples,
+                   sizeof turn.response.samples);
+            turn.prompt.sample_count = SAMPLES;
+            turn.response.count = SAMPLES;
+            feed(detector, key, turn, &seen);
+        }
+    }
+    for (uint64_t key = 1; key <= 5; key++) {
+        assert_nats(detector_state(detector, key), BET_echo_others, 0);
+    }
+    detector_free(detector);
+}
+
+static void two_weeks_are_lately(void **unused)
+{
+    struct lately lately = { .latest = 0 };
+
+    (void)unused;
+    lately_count(&lately, 2926);
+    lately_count(&lately, 2926);
+    lately_count(&lately, 2927);
+    assert_int_equal(lately_in(lately, 2927), 3);
+    assert_int_equal(lately_in(lately, 2928), 1);
+    assert_int_equal(lately_in(lately, 2929), 0);
+    for (unsigned i = 0; i < 2 * LATELY_MOST; i++) {
+        lately_count(&lately, 2928);
+    }
+    assert_int_equal(lately_in(lately, 2928), LATELY_MOST + 1);
+    lately = lately_sum(lately, lately, 2928);
+    assert_int_equal(lately_in(lately, 2928), LATELY_MOST + 2);
+}
+
 static void a_call_recorded_twice_is_one(void **unused)
 {
     struct detector *detector = new_detector(false);
@@ -852,13 +1027,18 @@ int main(void)
         cmocka_unit_test(a_repeated_opener_wins),
         cmocka_unit_test(strata_do_not_dilute_each_other),
         cmocka_unit_test(a_conversation_that_goes_on_takes_back_what_its_opener_won),
+        cmocka_unit_test(a_conversation_that_goes_on_speaks_against_its_opener),
         cmocka_unit_test(a_conversation_that_goes_on_as_ever_takes_nothing_back),
+        cmocka_unit_test(prompts_without_a_place_win),
+        cmocka_unit_test(an_opener_said_again_keeps_its_place),
+        cmocka_unit_test(an_opener_said_again_once_is_excused),
         cmocka_unit_test(what_is_new_excuses_habits),
         cmocka_unit_test(recombined_phrases_are_near),
         cmocka_unit_test(short_prompts_inside_are_no_evidence),
         cmocka_unit_test(retries_are_no_evidence),
         cmocka_unit_test(an_echo_of_another_conversation_wins),
         cmocka_unit_test(a_quotation_within_a_conversation_is_no_echo),
+        cmocka_unit_test(a_prompt_sent_before_echoes_no_response),
         cmocka_unit_test(steady_turns_win_by_phase_and_gap),
         cmocka_unit_test(a_day_without_rest_wins),
         cmocka_unit_test(a_night_is_rest),
@@ -874,6 +1054,9 @@ int main(void)
         cmocka_unit_test(a_class_is_no_ring),
         cmocka_unit_test(a_prompt_of_a_team_makes_no_ring),
         cmocka_unit_test(circles_become_one),
+        cmocka_unit_test(circles_of_the_same_keys_become_one),
+        cmocka_unit_test(a_copied_prompt_echoes_no_response),
+        cmocka_unit_test(two_weeks_are_lately),
         cmocka_unit_test(a_call_recorded_twice_is_one),
         cmocka_unit_test(echoes_across_keys_are_found),
         cmocka_unit_test(any_calls_leave_a_sane_state),
