@@ -81,10 +81,15 @@ def me(house, key):
     return done.stdout
 
 
+def await_calls(house):
+    """Until all calls were looked at."""
+    wait_for(lambda: house.assay.run('export', '--turns').count('\n') == len(house.ids))
+
+
 def replayed(house, folder):
     """The alarms of an export of what was seen live, once that is all calls."""
     path = os.path.join(folder, 'turns.jsonl')
-    wait_for(lambda: house.assay.run('export', '--turns').count('\n') == len(house.ids))
+    await_calls(house)
     with open(path, 'w', encoding='utf-8') as file:
         file.write(house.assay.run('export', '--turns'))
     done = subprocess.run([*COMMAND, 'replay', path], capture_output=True, text=True,
@@ -106,6 +111,7 @@ def end_to_end(results):
         results.ok(len(found) == 1 and found[0]['caller'] == 'second' and
                    found[0]['says'] == 'automated-looking' and not found[0]['shadow'],
                    'the bot is found, the person is not', found)
+        await_calls(house)
         work(house, bot, person, 1, rng)
         graded = grade_of_next(house, bot, rng, 'flagged')
         results.ok(graded == 'flagged' and grade(house, 'tester') in ('clear', 'watch'),
