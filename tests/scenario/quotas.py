@@ -349,7 +349,7 @@ def examples(results):
     blocks = re.findall(r'```yaml\n(.*?)```', section, re.S)
     base = ('listen: [{address: "127.0.0.1:1"}]\nproviders: {anthropic: {url: '
             '"https://a.example", dialects: [anthropic]}}\nteams: {platform: {callers: [ana]}, '
-            'interns: {callers: [bo]}}\n')
+            'guests: {callers: [bo]}}\n')
     for block in blocks:
         with tempfile.NamedTemporaryFile('w', suffix='.yaml') as file:
             file.write(base + block)
