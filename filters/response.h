@@ -80,8 +80,8 @@ struct response_watch {
     bool reading;    /* until nothing more can be read of it */
     bool counted;    /* a body that costs tokens */
     bool input_only; /* nothing is generated */
-    bool blocked;    /* a guardrail intervened */
     bool no_text;    /* ... but no text */
+    bool blocked;    /* a guardrail intervened */
     bool later;      /* the answer comes later, and is counted then */
     bool streamed;   /* the request asked for a stream */
     bool batch;      /* it has the price of a batch */

@@ -1,6 +1,6 @@
 /* Room for states that are kept whole, taken from the system many at a time: a state that
  * grows does not wait for fresh pages one by one. What is given back serves the next; all
- * of it is held until the end. */
+ * of it is held until the end, beyond the table's bound if packed states took its place. */
 #ifndef ASSAY_FILTERS_DETECT_STATE_SLAB_H
 #define ASSAY_FILTERS_DETECT_STATE_SLAB_H
 

@@ -27,8 +27,8 @@ struct dismissal {
     int64_t until_ms;
 };
 
-/* What was found of somebody last, until it is written down: of the calls that one page
- * brings of him only the last tells anything. */
+/* What was found of somebody last, until casebook_maintain() writes it down: of his calls
+ * in between only the last tells anything. */
 struct unwritten {
     char team[32];
     char caller[48];
@@ -351,14 +351,15 @@ void casebook_found(struct casebook *casebook, const struct analyst_call *call,
                     const struct finding *finding, struct detector *detector)
 {
     struct unwritten *found = &casebook->unwritten;
+    bool service = call->service && call->call.turn.identity == finding->identity;
 
     if (!found->any || found->finding.identity != finding->identity ||
-        found->finding.alarm != finding->alarm) {
+        found->finding.alarm != finding->alarm || found->service != service) {
         write_found(casebook, detector);
         found->any = name(casebook, call, finding->identity, found);
         found->clears = false;
     }
-    found->service = call->service && call->call.turn.identity == finding->identity;
+    found->service = service;
     found->clears = found->clears || finding->turns % CLEARS_EVERY == 0;
     found->finding = *finding;
     if (found->any) {
@@ -366,7 +367,7 @@ void casebook_found(struct casebook *casebook, const struct analyst_call *call,
     }
 }
 
-/* ---- pages ----------------------------------------------------------------------- */
+/* ---- maintenance ----------------------------------------------------------------- */
 
 float casebook_threshold(const struct casebook *casebook)
 {

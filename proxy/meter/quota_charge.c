@@ -38,13 +38,10 @@ static uint64_t weighted_tokens(uint64_t hundredths)
     return bounded(hundredths / 100 + (hundredths % 100 > 0));
 }
 
-/* What a call has used. */
-static uint64_t whole_amount(const struct quota_policy *policy,
-                             const struct entry *call)
+/* In units that need no table: tokens, or calls. */
+static uint64_t counted(enum config_limit_unit unit, uint64_t input, uint64_t output)
 {
-    uint64_t input = bounded(entry_input(call)), output = bounded(entry_output(call));
-
-    switch (policy->rule.limit.unit) {
+    switch (unit) {
     case LIMIT_TOKENS:
         return bounded(input + output);
     case LIMIT_INPUT:
@@ -52,7 +49,6 @@ static uint64_t whole_amount(const struct quota_policy *policy,
     case LIMIT_OUTPUT:
         return output;
     case LIMIT_WEIGHTED:
-        return weighted_tokens(weight_of_call(&policy->weights, call));
     case LIMIT_NANOUSD:
     case LIMIT_REQUESTS:
     case LIMIT_CONCURRENT:
@@ -75,25 +71,17 @@ uint64_t quota_reserved(const struct quota_policy *policy,
                         const struct price_table *prices, const struct entry *call,
                         uint64_t output)
 {
+    enum config_limit_unit unit = policy->rule.limit.unit;
     uint64_t input = bounded(call->reserved_input);
 
     output = bounded(output);
-    switch (policy->rule.limit.unit) {
-    case LIMIT_TOKENS:
-        return bounded(input + output);
-    case LIMIT_INPUT:
-        return input;
-    case LIMIT_OUTPUT:
-        return output;
-    case LIMIT_WEIGHTED:
+    if (unit == LIMIT_WEIGHTED) {
         return weighted_tokens(weight_at_most(&policy->weights, call, input, output));
-    case LIMIT_NANOUSD:
-        return bounded(listed_cost(prices, call, input, output));
-    case LIMIT_REQUESTS:
-    case LIMIT_CONCURRENT:
-        break;
     }
-    return 1;
+    if (unit == LIMIT_NANOUSD) {
+        return bounded(listed_cost(prices, call, input, output));
+    }
+    return counted(unit, input, output);
 }
 
 /* A call without any usage. reserved_input is never 0 once a call was let through. */
@@ -101,16 +89,14 @@ static uint64_t charge_unreported(const struct quota_policy *policy,
                                   const struct price_table *prices,
                                   const struct entry *call)
 {
-    if (call->object != 0) { /* until its answer shows: see quota_take_back() */
+    /* An answer that comes later is charged as reserved until it shows: see
+     * quota_take_back(). */
+    if (call->object != 0 || call->outcome == OUTCOME_UNKNOWN) {
         return call->reserved_input == 0
                    ? 0
                    : quota_reserved(policy, prices, call, call->reserved_output);
     }
     switch ((enum outcome)call->outcome) {
-    case OUTCOME_UNKNOWN:
-        return call->reserved_input == 0
-                   ? 0
-                   : quota_reserved(policy, prices, call, call->reserved_output);
     case OUTCOME_CLIENT_ABORT:
     case OUTCOME_UPSTREAM_CUT:
     case OUTCOME_TIMEOUT:
@@ -118,6 +104,7 @@ static uint64_t charge_unreported(const struct quota_policy *policy,
         return call->reserved_input == 0 ? 0 : quota_reserved(policy, prices, call, 0);
     case OUTCOME_COMPLETE:
         return policy->rule.limit.unit == LIMIT_REQUESTS && call->status < 400 ? 1 : 0;
+    case OUTCOME_UNKNOWN:
     case OUTCOME_REFUSED:
         break;
     }
@@ -140,5 +127,8 @@ uint64_t quota_charge(const struct quota_policy *policy,
 
         return cost > 0 ? bounded((uint64_t)cost) : 0;
     }
-    return whole_amount(policy, call);
+    if (unit == LIMIT_WEIGHTED) {
+        return weighted_tokens(weight_of_call(&policy->weights, call));
+    }
+    return counted(unit, bounded(entry_input(call)), bounded(entry_output(call)));
 }

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import tempfile
+import statistics
 import time
 
 import http1
@@ -12,6 +13,7 @@ from proxy import wait_for
 
 RELOADS = 25
 ROTATIONS = 6
+KEYS = 5
 
 
 def reload_in_load(results, demo):
@@ -108,8 +110,8 @@ async def load_and_rotate(assay, path):
 
 
 def key_takes_effect(results, demo):
-    """A key is good soon after its making, and bad soon after its revocation: in a second, where
-    the machine has time."""
+    """A key is good within a second of its making, and bad within one of its revocation. Of
+    some keys half have to be: a busy machine may hold one up."""
     with demo() as (assay, _):
         async def status(key):
             client = http1.Client(assay.port)
@@ -120,18 +122,20 @@ def key_takes_effect(results, demo):
 
         def becomes(key, wanted):
             started = time.monotonic()
-            good = wait_for(lambda: asyncio.run(status(key)) == wanted)
-            return good and time.monotonic() - started
+            wait_for(lambda: asyncio.run(status(key)) == wanted)
+            return time.monotonic() - started
 
-        key = assay.add_key('second')
-        made = becomes(key, 200)
-        rows = [line for line in assay.run('keys', 'list').splitlines()
-                if 'second' in line]
-        assay.run('keys', 'revoke', rows[0].split()[0])
-        revoked = becomes(key, 401)
-        results.ok(made, 'a new key is good soon', made)
-        results.ok(revoked, 'a revoked key is bad soon', revoked)
-        results.note('after %.2f and %.2f s' % (made, revoked))
+        made, revoked = [], []
+        for _ in range(KEYS):
+            key = assay.add_key('second')
+            made.append(becomes(key, 200))
+            row = [line for line in assay.run('keys', 'list').splitlines()
+                   if 'second' in line and 'revoked' not in line][-1]
+            assay.run('keys', 'revoke', row.split()[0])
+            revoked.append(becomes(key, 401))
+        results.ok(statistics.median(made) < 1, 'a new key is good within a second', made)
+        results.ok(statistics.median(revoked) < 1, 'a revoked key is bad within a second',
+                   revoked)
 
 
 async def open_streams(assay, count, words, delay_ms):

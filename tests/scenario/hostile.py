@@ -108,12 +108,13 @@ class OneAnswer(Upstream):
         return False
 
 
-def some_tries(complaints):
+def some_tries(case):
     """The complaints of a case whose own deadlines are short: a machine that does much else
-    misses one now and then, a wrong answer comes each time."""
+    misses one now and then, a wrong answer comes each time. The case says what it complains
+    of, and whether that is final: what reached the provider is not forgiven."""
     for _ in range(TRIES):
-        found = complaints()
-        if not found:
+        found, final = case()
+        if not found or final:
             break
     return found
 
