@@ -52,13 +52,14 @@ static enum fault judge_upgrade(struct exchange *x, const struct head *head)
     return x->origin->provider->websockets ? tunnel_prepare(x, head) : FAULT_UPGRADE;
 }
 
-static enum fault take_slot(struct exchange *x, const struct caller *caller)
+static enum fault take_slot(struct exchange *x, const struct caller *caller,
+                            uint64_t now_unix_ns)
 {
-    x->entry = journal_take(x->worker->journal, clock_unix_ns());
+    x->entry = journal_take(x->worker->journal, now_unix_ns);
     if (x->entry == NULL) {
         return FAULT_JOURNAL_FULL;
     }
-    settle_open(x, caller);
+    settle_open(x, caller, now_unix_ns);
     return FAULT_NONE;
 }
 
@@ -130,7 +131,7 @@ static enum fault write_head(struct exchange *x, const struct head *head,
 }
 
 static enum fault verify(struct exchange *x, const struct head *head, bool passthrough,
-                         struct caller *caller)
+                         uint64_t now_unix_ns, struct caller *caller)
 {
     struct client *client = x->client;
     const struct config_listener *listener =
@@ -138,7 +139,7 @@ static enum fault verify(struct exchange *x, const struct head *head, bool passt
     struct evidence evidence = { .head = head,
                                  .listener = listener,
                                  .passthrough = passthrough,
-                                 .now_unix_ns = clock_unix_ns() };
+                                 .now_unix_ns = now_unix_ns };
 
     if (listener->tls.client_ca != NULL) {
         evidence.certificate = client_certificate(client);
@@ -165,7 +166,8 @@ enum fault admit_again(struct exchange *socket)
         return FAULT_NONE; /* he left: he asks for nothing */
     }
     kept_evidence_head(socket->tunnel->evidence, &head);
-    fault = verify(socket, &head, keeps_login(socket->origin), &caller);
+    fault =
+        verify(socket, &head, keeps_login(socket->origin), clock_unix_ns(), &caller);
     if (fault == FAULT_NONE && (strcmp(caller.team, socket->entry->team) != 0 ||
                                 strcmp(caller.name, socket->entry->caller) != 0)) {
         fault = FAULT_BAD_CREDENTIAL; /* it proves somebody else now */
@@ -182,6 +184,7 @@ enum fault admit(struct exchange *x, const struct head *head,
     struct route route;
     enum fault astray = find_route(x, head, known, &route);
     bool passthrough = keeps_login(route.origin);
+    uint64_t now_unix_ns = clock_unix_ns();
     enum fault fault;
 
     x->origin = route.origin;
@@ -191,9 +194,9 @@ enum fault admit(struct exchange *x, const struct head *head,
     if (!passthrough && handshake_asked(head)) {
         head = lift_credential(head, &lifted);
     }
-    fault = verify(x, head, passthrough, &caller);
+    fault = verify(x, head, passthrough, now_unix_ns, &caller);
     if (fault == FAULT_NONE) {
-        fault = take_slot(x, &caller);
+        fault = take_slot(x, &caller, now_unix_ns);
     }
     if (fault == FAULT_NONE) {
         fault = judge_upgrade(x, head);

@@ -194,6 +194,12 @@ void exchange_deadline(struct exchange *x, uint32_t wait_ms)
     stream_deadline(&x->upstream->stream, (uint64_t)wait_ms * NS_PER_MS);
 }
 
+void exchange_await_more(struct exchange *x)
+{
+    stream_postpone(&x->upstream->stream,
+                    (uint64_t)x->origin->provider->idle_timeout_ms * NS_PER_MS);
+}
+
 void exchange_begin(struct client *client, struct span raw)
 {
     struct worker *worker = client->worker;

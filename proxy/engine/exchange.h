@@ -155,6 +155,8 @@ void exchange_fail(struct exchange *x, enum fault fault);
 
 /* The upstream has this much time for its next step. */
 void exchange_deadline(struct exchange *x, uint32_t wait_ms);
+/* The same for the time that may pass between bytes. */
+void exchange_await_more(struct exchange *x);
 
 /* The client left: may the response be read on for its usage?
  * exchange_drain() does so. */

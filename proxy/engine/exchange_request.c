@@ -216,7 +216,7 @@ void exchange_upstream_ready(struct exchange *x)
     x->head_borrowed = false;
     forget_request(x);
     request_resumes(x);
-    exchange_deadline(x, x->origin->provider->idle_timeout_ms);
+    exchange_await_more(x);
     request_paces(x);
     if (x->request.ended) {
         request_sent(x);
@@ -277,7 +277,7 @@ static enum fault request_piece(struct exchange *x, struct span data)
     }
     flow_send(&x->request, &x->upstream->stream, data);
     stream_flush(&x->upstream->stream);
-    exchange_deadline(x, x->origin->provider->idle_timeout_ms);
+    exchange_await_more(x);
     request_paces(x);
     return FAULT_NONE;
 }

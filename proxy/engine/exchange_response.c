@@ -94,7 +94,7 @@ void exchange_response_head(struct exchange *x, const struct head *head)
     if (x->response.ended) {
         exchange_end(x, x->client == NULL ? FAULT_CLIENT_GONE : FAULT_NONE);
     } else if (x->state != EXCHANGE_DRAIN) {
-        exchange_deadline(x, x->origin->provider->idle_timeout_ms);
+        exchange_await_more(x);
     }
 }
 
@@ -166,7 +166,7 @@ static void deliver(struct exchange *x, const struct span *spans, size_t count)
 static bool drain_goes_on(struct exchange *x, size_t bytes)
 {
     if (x->state != EXCHANGE_DRAIN) {
-        exchange_deadline(x, x->origin->provider->idle_timeout_ms);
+        exchange_await_more(x);
         return true;
     }
     x->drain_bytes += bytes;
@@ -280,7 +280,7 @@ void exchange_client_drained(struct exchange *x)
         if (x->state == EXCHANGE_TUNNEL) {
             tunnel_touch(x->tunnel);
         } else {
-            exchange_deadline(x, x->origin->provider->idle_timeout_ms);
+            exchange_await_more(x);
         }
     }
 }

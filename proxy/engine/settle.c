@@ -21,11 +21,11 @@ static void store(char *array, size_t size, const char *value)
         memcpy(array, other, sizeof(array));                                           \
     } while (0)
 
-void settle_open(struct exchange *x, const struct caller *caller)
+void settle_open(struct exchange *x, const struct caller *caller, uint64_t now_unix_ns)
 {
     struct entry *entry = x->entry;
 
-    entry->started_ns = clock_unix_ns();
+    entry->started_ns = now_unix_ns;
     STORE(entry->team, caller->team);
     STORE(entry->caller, caller->name);
     STORE(entry->key, caller->key_id);

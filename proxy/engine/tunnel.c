@@ -222,7 +222,7 @@ void tunnel_touch(struct tunnel *tunnel)
     } else if (awaits_first_event(tunnel)) {
         exchange_deadline(tunnel->socket, provider->first_byte_timeout_ms);
     } else {
-        exchange_deadline(tunnel->socket, provider->idle_timeout_ms);
+        exchange_await_more(tunnel->socket);
     }
 }
 

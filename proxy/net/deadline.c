@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+/* A postponed deadline is late by up to this part of its duration. */
+enum { LATENESS = 64 };
+
 struct deadline_queue {
     struct deadline_queue *next;
     uint64_t after_ns;
@@ -92,6 +95,16 @@ bool deadline_set(struct deadlines *deadlines, struct deadline *deadline,
     deadline->previous->next = deadline;
     queue->ends.previous = deadline;
     return true;
+}
+
+bool deadline_postpone(struct deadlines *deadlines, struct deadline *deadline,
+                       uint64_t now_ns, uint64_t after_ns)
+{
+    uint64_t late_ns = after_ns + after_ns / LATENESS;
+
+    return (deadline->queue != NULL && deadline->queue->after_ns == late_ns &&
+            deadline->at_ns >= now_ns + after_ns) ||
+           deadline_set(deadlines, deadline, now_ns, late_ns);
 }
 
 void deadline_clear(struct deadline *deadline)

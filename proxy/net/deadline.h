@@ -36,6 +36,11 @@ void deadlines_expire(struct deadlines *deadlines, uint64_t now_ns);
 bool deadline_set(struct deadlines *deadlines, struct deadline *deadline,
                   uint64_t now_ns, uint64_t after_ns);
 
+/* The same for a deadline that is moved with every event of a stream: it is due up to a
+ * 64th of `after` later, so that most calls find nothing to do. */
+bool deadline_postpone(struct deadlines *deadlines, struct deadline *deadline,
+                       uint64_t now_ns, uint64_t after_ns);
+
 /* Does nothing if it is not set. */
 void deadline_clear(struct deadline *deadline);
 

@@ -122,4 +122,11 @@ static inline void stream_deadline(struct stream *stream, uint64_t after_ns)
                  after_ns);
 }
 
+/* The same with deadline_postpone(). */
+static inline void stream_postpone(struct stream *stream, uint64_t after_ns)
+{
+    deadline_postpone(&stream->loop->deadlines, &stream->deadline, stream->loop->now_ns,
+                      after_ns);
+}
+
 #endif

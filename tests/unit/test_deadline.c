@@ -81,6 +81,51 @@ static void setting_again_moves_it(void **state)
     deadlines_done(&deadlines);
 }
 
+static void postponing_often_moves_it_rarely(void **state)
+{
+    struct deadlines deadlines = { 0 };
+    struct waiter waiter;
+    uint64_t now, first;
+
+    (void)state;
+    waiter_init(&waiter, &deadlines);
+    assert_true(deadline_postpone(&deadlines, &waiter.deadline, 1000, 640));
+    first = deadlines_due(&deadlines);
+    assert_int_equal(first, 1000 + 640 + 10);
+    for (now = 1001; now <= 1010; now++) {
+        assert_true(deadline_postpone(&deadlines, &waiter.deadline, now, 640));
+        assert_int_equal(deadlines_due(&deadlines), first);
+    }
+    for (; now <= 3000; now++) {
+        assert_true(deadline_postpone(&deadlines, &waiter.deadline, now, 640));
+        assert_in_range(deadlines_due(&deadlines), now + 640, now + 650);
+    }
+    deadlines_expire(&deadlines, 3000 + 639);
+    assert_int_equal(waiter.expired, 0);
+    deadlines_expire(&deadlines, 3000 + 650);
+    assert_int_equal(waiter.expired, 1);
+    deadlines_done(&deadlines);
+}
+
+/* Whatever was set before: exactly set, or for another time. */
+static void postponing_takes_what_was_set(void **state)
+{
+    struct deadlines deadlines = { 0 };
+    struct waiter waiter;
+
+    (void)state;
+    waiter_init(&waiter, &deadlines);
+    assert_true(deadline_set(&deadlines, &waiter.deadline, 0, 5000));
+    assert_true(deadline_postpone(&deadlines, &waiter.deadline, 0, 640));
+    assert_int_equal(deadlines_due(&deadlines), 650);
+    assert_true(deadline_postpone(&deadlines, &waiter.deadline, 0, 1280));
+    assert_int_equal(deadlines_due(&deadlines), 1300);
+    assert_true(deadline_set(&deadlines, &waiter.deadline, 0, 640));
+    assert_int_equal(deadlines_due(&deadlines), 640);
+    deadline_clear(&waiter.deadline);
+    deadlines_done(&deadlines);
+}
+
 static void an_expiry_may_clear_and_set_others(void **state)
 {
     struct deadlines deadlines = { 0 };
@@ -141,6 +186,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_expire_once_and_not_early),
         cmocka_unit_test(setting_again_moves_it),
+        cmocka_unit_test(postponing_often_moves_it_rarely),
+        cmocka_unit_test(postponing_takes_what_was_set),
         cmocka_unit_test(an_expiry_may_clear_and_set_others),
         cmocka_unit_test(many_of_few_durations_expire_in_time),
     };
