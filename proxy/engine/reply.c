@@ -230,15 +230,61 @@ void reply_error_event(const struct exchange *x, enum fault fault, struct span l
 
 /* Fields of a response that end here: framing is written anew, cookies are the
  * gateway's account's, and Alt-Svc would lead clients around the meter. */
+static const bool ending[FIELD_NAME_COUNT] = {
+    [FIELD_CONNECTION] = true, [FIELD_CONTENT_LENGTH] = true,
+    [FIELD_KEEP_ALIVE] = true, [FIELD_SET_COOKIE] = true,
+    [FIELD_TRAILER] = true,    [FIELD_TRANSFER_ENCODING] = true,
+    [FIELD_UPGRADE] = true,
+};
+
 static bool ends_here(const struct field *field)
 {
-    return field->hop_by_hop || field->id == FIELD_CONTENT_LENGTH ||
-           field->id == FIELD_TRANSFER_ENCODING || field->id == FIELD_CONNECTION ||
-           field->id == FIELD_KEEP_ALIVE || field->id == FIELD_TRAILER ||
-           field->id == FIELD_SET_COOKIE || field->id == FIELD_UPGRADE ||
-           span_equal_nocase(field->name, SPAN("alt-svc")) ||
-           span_equal_nocase(field->name, SPAN("assay-exchange-id")) ||
-           span_starts_nocase(field->name, SPAN("assay-quota-"));
+    return field->hop_by_hop || ending[field->id] ||
+           ((field->name.at[0] | 0x20) == 'a' &&
+            (span_equal_nocase(field->name, SPAN("alt-svc")) ||
+             span_equal_nocase(field->name, SPAN("assay-exchange-id")) ||
+             span_starts_nocase(field->name, SPAN("assay-quota-"))));
+}
+
+/* The line of a field as it came, if put_line() would write the same; else empty. */
+static struct span plain_line(const struct field *field)
+{
+    size_t colon = field->name.len;
+    const char *value = field->name.at + colon + 2;
+
+    if (field->value.at != value || field->name.at[colon + 1] != ' ' ||
+        value[field->value.len] != '\r') {
+        return span_of(NULL, 0);
+    }
+    return span_of(field->name.at, colon + 2 + field->value.len + 2);
+}
+
+/* Writes those fields that `ends` does not hold for. Lines that need not change go in
+ * one piece as long as they lie together. */
+static void put_fields(struct text *out, const struct head *head,
+                       bool (*ends)(const struct field *field))
+{
+    struct span run = span_of(NULL, 0);
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct field *field = &head->fields[i];
+        struct span line;
+
+        if (ends(field)) {
+            continue;
+        }
+        line = plain_line(field);
+        if (line.len > 0 && line.at == run.at + run.len) {
+            run.len += line.len;
+            continue;
+        }
+        text_put(out, run);
+        run = line;
+        if (line.len == 0) {
+            put_line(out, field->name, field->value);
+        }
+    }
+    text_put(out, run);
 }
 
 static void put_framing(struct text *out, const struct exchange *x,
@@ -266,10 +312,11 @@ static void put_framing(struct text *out, const struct exchange *x,
     }
 }
 
-/* Fields of the handshake that are written anew, from what they mean. */
-static bool is_agreement(const struct field *field)
+/* The same for the head of a WebSocket: what was agreed on is written anew, too, from
+ * what it means. */
+static bool ends_in_switch(const struct field *field)
 {
-    return field->id == FIELD_SEC_WEBSOCKET_ACCEPT ||
+    return ends_here(field) || field->id == FIELD_SEC_WEBSOCKET_ACCEPT ||
            field->id == FIELD_SEC_WEBSOCKET_EXTENSIONS ||
            field->id == FIELD_SEC_WEBSOCKET_PROTOCOL;
 }
@@ -281,11 +328,7 @@ void reply_switch(struct exchange *x, const struct head *head,
 
     put_status(&out, (int)head->status, SPAN("Switching Protocols"));
     handshake_put_response(&x->tunnel->handshake, terms, &out);
-    for (size_t i = 0; i < head->field_count; i++) {
-        if (!ends_here(&head->fields[i]) && !is_agreement(&head->fields[i])) {
-            put_line(&out, head->fields[i].name, head->fields[i].value);
-        }
-    }
+    put_fields(&out, head, ends_in_switch);
     put_exchange_id(&out, x);
     text_put(&out, SPAN("\r\n"));
     CHECK(!out.full);
@@ -298,11 +341,7 @@ void reply_head(struct exchange *x, const struct head *head)
     struct text out = text_over(x->worker->built, WORKER_BUILT_BYTES);
 
     put_status(&out, (int)head->status, head->reason);
-    for (size_t i = 0; i < head->field_count; i++) {
-        if (!ends_here(&head->fields[i])) {
-            put_line(&out, head->fields[i].name, head->fields[i].value);
-        }
-    }
+    put_fields(&out, head, ends_here);
     put_framing(&out, x, head);
     put_exchange_id(&out, x);
     reserve_put_warning(x, &out);

@@ -32,6 +32,7 @@ bool origin_init(struct origin *origin, struct worker *worker,
 void origin_done(struct origin *origin)
 {
     origin_close_idle(origin);
+    head_forms_done(&origin->forms);
     origin->name = resolve_name_free(origin->name);
     origin->tls = tls_client_free(origin->tls);
 }
@@ -191,6 +192,33 @@ static bool head_is_through(const struct exchange *exchange)
     return exchange->head_sent || exchange->response_watched;
 }
 
+/* Reads the head at the front of `bytes`, to `memory` unless it has a known form. NULL
+ * if the end of the head has not come, or it is none. */
+static const struct head *head_read(struct upstream *upstream, struct span bytes,
+                                    struct head *memory, size_t *size)
+{
+    struct exchange *exchange = upstream->exchange;
+    struct head_forms *forms = &upstream->origin->forms;
+    const struct head *known = head_forms_read(forms, bytes, exchange->method, size);
+    enum fault fault;
+
+    if (known != NULL) {
+        return known;
+    }
+    fault = head_find_end(bytes, &upstream->scanned, size);
+    if (fault == FAULT_NONE && *size == 0) {
+        return NULL;
+    }
+    bytes.len = *size;
+    if (fault != FAULT_NONE ||
+        head_parse_response(bytes, exchange->method, memory) != FAULT_NONE) {
+        exchange_fail(exchange, FAULT_UPSTREAM_HEAD);
+        return NULL;
+    }
+    head_forms_add(forms, bytes, memory);
+    return memory;
+}
+
 /* Serves as many heads as lie whole in `bytes` (interim ones come before the
  * final one). Returns what is left: body bytes once the final head is through,
  * else a head's front. */
@@ -199,25 +227,17 @@ static struct span heads_read(struct upstream *upstream, struct span bytes)
     struct exchange *exchange = upstream->exchange;
 
     while (upstream->exchange == exchange && !head_is_through(exchange)) {
-        SCRATCH struct head head;
-        size_t size = 0;
-        enum fault fault = head_find_end(bytes, &upstream->scanned, &size);
+        SCRATCH struct head memory;
+        size_t size;
+        const struct head *head = head_read(upstream, bytes, &memory, &size);
 
-        if (fault == FAULT_NONE && size == 0) {
-            return bytes;
-        }
-        if (fault == FAULT_NONE) {
-            fault =
-                head_parse_response(span_of(bytes.at, size), exchange->method, &head);
-        }
-        if (fault != FAULT_NONE) {
-            exchange_fail(exchange, FAULT_UPSTREAM_HEAD);
-            return span_of(bytes.at, 0);
+        if (head == NULL) {
+            break;
         }
         upstream->scanned = 0;
         bytes = span_after(bytes, size);
         exchange->surplus = bytes.len > 0; /* should the head be all of the response */
-        exchange_response_head(exchange, &head);
+        exchange_response_head(exchange, head);
     }
     return bytes;
 }

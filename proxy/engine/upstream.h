@@ -5,6 +5,7 @@
 
 #include "certs/tls.h"
 #include "config/config.h"
+#include "proxy/http/head_form.h"
 #include "proxy/net/resolve.h"
 #include "proxy/net/stream.h"
 
@@ -16,8 +17,9 @@ struct origin {
     const struct config_provider *provider;
     const struct dialect *shape; /* its first family's: error shape, credential field */
     struct resolve_name *name;
-    struct tls_client *tls; /* NULL: plain */
-    struct upstream *idle;  /* most recently used first */
+    struct tls_client *tls;  /* NULL: plain */
+    struct head_forms forms; /* of its responses */
+    struct upstream *idle;   /* most recently used first */
     size_t idle_count;
 };
 

@@ -198,13 +198,11 @@ static enum fault judge_host(struct walk *walk, struct span value)
     return walk->hosts++ == 0 && is_host(value) ? FAULT_NONE : FAULT_BAD_HOST;
 }
 
-/* "0", or digits that do not begin with one, up to 2^63-1. */
 static enum fault judge_content_length(struct walk *walk, struct span value)
 {
     struct announced *announced = &walk->announced;
 
-    if (announced->sized || !span_decimal(value, &announced->length) ||
-        (value.len > 1 && value.at[0] == '0') || announced->length > INT64_MAX) {
+    if (announced->sized || !head_content_length(value, &announced->length)) {
         return FAULT_BAD_FRAMING;
     }
     announced->sized = true;

@@ -31,6 +31,12 @@ bool head_framing_lookalike(struct span name)
            name.at[hyphen] != '-';
 }
 
+bool head_content_length(struct span value, uint64_t *length)
+{
+    return span_decimal(value, length) && (value.at[0] != '0' || value.len == 1) &&
+           *length <= INT64_MAX;
+}
+
 static const uint64_t ones = UINT64_C(0x0101010101010101);
 static const uint64_t highs = UINT64_C(0x8080808080808080);
 
@@ -61,10 +67,9 @@ static size_t pass_blocks(struct span s)
 }
 #endif
 
-/* Where the first control character (below 0x20, or DEL) stands in s; s.len if nowhere.
- * Eight bytes at a time: a borrow can flag only bytes above a true hit, so the lowest
+/* Eight bytes at a time: a borrow can flag only bytes above a true hit, so the lowest
  * flag is always right. */
-static size_t find_control(struct span s)
+size_t head_find_control(struct span s)
 {
     size_t i = pass_blocks(s);
 
@@ -169,7 +174,7 @@ static enum fault scan_on(struct end_scan *scan)
     enum fault fault;
 
     while (more && !scan->complete) {
-        scan->at += find_control(span_after(scan->head, scan->at));
+        scan->at += head_find_control(span_after(scan->head, scan->at));
         if (!scan->past_line && scan->at > line_end) {
             return first_line_too_long(span_after(scan->head, scan->start));
         }
@@ -213,11 +218,11 @@ enum fault head_find_end(struct span bytes, size_t *scanned, size_t *size)
 /* Cuts the next line off *rest. Within it are no control characters but HTAB. */
 static bool take_line(struct span *rest, struct span *line)
 {
-    size_t at = find_control(*rest);
+    size_t at = head_find_control(*rest);
 
     while (at < rest->len && rest->at[at] == '\t') {
         at++;
-        at += find_control(span_after(*rest, at));
+        at += head_find_control(span_after(*rest, at));
     }
     if (!is_crlf(*rest, at)) {
         return false;

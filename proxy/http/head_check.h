@@ -13,6 +13,13 @@ extern const bool head_token_char[256];
  * that a gateway behind us (CGI and its descendants) may read as such. */
 bool head_framing_lookalike(struct span name);
 
+/* Where the first control character (below 0x20, or DEL) stands in s; s.len if
+ * nowhere. */
+size_t head_find_control(struct span s);
+
+/* Content-Length's value: "0", or digits that do not begin with one, up to 2^63-1. */
+bool head_content_length(struct span value, uint64_t *length) MUST_CHECK;
+
 /* Reads method, target, version and fields of one whole request head; everything else
  * in *head is left alone. */
 enum fault head_check_request(struct span raw, struct head *head) MUST_CHECK;

@@ -1,9 +1,10 @@
 /* Request and response heads of arbitrary bytes.
  *
  * No split changes where a head ends or why it is refused. What is accepted consists of
- * spans of the input without a line break, and written anew it is the same message. */
+ * spans of the input without a line break, and written anew it is the same message.
+ * What follows the first head and fits its form is what the parser says of it. */
 #include "proxy/base/text.h"
-#include "proxy/http/head.h"
+#include "proxy/http/head_form.h"
 
 #include <stdlib.h>
 
@@ -104,6 +105,39 @@ static void check_head(struct span raw, bool request)
     check_same(&head, &again, request);
 }
 
+/* Whether the front of `bytes` fits the form; then the parser has to say the same. */
+static bool check_fit(struct head_form *form, struct span bytes, bool request)
+{
+    size_t size, found, scanned = 0;
+    const struct head *head = head_form_read(form, bytes, &size);
+    struct head again;
+
+    if (head == NULL) {
+        return false;
+    }
+    CHECK(head_find_end(bytes, &scanned, &found) == FAULT_NONE && found == size);
+    bytes.len = size;
+    CHECK(parse(bytes, request, &again) == FAULT_NONE);
+    check_same(head, &again, request);
+    return true;
+}
+
+static void check_form(struct span first, struct span rest, bool request)
+{
+    struct head head;
+    struct head_form *form;
+
+    if (parse(first, request, &head) != FAULT_NONE) {
+        return;
+    }
+    form = head_form_new(first, &head, request ? FIELD_AUTHORIZATION : FIELD_OTHER);
+    if (form != NULL) {
+        CHECK(check_fit(form, first, request));
+        (void)check_fit(form, rest, request);
+        head_form_free(form);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct span input = span_of((const char *)bytes, size);
@@ -118,6 +152,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     check_head(input, true);
     check_head(input, false);
+    if (fault == FAULT_NONE && end > 0) {
+        check_form(span_of(input.at, end), span_after(input, end), true);
+        check_form(span_of(input.at, end), span_after(input, end), false);
+    }
     if (fault == FAULT_NONE && end > 0 && end < size) {
         raw = malloc(end); /* of its exact size, for the sanitizer's sake */
         CHECK(raw != NULL);
