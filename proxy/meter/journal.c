@@ -1,5 +1,9 @@
 #include "proxy/meter/journal.h"
 
+#include "proxy/base/ring.h"
+#include "proxy/base/xxh3_long.h"
+#include "proxy/meter/journal_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdalign.h>
@@ -9,12 +13,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define XXH_INLINE_ALL
-#include "proxy/base/ring.h"
-#include "proxy/meter/journal_file.h"
-
-#include <xxhash.h>
 
 enum { CACHE_LINE = RING_CACHE_LINE, WORKERS_MAX = 1 << ENTRY_ID_WORKER_BITS };
 
