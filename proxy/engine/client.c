@@ -1,6 +1,7 @@
 #include "proxy/engine/client.h"
 
 #include "proxy/base/clock.h"
+#include "proxy/engine/known_head.h"
 #include "proxy/engine/reply.h"
 #include "proxy/engine/worker.h"
 #include "proxy/identity/peer.h"
@@ -120,8 +121,11 @@ static void head_keep(struct client *client, struct span bytes)
 /* Reads a head off the front of the bytes and begins its exchange; returns the rest. */
 static struct span head_read(struct client *client, struct span bytes)
 {
-    size_t size = 0;
-    enum fault fault = head_find_end(bytes, &client->scanned, &size);
+    size_t size;
+    const struct known_head *known =
+        known_heads_again(client->worker->view->known, client->head_hash, bytes, &size);
+    enum fault fault =
+        known == NULL ? head_find_end(bytes, &client->scanned, &size) : FAULT_NONE;
 
     if (fault != FAULT_NONE) {
         client->scanned = 0;
@@ -135,7 +139,7 @@ static struct span head_read(struct client *client, struct span bytes)
     client->scanned = 0;
     client->head_begun = false;
     deadline_clear(&client->stream.deadline);
-    exchange_begin(client, span_of(bytes.at, size));
+    exchange_begin(client, span_of(bytes.at, size), known);
     return span_after(bytes, size);
 }
 

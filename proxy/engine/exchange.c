@@ -200,15 +200,20 @@ void exchange_await_more(struct exchange *x)
                     (uint64_t)x->origin->provider->idle_timeout_ms * NS_PER_MS);
 }
 
-void exchange_begin(struct client *client, struct span raw)
+void exchange_begin(struct client *client, struct span raw,
+                    const struct known_head *known)
 {
     struct worker *worker = client->worker;
     struct exchange *x;
     SCRATCH struct head parsed;
-    const struct known_head *known = known_heads_find(worker->view->known, raw);
-    const struct head *head = known == NULL ? &parsed : &known->head;
-    enum fault fault = known == NULL ? head_parse_request(raw, &parsed) : FAULT_NONE;
+    const struct head *head;
+    enum fault fault;
 
+    if (known == NULL) {
+        known = known_heads_find(worker->view->known, raw, &client->head_hash);
+    }
+    head = known == NULL ? &parsed : known->head;
+    fault = known == NULL ? head_parse_request(raw, &parsed) : FAULT_NONE;
     if (fault != FAULT_NONE) {
         reply_refuse_head(client, fault);
         return;

@@ -109,9 +109,12 @@ struct exchange {
     bool refused;          /* assay itself answered */
 };
 
+struct known_head;
+
 /* A whole request head has come: begins an exchange, or refuses the request. `raw` is
- * borrowed. */
-void exchange_begin(struct client *client, struct span raw);
+ * borrowed. `known`: what is known of it already, or NULL. */
+void exchange_begin(struct client *client, struct span raw,
+                    const struct known_head *known);
 
 /* Begins the exchange of a response over this one's WebSocket. NULL when there are too
  * many or no memory. */

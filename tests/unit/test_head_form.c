@@ -1,5 +1,5 @@
 /* What fits a form has to be what the parsers make of it. */
-#include "proxy/http/head_form.h"
+#include "proxy/http/head_form.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -187,6 +187,16 @@ static void test_heads_without_form(void **state)
     assert_null(form_of(raw, METHOD_POST));
 }
 
+static void test_what_stood_in_blanks_is_not_kept(void **state)
+{
+    struct head_form *form = form_of(REQUEST, METHOD_POST);
+
+    (void)state;
+    assert_non_null(memmem(form->text, form->text_len, "Accept", 6));
+    assert_null(memmem(form->text, form->text_len, "aaaa", 4));
+    head_form_free(form);
+}
+
 /* A length that was 0, or of a response without a body, is text like any other. */
 static void test_lengths_that_are_text(void **state)
 {
@@ -331,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_what_fits),
         cmocka_unit_test(test_what_does_not_fit),
         cmocka_unit_test(test_heads_without_form),
+        cmocka_unit_test(test_what_stood_in_blanks_is_not_kept),
         cmocka_unit_test(test_lengths_that_are_text),
         cmocka_unit_test(test_heads_over_the_limit),
         cmocka_unit_test(test_mutations),
