@@ -8,14 +8,26 @@ enum { LATENESS = 64 };
 struct deadline_queue {
     struct deadline_queue *next;
     uint64_t after_ns;
+    uint64_t due_ns;      /* of ends.next: every turn of a loop asks, and it is cold */
     struct deadline ends; /* ring: ends.next is due first */
 };
 
+static void note_due(struct deadline_queue *queue)
+{
+    queue->due_ns =
+        queue->ends.next == &queue->ends ? UINT64_MAX : queue->ends.next->at_ns;
+}
+
 static void unlink_deadline(struct deadline *deadline)
 {
+    struct deadline_queue *queue = deadline->queue;
+
     deadline->previous->next = deadline->next;
     deadline->next->previous = deadline->previous;
     deadline->queue = NULL;
+    if (deadline->previous == &queue->ends) {
+        note_due(queue);
+    }
 }
 
 void deadlines_done(struct deadlines *deadlines)
@@ -35,8 +47,8 @@ uint64_t deadlines_due(const struct deadlines *deadlines)
     uint64_t due_ns = UINT64_MAX;
 
     for (; queue != NULL; queue = queue->next) {
-        if (queue->ends.next != &queue->ends && queue->ends.next->at_ns < due_ns) {
-            due_ns = queue->ends.next->at_ns;
+        if (queue->due_ns < due_ns) {
+            due_ns = queue->due_ns;
         }
     }
     return due_ns;
@@ -47,7 +59,7 @@ void deadlines_expire(struct deadlines *deadlines, uint64_t now_ns)
     struct deadline_queue *queue = deadlines->queues;
 
     for (; queue != NULL; queue = queue->next) {
-        while (queue->ends.next != &queue->ends && queue->ends.next->at_ns <= now_ns) {
+        while (queue->due_ns <= now_ns) {
             struct deadline *due = queue->ends.next;
 
             unlink_deadline(due);
@@ -69,7 +81,9 @@ static struct deadline_queue *queue_for(struct deadlines *deadlines, uint64_t af
     if (queue == NULL) {
         return NULL;
     }
-    *queue = (struct deadline_queue){ .next = deadlines->queues, .after_ns = after_ns };
+    *queue = (struct deadline_queue){ .next = deadlines->queues,
+                                      .after_ns = after_ns,
+                                      .due_ns = UINT64_MAX };
     queue->ends.next = &queue->ends;
     queue->ends.previous = &queue->ends;
     deadlines->queues = queue;
@@ -94,6 +108,9 @@ bool deadline_set(struct deadlines *deadlines, struct deadline *deadline,
     deadline->previous = queue->ends.previous;
     deadline->previous->next = deadline;
     queue->ends.previous = deadline;
+    if (deadline->previous == &queue->ends) {
+        note_due(queue);
+    }
     return true;
 }
 

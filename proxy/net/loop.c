@@ -94,11 +94,12 @@ bool loop_input_waits(const struct loop *loop, const struct loop_watch *watch)
     return false;
 }
 
-/* Milliseconds until the next deadline, rounded up; -1: there is none. */
+/* Milliseconds until the next deadline, rounded up; -1: there is none. Counted from the
+ * turn's beginning, so that a deadline may be late by what the turn took. */
 static int wait_ms(const struct loop *loop)
 {
     uint64_t due_ns = deadlines_due(&loop->deadlines);
-    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t now_ns = loop->now_ns;
 
     if (loop->woken != NULL || due_ns <= now_ns) {
         return 0;
