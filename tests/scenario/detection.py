@@ -20,7 +20,7 @@ TURNS = 18
 PAUSES = (0, .5, 1, 3, 9)  # seconds until what was found holds for calls, on a slow machine
 BOT = 'Summarise ticket number %d in one sentence and rate its urgency from 1 to 5'
 FLOOD = 700
-BURST, A_SECOND = 256, 17  # calls of one caller that detection reads: 16, and one in 64
+BURST, A_SECOND = 256, 17  # calls of one caller that detection reads: 16, and one in 256
 LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 
 

@@ -80,7 +80,8 @@ static void test_a_flood_is_sampled(void **state)
         *(i % 50 == 0 ? &decoys : &others) += taken;
     }
     assert_in_range(others, 980000 / TURN_PACE_SAMPLE / 2,
-                    980000 / TURN_PACE_SAMPLE * 4);
+                    980000 / TURN_PACE_SAMPLE * 2 + TURN_PACE_BURST +
+                        TURN_PACE_RATE * 1000);
     assert_true(others > decoys / 4);
     free(pace);
 }
