@@ -5,16 +5,20 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* Most often both are the same character. */
+static bool is_same(char a, char b)
+{
+    return a == b || lower(a) == lower(b);
+}
+
 /* Eight characters at a time: the top bit of each that is 'A' to 'Z', moved to where
  * the cases differ. Sums stay within their bytes, because the top bits are off. */
-static uint64_t lower_word(const char *at)
+static uint64_t lower_word(uint64_t word)
 {
     const uint64_t ones = UINT64_MAX / 255;
-    uint64_t word, low, letters;
-
-    memcpy(&word, at, sizeof word);
-    low = word & ones * 0x7f;
-    letters = (low + ones * (0x80 - 'A')) & ~(low + ones * (0x80 - 'Z' - 1)) & ~word;
+    uint64_t low = word & ones * 0x7f;
+    uint64_t letters =
+        (low + ones * (0x80 - 'A')) & ~(low + ones * (0x80 - 'Z' - 1)) & ~word;
     return word | (letters & ones * 0x80) >> 2;
 }
 
@@ -31,12 +35,16 @@ bool span_starts_nocase(struct span s, struct span prefix)
         return false;
     }
     for (; i + sizeof(uint64_t) <= prefix.len; i += sizeof(uint64_t)) {
-        if (lower_word(s.at + i) != lower_word(prefix.at + i)) {
+        uint64_t a, b;
+
+        memcpy(&a, s.at + i, sizeof a);
+        memcpy(&b, prefix.at + i, sizeof b);
+        if (a != b && lower_word(a) != lower_word(b)) {
             return false;
         }
     }
     for (; i < prefix.len; i++) {
-        if (lower(s.at[i]) != lower(prefix.at[i])) {
+        if (!is_same(s.at[i], prefix.at[i])) {
             return false;
         }
     }
@@ -47,7 +55,7 @@ bool span_compare_begin(struct span s, const char *prefix)
 {
     size_t i = 0;
 
-    while (i < s.len && prefix[i] != '\0' && lower(s.at[i]) == lower(prefix[i])) {
+    while (i < s.len && prefix[i] != '\0' && is_same(s.at[i], prefix[i])) {
         i++;
     }
     return prefix[i] == '\0';
@@ -67,13 +75,6 @@ struct span span_trim(struct span s)
         s.len--;
     }
     return s;
-}
-
-size_t span_find(struct span s, char byte)
-{
-    const char *found = s.len == 0 ? NULL : memchr(s.at, byte, s.len);
-
-    return found == NULL ? s.len : (size_t)(found - s.at);
 }
 
 bool span_next(struct span *rest, char separator, struct span *piece)

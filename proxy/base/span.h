@@ -69,7 +69,12 @@ struct span span_trim(struct span s);
 bool span_next(struct span *rest, char separator, struct span *piece);
 
 /* Where `byte` first stands in s; s.len if nowhere. */
-size_t span_find(struct span s, char byte);
+static inline size_t span_find(struct span s, char byte)
+{
+    const char *found = s.len == 0 ? NULL : memchr(s.at, byte, s.len);
+
+    return found == NULL ? s.len : (size_t)(found - s.at);
+}
 
 /* Reads a whole span of decimal digits; false for anything else or beyond 2^64-1. */
 bool span_decimal(struct span s, uint64_t *value);

@@ -67,7 +67,7 @@ struct exchange {
     struct tunnel *tunnel; /* the WebSocket that it opens or belongs to; NULL: none */
     struct strip *strip;   /* removes the usage chunk that a splice provoked */
     struct arena arena;
-    struct span head;           /* the upstream head, without credential and framing */
+    struct span head;           /* the upstream head, without secret and framing */
     struct span accept;         /* Accept-Encoding to send, unless usage is injected */
     struct span signature;      /* lines of the upstream head that sign it */
     struct span encoding;       /* Content-Encoding of the request body */

@@ -97,27 +97,20 @@ static void put_framing(const struct exchange *x, struct text *out)
     text_put(out, SPAN("\r\n"));
 }
 
-static void send_credential(struct stream *stream, struct forward_credential credential)
-{
-    if (credential.field.len > 0) {
-        stream_send_copy(stream, credential.field);
-        stream_send_copy(stream, SPAN(": "));
-        stream_send_copy(stream, credential.prefix);
-        stream_send_copy(stream, credential.secret);
-        stream_send_copy(stream, SPAN("\r\n"));
-    }
-}
-
 static void send_head(struct exchange *x)
 {
     struct stream *stream = &x->upstream->stream;
     SCRATCH char memory[HEAD_LINE_MAX];
     struct text framing = text_over(memory, sizeof memory);
+    struct span secret;
 
     put_framing(x, &framing);
     CHECK(!framing.full);
     stream_send_copy(stream, x->head);
-    send_credential(stream, forward_credential(x));
+    if (forward_secret(x, &secret)) {
+        stream_send_copy(stream, secret);
+        stream_send_copy(stream, SPAN("\r\n"));
+    }
     stream_send_copy(stream, x->signature);
     stream_send_copy(stream, text_span(&framing));
 }

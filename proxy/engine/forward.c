@@ -173,11 +173,52 @@ static struct span accept_codings(struct text *out, const struct head *head)
     return span_of(out->at + begin, out->len - begin);
 }
 
+/* The field that the provider's credential is sent in, up to the credential itself. */
+static void put_credential_field(struct text *out, const struct exchange *exchange)
+{
+    const struct config_provider *provider = exchange->origin->provider;
+    const struct dialect_family family =
+        registry_credential(provider->dialects, exchange->dialect);
+    const char *field = provider->credential_field;
+    const char *prefix = "";
+
+    if (provider->credential == CREDENTIAL_GOOGLE) {
+        field = "authorization";
+        prefix = "Bearer ";
+    } else if (field == NULL) {
+        field = family.credential_field;
+        prefix = family.credential_prefix;
+    } else if (strcasecmp(field, "authorization") == 0) {
+        prefix = "Bearer ";
+    }
+    text_put(out, span_text(field));
+    text_put(out, SPAN(": "));
+    text_put(out, span_text(prefix));
+}
+
+bool forward_secret(const struct exchange *exchange, struct span *secret)
+{
+    const struct config_provider *provider = exchange->origin->provider;
+    const struct credential *token;
+
+    *secret = span_of(NULL, 0);
+    if (provider->credential == CREDENTIAL_SECRET) {
+        *secret = secret_reveal(provider->secret);
+    } else if (provider->credential == CREDENTIAL_GOOGLE) {
+        token = wallet_find(exchange->worker->wallet, provider);
+        *secret = token == NULL ? *secret : secret_reveal(token->secret);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 enum fault forward_head(struct exchange *exchange, const struct head *head,
                         const struct route *route)
 {
     const struct config_provider *provider = exchange->origin->provider;
     struct text out = text_over(exchange->worker->built, WORKER_BUILT_BYTES);
+    struct span secret;
 
     text_put(&out, method_text(head->method));
     text_put_char(&out, ' ');
@@ -194,41 +235,12 @@ enum fault forward_head(struct exchange *exchange, const struct head *head,
     if (exchange->tunnel != NULL) {
         handshake_put_request(&exchange->tunnel->handshake, head, &out);
     }
+    if (forward_secret(exchange, &secret)) {
+        put_credential_field(&out, exchange);
+    }
     exchange->head = text_span(&out);
     exchange->accept = accept_codings(&out, head);
     exchange->encoding = field_value(head, FIELD_CONTENT_ENCODING);
     exchange->head_borrowed = true;
     return out.full ? FAULT_HEAD_TOO_LARGE : FAULT_NONE;
-}
-
-static struct forward_credential access_token(const struct credential *token)
-{
-    return token == NULL
-               ? (struct forward_credential){ 0 }
-               : (struct forward_credential){ SPAN("authorization"), SPAN("Bearer "),
-                                              secret_reveal(token->secret) };
-}
-
-struct forward_credential forward_credential(const struct exchange *exchange)
-{
-    const struct config_provider *provider = exchange->origin->provider;
-    const struct dialect_family family =
-        registry_credential(provider->dialects, exchange->dialect);
-    const char *field = provider->credential_field;
-    const char *prefix = "";
-
-    if (provider->credential == CREDENTIAL_GOOGLE) {
-        return access_token(wallet_find(exchange->worker->wallet, provider));
-    }
-    if (provider->credential != CREDENTIAL_SECRET) {
-        return (struct forward_credential){ 0 };
-    }
-    if (field == NULL) {
-        field = family.credential_field;
-        prefix = family.credential_prefix;
-    } else if (strcasecmp(field, "authorization") == 0) {
-        prefix = "Bearer ";
-    }
-    return (struct forward_credential){ span_text(field), span_text(prefix),
-                                        secret_reveal(provider->secret) };
 }

@@ -6,21 +6,18 @@
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/route.h"
 
-/* Writes the upstream head into the worker's buffer, without the provider's credential,
- * framing, Accept-Encoding, Content-Encoding and the final blank line, and notes those
- * of its own accord in the exchange: exchange->head, ->accept and ->encoding, borrowed
- * until exchange_keep(). FAULT_HEAD_TOO_LARGE if it does not fit,
- * FAULT_NO_PROVIDER_CREDENTIAL without an access token that the provider wants. */
+/* Writes the upstream head into the worker's buffer, without framing, Accept-Encoding,
+ * Content-Encoding and the final blank line, and notes those of its own accord in the
+ * exchange: exchange->head, ->accept and ->encoding, borrowed until exchange_keep(). A
+ * secret of the provider's ends it, but is not in it: so no copy of a head that is kept
+ * holds one. FAULT_HEAD_TOO_LARGE if it does not fit, FAULT_NO_PROVIDER_CREDENTIAL
+ * without an access token that the provider wants. */
 enum fault forward_head(struct exchange *exchange, const struct head *head,
                         const struct route *route) MUST_CHECK;
 
-/* The provider's credential, which is sent behind the head: apart from it, so that no
- * copy of a head that is kept holds it. All empty if it has none, or one that is no
- * field (sign.h). Borrowed. */
-struct forward_credential {
-    struct span field, prefix, secret; /* "authorization", "Bearer ", ... */
-};
-struct forward_credential forward_credential(const struct exchange *exchange);
+/* Does the exchange's head end with the name of a field whose value is this? false if
+ * the provider has no credential, or one that is no field (sign.h). Borrowed. */
+bool forward_secret(const struct exchange *exchange, struct span *secret);
 
 /* Is this field an identity, rewriting or credential field that a client must not pass
  * to a provider (in dashes or underscores)? */

@@ -259,13 +259,21 @@ static struct span plain_line(const struct field *field)
     return span_of(field->name.at, colon + 2 + field->value.len + 2);
 }
 
+/* The status line as it came, if put_status() would write the same; else empty. */
+static struct span plain_status(const struct head *head)
+{
+    const size_t front = sizeof "HTTP/1.1 200 " - 1;
+
+    return head->minor == 1 && head->reason.len > 0
+               ? span_of(head->reason.at - front, front + head->reason.len + 2)
+               : span_of(NULL, 0);
+}
+
 /* Writes those fields that `ends` does not hold for. Lines that need not change go in
- * one piece as long as they lie together. */
-static void put_fields(struct text *out, const struct head *head,
+ * one piece as long as they lie together, behind `run`, which lies there, too. */
+static void put_fields(struct text *out, struct span run, const struct head *head,
                        bool (*ends)(const struct field *field))
 {
-    struct span run = span_of(NULL, 0);
-
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
         struct span line;
@@ -328,7 +336,7 @@ void reply_switch(struct exchange *x, const struct head *head,
 
     put_status(&out, (int)head->status, SPAN("Switching Protocols"));
     handshake_put_response(&x->tunnel->handshake, terms, &out);
-    put_fields(&out, head, ends_in_switch);
+    put_fields(&out, span_of(NULL, 0), head, ends_in_switch);
     put_exchange_id(&out, x);
     text_put(&out, SPAN("\r\n"));
     CHECK(!out.full);
@@ -339,9 +347,12 @@ void reply_switch(struct exchange *x, const struct head *head,
 void reply_head(struct exchange *x, const struct head *head)
 {
     struct text out = text_over(x->worker->built, WORKER_BUILT_BYTES);
+    struct span status = plain_status(head);
 
-    put_status(&out, (int)head->status, head->reason);
-    put_fields(&out, head, ends_here);
+    if (status.len == 0) {
+        put_status(&out, (int)head->status, head->reason);
+    }
+    put_fields(&out, status, head, ends_here);
     put_framing(&out, x, head);
     put_exchange_id(&out, x);
     reserve_put_warning(x, &out);

@@ -24,13 +24,17 @@ static void text_of(char *text, size_t size, struct span bytes)
                    bytes.at == NULL ? "" : bytes.at);
 }
 
-static void note_credential(struct forwarded *forwarded,
-                            struct forward_credential credential)
+/* The head's last line, which the secret ends, is told apart from the others. */
+static void note_credential(struct forwarded *forwarded, struct span secret)
 {
-    (void)snprintf(forwarded->credential, sizeof forwarded->credential,
-                   "%.*s: %.*s%.*s", (int)credential.field.len, credential.field.at,
-                   (int)credential.prefix.len, credential.prefix.at,
-                   (int)credential.secret.len, credential.secret.at);
+    char *line = forwarded->head + strlen(forwarded->head);
+
+    while (line[-1] != '\n') {
+        line--;
+    }
+    (void)snprintf(forwarded->credential, sizeof forwarded->credential, "%s%.*s", line,
+                   (int)secret.len, secret.at);
+    *line = '\0';
 }
 
 /* Forwards a request of this target with these field lines. */
@@ -44,6 +48,7 @@ static struct forwarded *forward_to(struct routing *routing, const char *target,
     struct exchange exchange = { .worker = &worker, .client = &client };
     static struct head head;
     struct route route;
+    struct span secret;
 
     (void)snprintf(raw, sizeof raw, "POST %s HTTP/1.1\r\nHost: assay\r\n%s\r\n", target,
                    lines);
@@ -62,7 +67,9 @@ static struct forwarded *forward_to(struct routing *routing, const char *target,
         text_of(forwarded.head, sizeof forwarded.head, exchange.head);
         text_of(forwarded.accept, sizeof forwarded.accept, exchange.accept);
         text_of(forwarded.encoding, sizeof forwarded.encoding, exchange.encoding);
-        note_credential(&forwarded, forward_credential(&exchange));
+        if (forward_secret(&exchange, &secret)) {
+            note_credential(&forwarded, secret);
+        }
     }
     return &forwarded;
 }
