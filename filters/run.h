@@ -4,6 +4,7 @@
 #define ASSAY_FILTERS_RUN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -66,11 +67,12 @@ RUN_INLINE size_t run_block_portable(const char *at, struct run_stops stops)
 }
 
 #ifdef __SSE2__
-enum { RUN_BLOCK = 16 };
+enum { RUN_BLOCK = 16, RUN_GROUP = 4 * RUN_BLOCK };
 
-/* As a signed byte, everything beyond ASCII is less than 0x20, so that one comparison
- * finds it together with the control characters. */
-RUN_INLINE size_t run_block(const char *at, struct run_stops stops)
+/* The top bit of each byte at which a run stops. As a signed byte, everything beyond
+ * ASCII is less than 0x20, so that one subtraction finds it together with the control
+ * characters. */
+RUN_INLINE __m128i run_stopped(const char *at, struct run_stops stops)
 {
     __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
     __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8(stops.a)),
@@ -80,29 +82,118 @@ RUN_INLINE size_t run_block(const char *at, struct run_stops stops)
         hits = _mm_or_si128(hits, _mm_cmpeq_epi8(block, _mm_set1_epi8(stops.c)));
     }
     if (stops.unless_plain) {
-        hits = _mm_or_si128(hits, _mm_cmplt_epi8(block, _mm_set1_epi8(0x20)));
+        hits = _mm_or_si128(hits, _mm_subs_epi8(block, _mm_set1_epi8(0x20)));
     }
-    return (size_t)__builtin_ctz((unsigned)_mm_movemask_epi8(hits) | 1U << RUN_BLOCK);
+    return hits;
+}
+
+RUN_INLINE size_t run_block(const char *at, struct run_stops stops)
+{
+    unsigned hits = (unsigned)_mm_movemask_epi8(run_stopped(at, stops));
+
+    return (size_t)__builtin_ctz(hits | 1U << RUN_BLOCK);
+}
+
+/* Over as many whole groups of blocks as a run passes. */
+RUN_INLINE const char *run_groups(const char *at, const char *end,
+                                  struct run_stops stops)
+{
+    size_t left = (size_t)(end - at);
+
+    for (; left >= RUN_GROUP; left -= RUN_GROUP) {
+        __m128i a = run_stopped(at, stops);
+        __m128i b = run_stopped(at + RUN_BLOCK, stops);
+        __m128i c = run_stopped(at + RUN_GROUP / 2, stops);
+        __m128i d = run_stopped(at + RUN_GROUP - RUN_BLOCK, stops);
+
+        if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))) !=
+            0) {
+            break;
+        }
+        at += RUN_GROUP;
+    }
+    return at;
 }
 #else
-enum { RUN_BLOCK = 8 };
+enum { RUN_BLOCK = 8, RUN_GROUP = 4 * RUN_BLOCK };
 
 RUN_INLINE size_t run_block(const char *at, struct run_stops stops)
 {
     return run_block_portable(at, stops);
 }
+
+RUN_INLINE const char *run_groups(const char *at, const char *end,
+                                  struct run_stops stops)
+{
+    (void)end;
+    (void)stops;
+    return at;
+}
 #endif
 
-RUN_INLINE const char *run_to(const char *at, const char *end, struct run_stops stops)
+/* Block by block. At least a block of bytes stands before `end`, and those of it that
+ * stand before `at` are no stops: the last bytes are read together with them. */
+RUN_INLINE const char *run_singly(const char *at, const char *end,
+                                  struct run_stops stops)
 {
-    for (; end - at >= RUN_BLOCK; at += RUN_BLOCK) {
-        size_t len = run_block(at, stops);
+    size_t len;
 
+    for (; end - at >= RUN_BLOCK; at += RUN_BLOCK) {
+        len = run_block(at, stops);
         if (len < RUN_BLOCK) {
             return at + len;
         }
     }
-    return run_bytes(at, end, stops);
+    if (at == end) {
+        return end;
+    }
+    len = run_block(end - RUN_BLOCK, stops);
+    return len < RUN_BLOCK ? end - RUN_BLOCK + len : end;
+}
+
+/* Most runs are short: only those that are not are worth a group of blocks. */
+RUN_INLINE const char *run_to(const char *at, const char *end, struct run_stops stops)
+{
+    const char *near = end - at > RUN_GROUP ? at + RUN_GROUP : end;
+
+    if (end - at < RUN_BLOCK) {
+        return run_bytes(at, end, stops);
+    }
+    at = run_singly(at, near, stops);
+    return at < near || near == end
+               ? at
+               : run_singly(run_groups(at, end, stops), end, stops);
+}
+
+/* Compares the first and the last `width` bytes, which may overlap. */
+RUN_INLINE bool run_ends_equal(const char *a, const char *b, size_t len, size_t width)
+{
+    uint64_t fronts[2] = { 0, 0 }, backs[2] = { 0, 0 };
+
+    memcpy(&fronts[0], a, width);
+    memcpy(&fronts[1], b, width);
+    memcpy(&backs[0], a + len - width, width);
+    memcpy(&backs[1], b + len - width, width);
+    return fronts[0] == fronts[1] && backs[0] == backs[1];
+}
+
+/* memcmp() without a call: the bytes are few, and not none. */
+RUN_INLINE bool run_equal(const char *a, const char *b, size_t len)
+{
+    for (; len > 16; len -= 16) {
+        if (!run_ends_equal(a, b, 16, 8)) {
+            return false;
+        }
+        a += 16;
+        b += 16;
+    }
+    if (len >= 8) {
+        return run_ends_equal(a, b, len, 8);
+    }
+    if (len >= 4) {
+        return run_ends_equal(a, b, len, 4);
+    }
+    return a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1];
 }
 
 /* The length of the well-formed character beyond ASCII (RFC 3629, section 4) at `at`,

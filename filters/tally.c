@@ -29,31 +29,39 @@ static bool read_parts(struct span number, double parts_per_unit, uint64_t *part
     return true;
 }
 
-/* What a value of this tag is called in the tally, and its number; false if the value
- * is no legal number there. */
-static bool read_number(const struct scan_value *value, bool quoted, enum count *count,
-                        uint64_t *number)
+/* An amount that is no number of tokens, and what it is called in the tally. */
+static bool read_amount(struct span text, enum count *count, uint64_t *number)
 {
     const uint64_t ticks_per_nano = 10;
+
+    if (*count == COUNT_COST) {
+        return read_parts(text, 1e9, number); /* nano-dollars */
+    }
+    if (*count == COUNT_AUDIO_SECONDS) {
+        return read_parts(text, 1e3, number);
+    }
+    if (!scan_count(text, number)) {
+        return false;
+    }
+    *count = COUNT_COST;
+    *number /= ticks_per_nano;
+    return true;
+}
+
+/* What a value of this tag is called in the tally, and its number; false if the value
+ * is no legal number there. */
+static inline bool read_number(const struct scan_value *value, bool quoted,
+                               enum count *count, uint64_t *number)
+{
+    const uint32_t amounts =
+        1U << COUNT_COST | 1U << COUNT_AUDIO_SECONDS | 1U << COUNT_COST_TICKS;
 
     if ((value->type != SCAN_NUMBER && !(value->type == SCAN_STRING && quoted)) ||
         value->cut) {
         return false;
     }
-    if (*count == COUNT_COST) {
-        return read_parts(value->text, 1e9, number); /* nano-dollars */
-    }
-    if (*count == COUNT_AUDIO_SECONDS) {
-        return read_parts(value->text, 1e3, number);
-    }
-    if (!scan_count(value->text, number)) {
-        return false;
-    }
-    if (*count == COUNT_COST_TICKS) {
-        *count = COUNT_COST;
-        *number /= ticks_per_nano;
-    }
-    return true;
+    return (amounts >> *count & 1) != 0 ? read_amount(value->text, count, number)
+                                        : scan_count(value->text, number);
 }
 
 static void begin_usage(struct tallier *tallier, enum merge merge, bool duplicate)

@@ -1,8 +1,8 @@
 #include "filters/frame/sse.h"
 
-_Static_assert(sizeof(struct sse) <= 24, "an event stream's state outgrew its budget");
+#include "filters/run.h"
 
-enum { WINDOW = 512 }; /* bytes of a line that are searched at once */
+_Static_assert(sizeof(struct sse) <= 24, "an event stream's state outgrew its budget");
 
 enum state {
     SSE_START, /* perhaps a byte order mark */
@@ -107,21 +107,11 @@ static const char *read_field(const struct feed *feed, const char *at)
     return at;
 }
 
-/* By memchr(), the quickest way through long lines; window by window, so that a stream
- * that has only CRs is not searched for a LF line after line. */
 size_t sse_line_end(struct span text)
 {
-    for (size_t at = 0; at < text.len; at += WINDOW) {
-        struct span rest = span_after(text, at);
-        size_t len = rest.len < WINDOW ? rest.len : WINDOW;
-        size_t lf = span_find(span_of(rest.at, len), '\n');
-        size_t cr = span_find(span_of(rest.at, lf), '\r');
+    const struct run_stops line_end = { '\n', '\r', '\r', false };
 
-        if (cr < len) {
-            return at + cr;
-        }
-    }
-    return text.len;
+    return (size_t)(run_to(text.at, text.at + text.len, line_end) - text.at);
 }
 
 static const char *read_value(const struct feed *feed, const char *at)
@@ -146,6 +136,11 @@ static const char *read_line(const struct feed *feed, const char *at)
         begin_value(feed, true);
         sse->state = SSE_VALUE;
         return read_value(feed, at + (at[5] == ' ' ? 6 : 5));
+    }
+    if (feed->end - at >= 4 && memcmp(at, "data", 4) != 0) {
+        begin_value(feed, false); /* whatever its name is */
+        sse->state = SSE_VALUE;
+        return read_value(feed, at);
     }
     sse->state = SSE_FIELD;
     return read_field(feed, at);

@@ -137,6 +137,27 @@ enum scan_verdict scan_end(struct scan *scan, scan_seen *seen, void *self);
 /* Reads a JSON number as a count. Integers, fractions of zero ("12.0") and exponents
  * that give an integer are exact; false for negatives (but "-0" is 0), other fractions,
  * and anything above 2^63-1. */
-bool scan_count(struct span number, uint64_t *count);
+bool scan_count_decimal(struct span number, uint64_t *count);
+
+/* The same: nearly every count is a few digits and nothing else. */
+static inline bool scan_count(struct span number, uint64_t *count)
+{
+    enum { PLAIN_DIGITS_MAX = 18 };
+    uint64_t value = 0;
+
+    if (number.len - 1 >= PLAIN_DIGITS_MAX || (number.len > 1 && number.at[0] == '0')) {
+        return scan_count_decimal(number, count);
+    }
+    for (size_t i = 0; i < number.len; i++) {
+        unsigned digit = (unsigned char)number.at[i] - (unsigned)'0';
+
+        if (digit > 9) {
+            return scan_count_decimal(number, count);
+        }
+        value = value * 10 + digit;
+    }
+    *count = value;
+    return true;
+}
 
 #endif

@@ -79,37 +79,13 @@ static char digit_at(const struct decimal *decimal, size_t i)
                                   : decimal->fraction.at[i - decimal->whole.len];
 }
 
-/* Nearly every count is a few digits and nothing else. */
-static bool read_plain(struct span number, uint64_t *count)
-{
-    uint64_t value = 0;
-
-    if (number.len == 0 || number.len >= COUNT_DIGITS_MAX ||
-        (number.len > 1 && number.at[0] == '0')) {
-        return false;
-    }
-    for (size_t i = 0; i < number.len; i++) {
-        unsigned digit = (unsigned char)number.at[i] - (unsigned)'0';
-
-        if (digit > 9) {
-            return false;
-        }
-        value = value * 10 + digit;
-    }
-    *count = value;
-    return true;
-}
-
-bool scan_count(struct span number, uint64_t *count)
+bool scan_count_decimal(struct span number, uint64_t *count)
 {
     struct decimal decimal;
     size_t first = 0, behind;
     int64_t zeros;
     uint64_t value = 0;
 
-    if (read_plain(number, count)) {
-        return true;
-    }
     if (!read_decimal(number, &decimal)) {
         return false;
     }

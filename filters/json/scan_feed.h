@@ -7,7 +7,6 @@
 #define ASSAY_FILTERS_JSON_SCAN_FEED_H
 
 #include "filters/json/scan_plan.h"
-#include "filters/run.h"
 
 /* What comes next. */
 enum scan_state {

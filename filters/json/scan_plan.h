@@ -4,6 +4,7 @@
 #define ASSAY_FILTERS_JSON_SCAN_PLAN_H
 
 #include "filters/json/scan.h"
+#include "filters/run.h"
 
 enum {
     NODE_NONE, /* a value on no path */
@@ -50,34 +51,6 @@ static inline uint32_t scan_key_hash(const char *key, size_t len, uint32_t facto
     return scan_ends_hash(scan_key_ends(key, len), factor);
 }
 
-/* Compares the first and the last `width` bytes, which may overlap. */
-static inline bool scan_ends_equal(const char *a, const char *b, size_t len,
-                                   size_t width)
-{
-    uint64_t fronts[2] = { 0, 0 }, backs[2] = { 0, 0 };
-
-    memcpy(&fronts[0], a, width);
-    memcpy(&fronts[1], b, width);
-    memcpy(&backs[0], a + len - width, width);
-    memcpy(&backs[1], b + len - width, width);
-    return fronts[0] == fronts[1] && backs[0] == backs[1];
-}
-
-/* memcmp() without a call for the usual lengths. */
-static inline bool scan_key_equal(const char *a, const char *b, size_t len)
-{
-    if (len > 16) {
-        return memcmp(a, b, len) == 0;
-    }
-    if (len >= 8) {
-        return scan_ends_equal(a, b, len, 8);
-    }
-    if (len >= 4) {
-        return scan_ends_equal(a, b, len, 4);
-    }
-    return a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1];
-}
-
 /* The slot of a key below a node, or NULL. */
 static inline const struct scan_slot *scan_plan_find(const struct scan_plan *plan,
                                                      unsigned node, const char *key,
@@ -96,7 +69,7 @@ static inline const struct scan_slot *scan_plan_find(const struct scan_plan *pla
         if (slot->child == NODE_NONE) {
             return NULL;
         }
-        if (slot->len == len && scan_key_equal(slot->key, key, len)) {
+        if (slot->len == len && run_equal(slot->key, key, len)) {
             return slot;
         }
     }

@@ -25,49 +25,34 @@ static const char *pass_number(const char *at, const char *end)
 }
 
 /* At the closing quote; NULL if something in the string is to be undone. */
-static const char *pass_string(const char *at, const char *end)
+static inline const char *pass_string(const char *at, const char *end)
 {
     at = run_to(at, end, STOPS_TOLERANT);
     return at < end && *at == '"' ? at : NULL;
 }
 
-/* memcmp() without a call: the bytes are few. */
-static inline bool same(const char *a, const char *b, size_t len)
+/* Out of line: a loop of its own has the registers it needs. */
+__attribute__((noinline)) static bool fits(const struct shape *shape, struct span text,
+                                           struct places *places)
 {
-    uint64_t ours, theirs;
-
-    for (; len >= sizeof(ours); len -= sizeof(ours)) {
-        memcpy(&ours, a, sizeof(ours));
-        memcpy(&theirs, b, sizeof(theirs));
-        if (ours != theirs) {
-            return false;
-        }
-        a += sizeof(ours);
-        b += sizeof(ours);
-    }
-    for (; len > 0 && *a == *b; len--) {
-        a++;
-        b++;
-    }
-    return len == 0;
-}
-
-static bool fits(const struct shape *shape, struct span text, struct places *places)
-{
-    const char *at = text.at, *end = text.at + text.len, *from;
+    const char *at = text.at, *end = text.at + text.len, *fixed = shape->fixed;
+    const char **place = places->steps;
 
     for (const struct shape_step *step = shape->steps;; step++) {
-        places->steps[step - shape->steps] = at;
-        if (end - at < step->len || !same(at, shape->fixed + step->from, step->len)) {
+        const char *from;
+
+        *place++ = at;
+        if (end - at < step->len || !run_equal(at, fixed, step->len)) {
             return false;
         }
         at += step->len;
+        fixed += step->len;
         if (step->value == VALUE_END) {
             return at == end;
         }
         from = at;
         at = step->value == VALUE_STRING ? pass_string(at, end) : pass_number(at, end);
-        if (at == NULL || (step->whole && at - from > SCAN_TEXT_MAX)) {
+        if (at == NULL || at - from > step->most) {
             return false;
         }
     }
@@ -78,37 +63,33 @@ static const char *place_of(const struct places *places, struct shape_place plac
     return places->steps[place.step] + place.offset;
 }
 
-/* The text of a string or number. */
-static struct span text_of(const struct places *places, const struct shape_call *call)
+static void deliver_piece(struct scan_value value, scan_seen *seen, void *self)
 {
-    const char *from = place_of(places, call->begin);
-    const char *to = place_of(places, call->end);
-
-    return call->type == SCAN_STRING ? span_of(from + 1, (size_t)(to - from) - 2)
-                                     : span_of(from, (size_t)(to - from));
+    if (value.text.len > 0) {
+        value.type = SCAN_PIECE;
+        value.end = 0;
+        seen(self, &value);
+    }
 }
 
 static void deliver(const struct shape_call *call, const struct places *places,
                     const char *text, scan_seen *seen, void *self)
 {
-    struct scan_value value = { .tag = call->tag, .type = (enum scan_type)call->type };
+    const char *begin = place_of(places, call->begin);
+    const char *end = place_of(places, call->end);
+    struct scan_value value = { .tag = call->tag,
+                                .type = (enum scan_type)call->type,
+                                .begin = (uint64_t)(begin - text),
+                                .end = (uint64_t)(end - text) };
 
-    value.begin = (uint64_t)(place_of(places, call->begin) - text);
-    if (value.type == SCAN_STRING || value.type == SCAN_NUMBER) {
-        value.text = text_of(places, call);
-    }
-    if (value.type == SCAN_STRING && call->strings == SCAN_PIECES) {
-        value.type = SCAN_PIECE;
-        if (value.text.len > 0) {
-            seen(self, &value);
+    if (value.type == SCAN_NUMBER) {
+        value.text = span_of(begin, (size_t)(end - begin));
+    } else if (value.type == SCAN_STRING && call->strings <= SCAN_PIECES) {
+        value.text = span_of(begin + 1, (size_t)(end - begin) - 2);
+        if (call->strings == SCAN_PIECES) {
+            deliver_piece(value, seen, self);
+            value.text = span_of(NULL, 0);
         }
-        value.type = SCAN_STRING;
-    }
-    if (value.type == SCAN_STRING && call->strings != SCAN_WHOLE) {
-        value.text = span_of(NULL, 0);
-    }
-    if (value.type != SCAN_OBJECT && value.type != SCAN_ARRAY) {
-        value.end = (uint64_t)(place_of(places, call->end) - text);
     }
     seen(self, &value);
 }
@@ -132,21 +113,17 @@ static const struct shape *find(struct shapes *shapes, const struct scan_plan *p
 
 /* ---- a new shape ----------------------------------------------------------------- */
 
+/* A text that is only a number has no shape. */
 static bool add_step(struct shape *shape, struct span fixed, enum value value)
 {
-    size_t from = 0;
-
-    if (shape->step_count > 0) {
-        const struct shape_step *last = &shape->steps[shape->step_count - 1];
-
-        from = (size_t)last->from + last->len;
-    }
-    if (shape->step_count == SHAPE_STEPS_MAX || fixed.len > SHAPE_FIXED_MAX - from) {
+    if (shape->step_count == SHAPE_STEPS_MAX || fixed.len == 0 ||
+        fixed.len > (size_t)SHAPE_FIXED_MAX - shape->fixed_len) {
         return false;
     }
-    memcpy(shape->fixed + from, fixed.at, fixed.len);
-    shape->steps[shape->step_count++] = (struct shape_step){ .from = (uint16_t)from,
-                                                             .len = (uint16_t)fixed.len,
+    memcpy(shape->fixed + shape->fixed_len, fixed.at, fixed.len);
+    shape->fixed_len = (uint16_t)(shape->fixed_len + fixed.len);
+    shape->steps[shape->step_count++] = (struct shape_step){ .len = (uint16_t)fixed.len,
+                                                             .most = SHAPE_TEXT_MAX,
                                                              .value = (uint8_t)value };
     return true;
 }
@@ -269,9 +246,10 @@ static bool note_calls(struct shape *shape, const struct notes *notes,
             .begin = place_at(shape, places, text + notes->values[i].begin),
             .end = place_at(shape, places, text + notes->values[i].end),
         };
-        shape->steps[call->begin.step].whole |=
-            call->type == SCAN_NUMBER ||
-            (call->type == SCAN_STRING && node->strings == SCAN_WHOLE);
+        if (call->type == SCAN_NUMBER ||
+            (call->type == SCAN_STRING && node->strings == SCAN_WHOLE)) {
+            shape->steps[call->begin.step].most = SCAN_TEXT_MAX;
+        }
     }
     return true;
 }
@@ -290,6 +268,7 @@ static void learn(struct shapes *shapes, const struct notes *notes, struct span 
     shape->plan = notes->scan->plan;
     shape->step_count = 0;
     shape->call_count = 0;
+    shape->fixed_len = 0;
     if (cut(shape, text, &places) && note_calls(shape, notes, &places, text.at)) {
         memmove(&shapes->known[1], &shapes->known[0], at * sizeof(struct shape *));
         shapes->known[0] = shape;

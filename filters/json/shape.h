@@ -21,9 +21,9 @@ enum {
 
 /* Bytes between values, and what follows them. */
 struct shape_step {
-    uint16_t from, len; /* in `fixed` */
-    uint8_t value;      /* enum: a string, a number, or the text's end */
-    bool whole; /* the value is delivered whole: it must not be too long for that */
+    uint16_t len;  /* in `fixed`, behind those of the step before */
+    uint16_t most; /* bytes of the value: one that is delivered whole must be short */
+    uint8_t value; /* enum: a string, a number, or the text's end */
 };
 
 /* A place in a text: so many bytes behind the beginning of a step's bytes. */
@@ -43,6 +43,7 @@ struct shape {
     const struct scan_plan *plan; /* NULL: none */
     uint16_t step_count;
     uint16_t call_count;
+    uint16_t fixed_len;
     struct shape_step steps[SHAPE_STEPS_MAX];
     struct shape_call calls[SHAPE_CALLS_MAX];
     char fixed[SHAPE_FIXED_MAX];

@@ -605,7 +605,7 @@ static void expect_stops(const char *text, size_t len, struct run_stops stops)
 
 static void all_loops_stop_at_the_same_byte(void **state)
 {
-    char text[80];
+    char text[200];
     unsigned seed = 1;
 
     (void)state;
