@@ -9,6 +9,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/http/head.h"
+#include "proxy/meter/ledger.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
@@ -27,7 +28,7 @@
 #include <unistd.h>
 
 enum {
-    RECENT = 256,        /* exchanges that /v1/exchanges can show */
+    RECENT = 256,        /* exchanges that /v1/exchanges looks at */
     HEAD_MAX = 8 * 1024, /* of an admin request */
     TIMEOUT_S = 10,
     BACKLOG = 64,
@@ -53,10 +54,6 @@ struct admin {
     int stop_fd;
     pthread_t thread;
     bool started;
-    pthread_mutex_t lock; /* recent and written: ledger's thread and this one */
-    uint64_t written;     /* entries ever */
-    struct entry recent[RECENT];
-    struct line lines[RECENT][LINES_MAX]; /* theirs */
 };
 
 /* ---- access ---------------------------------------------------------------------- */
@@ -240,32 +237,50 @@ static uint64_t wanted_number(struct evhttp_request *request, const char *name,
     return number > most ? most : number;
 }
 
+struct newest {
+    const struct guest *guest;
+    struct evbuffer *body;
+    uint64_t limit, put, seen;
+};
+
 /* Of those that the guest may see. */
-static void put_recent(struct admin *admin, struct evbuffer *body, uint64_t limit,
-                       const struct guest *guest)
+static bool put_newest(void *self, const struct entry *entry)
 {
+    struct newest *newest = self;
     char memory[ENTRY_JSON_MAX];
-    uint64_t put = 0;
+    struct text line = text_over(memory, sizeof memory);
 
-    pthread_mutex_lock(&admin->lock);
-    for (uint64_t i = 0; put < limit && i < RECENT && i < admin->written; i++) {
-        const struct entry *entry = &admin->recent[(admin->written - 1 - i) % RECENT];
-        struct text line = text_over(memory, sizeof memory);
-
-        if (guest_sees(guest, entry->team)) {
-            entry_json(entry, &line);
-            evbuffer_add_printf(body, put++ == 0 ? "\n" : ",\n");
-            evbuffer_add(body, line.at, line.len);
-        }
+    if (guest_sees(newest->guest, entry->team)) {
+        entry_json(entry, &line);
+        evbuffer_add_printf(newest->body, newest->put++ == 0 ? "\n" : ",\n");
+        evbuffer_add(newest->body, line.at, line.len);
     }
-    pthread_mutex_unlock(&admin->lock);
+    return ++newest->seen < RECENT && newest->put < newest->limit;
+}
+
+static void answer_newest(struct admin *admin, struct evhttp_request *request,
+                          struct newest *newest)
+{
+    const struct ledger_query query = { .newest_first = true };
+    struct error error;
+
+    error_init(&error);
+    evbuffer_add_printf(newest->body, "{\"exchanges\":[");
+    if (ledger_each(admin->state, &query, put_newest, newest, &error)) {
+        evbuffer_add_printf(newest->body, "]}\n");
+        answer(request, 200, "OK", "application/json", newest->body);
+    } else {
+        log_line(LOG_ERROR, "ledger_unread", "%s", error.entries[0].words);
+        answer_text(request, 500, "Internal Server Error", "the ledger cannot be read");
+    }
+    error_done(&error);
 }
 
 static void on_exchanges(struct evhttp_request *request, void *self)
 {
     uint64_t limit = wanted_number(request, "limit", RECENT, RECENT);
-    struct evbuffer *body;
     struct guest guest;
+    struct newest newest = { .guest = &guest, .limit = limit };
 
     if (!admits(self, request, GUARDED_PEOPLE, &guest)) {
         return;
@@ -274,13 +289,10 @@ static void on_exchanges(struct evhttp_request *request, void *self)
         answer_text(request, 400, "Bad Request", "limit must be a whole number from 1");
         return;
     }
-    body = evbuffer_new();
-    CHECK(body != NULL);
-    evbuffer_add_printf(body, "{\"exchanges\":[");
-    put_recent(self, body, limit, &guest);
-    evbuffer_add_printf(body, "]}\n");
-    answer(request, 200, "OK", "application/json", body);
-    evbuffer_free(body);
+    newest.body = evbuffer_new();
+    CHECK(newest.body != NULL);
+    answer_newest(self, request, &newest);
+    evbuffer_free(newest.body);
 }
 
 static void on_quotas(struct evhttp_request *request, void *self)
@@ -548,7 +560,6 @@ struct admin *admin_new(const struct admin_sources *sources, struct error *error
     admin->sources = *sources;
     admin->state = strdup(sources->state);
     CHECK(admin->state != NULL);
-    pthread_mutex_init(&admin->lock, NULL);
     admin->stop_fd = -1;
     admin->access = access_new(sources->config, error);
     if (admin->access == NULL) {
@@ -581,36 +592,17 @@ bool admin_use(struct admin *admin, const struct config *config, struct error *e
     return admin == NULL || access != NULL;
 }
 
-void admin_entry(struct admin *admin, const struct entry *entry)
-{
-    if (admin != NULL) {
-        uint64_t at;
-
-        pthread_mutex_lock(&admin->lock);
-        at = admin->written++ % RECENT;
-        admin->recent[at].lines = admin->lines[at];
-        entry_copy(&admin->recent[at], entry);
-        pthread_mutex_unlock(&admin->lock);
-    }
-}
-
-void admin_stop(struct admin *admin)
+struct admin *admin_free(struct admin *admin)
 {
     const uint64_t one = 1;
 
-    if (admin != NULL && admin->started) {
-        (void)!write(admin->stop_fd, &one, sizeof one);
-        pthread_join(admin->thread, NULL);
-        admin->started = false;
-    }
-}
-
-struct admin *admin_free(struct admin *admin)
-{
     if (admin == NULL) {
         return NULL;
     }
-    admin_stop(admin);
+    if (admin->started) {
+        (void)!write(admin->stop_fd, &one, sizeof one);
+        pthread_join(admin->thread, NULL);
+    }
     if (admin->http != NULL) {
         evhttp_free(admin->http);
     }
@@ -623,7 +615,6 @@ struct admin *admin_free(struct admin *admin)
     if (admin->stop_fd >= 0) {
         close(admin->stop_fd);
     }
-    pthread_mutex_destroy(&admin->lock);
     access_free(admin->access);
     access_free(admin->wanted);
     free(admin->state);

@@ -28,7 +28,7 @@ struct admin_sources {
     struct metrics_shard *const *shards;
     size_t shard_count;
     struct quota *quota;
-    const char *state; /* the folder of findings and keys */
+    const char *state; /* the folder of ledger, findings and keys */
     struct webhook *webhook;
     const char *const *state_names; /* of exchanges, NULL at the end */
     bool (*ready)(void *self);
@@ -47,14 +47,7 @@ struct admin *admin_new(const struct admin_sources *sources, struct error *error
  * configuration. false and entries in *error if they cannot be used. Takes NULL. */
 bool admin_use(struct admin *admin, const struct config *config, struct error *error);
 
-/* Any one thread: remembers a settled exchange for /v1/exchanges. Takes NULL. */
-void admin_entry(struct admin *admin, const struct entry *entry);
-
-/* Ends its thread, which looks at what it was given; entries may still be handed
- * over. Takes NULL. */
-void admin_stop(struct admin *admin);
-
-/* Ends the thread; takes NULL; returns NULL. */
+/* Ends the thread, which looks at what it was given; takes NULL; returns NULL. */
 struct admin *admin_free(struct admin *admin);
 
 #endif

@@ -212,7 +212,6 @@ static void entry_written(void *self, const struct entry *entry)
 {
     struct run *run = self;
 
-    admin_entry(run->admin, entry);
     if (__atomic_load_n(&run->log_exchanges, __ATOMIC_RELAXED)) {
         log_exchange(entry);
     }
@@ -355,9 +354,8 @@ int command_run(const struct command_line *line)
             code = COMMAND_OK;
         }
         service_stop(run.service, true);
-        admin_stop(run.admin);
-        service_free(run.service);
         admin_free(run.admin);
+        service_free(run.service);
         webhook_free(run.webhook);
         log_line(LOG_INFO, "stopped", "every exchange is settled");
         log_close();

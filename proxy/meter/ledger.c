@@ -93,8 +93,9 @@ struct recovery {
 static void recover_one(void *self, struct entry *entry)
 {
     struct recovery *recovery = self;
+    const struct entry *const one = entry;
 
-    recovery->good = recovery->good && ledger_db_add(recovery->db, entry);
+    recovery->good = recovery->good && ledger_db_add(recovery->db, &one, 1);
 }
 
 bool ledger_recover(struct ledger *ledger, struct journal *journal, struct error *error)
@@ -144,12 +145,9 @@ static int by_id(const void *a, const void *b)
 
 static bool write_batch(struct ledger *ledger)
 {
-    bool good = ledger_db_begin(ledger->db);
-
-    for (size_t i = 0; good && i < ledger->batch_count; i++) {
-        good = ledger_db_add(ledger->db, ledger->batch[i]);
-    }
-    if (!good || !ledger_db_commit(ledger->db)) {
+    if (!ledger_db_begin(ledger->db) ||
+        !ledger_db_add(ledger->db, ledger->batch, ledger->batch_count) ||
+        !ledger_db_commit(ledger->db)) {
         ledger_db_rollback(ledger->db);
         return false;
     }

@@ -50,6 +50,7 @@ struct ledger_query {
     uint64_t until_ns; /* exclusive; 0: to the end */
     uint64_t after_id; /* entries with greater ids only; 0: all */
     bool objects;      /* only those that are keyed by an object */
+    bool newest_first; /* not together with `objects` */
 };
 
 /* Calls back for every entry in the order of their ids, until it returns

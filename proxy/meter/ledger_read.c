@@ -28,37 +28,61 @@ static void bind_range(sqlite3_stmt *statement, const struct ledger_query *query
 
 /* ---- entries --------------------------------------------------------------------- */
 
-#define NUMBER(name, field)            ", " #name
-#define KNOWN(name, value, known, bit) ", " #name
-#define SELECT_ENTRIES                 "SELECT id, label, lead_us, cost_nanousd, reported_nanousd"
-#define FROM_ENTRIES                   " FROM exchange WHERE id >= ?1 AND id < ?2"
+#define NUMBER(name, field)            ", e." #name
+#define KNOWN(name, value, known, bit) ", e." #name
+#define SELECT_ENTRIES                 "SELECT e.id, e.label, e.lead_us, e.cost_nanousd, o.hash, e.rare"
+#define ALL_IN_RANGE                                                                   \
+    " FROM exchange e LEFT JOIN object o ON o.exchange = e.id"                         \
+    " WHERE e.id >= ?1 AND e.id < ?2 ORDER BY e.id"
 static const char select_entries[] = SELECT_ENTRIES
 #include "proxy/meter/ledger_column.def"
-    FROM_ENTRIES " ORDER BY id";
+    ALL_IN_RANGE;
+static const char select_newest[] = SELECT_ENTRIES
+#include "proxy/meter/ledger_column.def"
+    ALL_IN_RANGE " DESC";
 static const char select_objects[] = SELECT_ENTRIES
 #include "proxy/meter/ledger_column.def"
-    FROM_ENTRIES " AND object <> 0 ORDER BY id";
+    " FROM object o CROSS JOIN exchange e ON e.id = o.exchange"
+    " WHERE o.exchange >= ?1 AND o.exchange < ?2 ORDER BY o.exchange";
 #undef SELECT_ENTRIES
-#undef FROM_ENTRIES
+#undef ALL_IN_RANGE
 #undef NUMBER
 #undef KNOWN
+
+#define RARE(name, field)                   ", json_extract(?1, '$." #name "')"
+#define PART(name, array, index, known, at) ", json_extract(?1, '$." #name "')"
+static const char select_rare[] = "SELECT json_extract(?1, '$.reported_nanousd')"
+#include "proxy/meter/ledger_column.def"
+    ;
+#undef RARE
+#undef PART
 
 #define TEXT(name, field)           ", " #name
 #define WORD(name, value, to, from) ", " #name
 #define MARK(name, field)           ", " #name
+#define BITS(name, field)           ", " #name
 static const char select_label[] = "SELECT id"
 #include "proxy/meter/ledger_column.def"
                                    " FROM label WHERE id = ?1";
 #undef TEXT
 #undef WORD
 #undef MARK
+#undef BITS
 
-#define KNOWN(name, value, known, bit) ", " #name
-static const char select_lines[] =
-    "SELECT exchange, number, kind, model, within, cost_nanousd"
+#define KNOWN(name, value, known, bit)      ", " #name
+#define PART(name, array, index, known, at) ", " #name
+#define SELECT_LINES                        "SELECT exchange, number, kind, model, within, cost_nanousd"
+#define IN_RANGE                            " FROM line WHERE exchange >= ?1 AND exchange < ?2 ORDER BY exchange"
+static const char select_lines[] = SELECT_LINES
 #include "proxy/meter/ledger_column.def"
-    " FROM line WHERE exchange >= ?1 AND exchange < ?2 ORDER BY exchange, number";
+    IN_RANGE ", number";
+static const char select_newest_lines[] = SELECT_LINES
+#include "proxy/meter/ledger_column.def"
+    IN_RANGE " DESC, number";
+#undef SELECT_LINES
+#undef IN_RANGE
 #undef KNOWN
+#undef PART
 
 static struct span column_span(sqlite3_stmt *row, int at)
 {
@@ -118,14 +142,19 @@ static void read_line(sqlite3_stmt *row, struct line *line)
 #define KNOWN(name, value, known, bit)                                                 \
     line->known |= (uint8_t)(column_known(row, at) ? 1U << (bit) : 0);                 \
     line->value = column_number(row, at++);
+#define PART(name, array, index, known, bit)                                           \
+    line->usage.known |= (uint8_t)(column_known(row, at) ? 1U << (bit) : 0);           \
+    line->usage.array[index] = column_number(row, at++);
 #include "proxy/meter/ledger_column.def"
 #undef KNOWN
+#undef PART
 }
 
 /* The lines in the order of their exchanges, read along with these. */
 struct lines {
     sqlite3_stmt *row;
     bool more; /* the row is one that was not taken yet */
+    bool newest_first;
 };
 
 static bool next_line(struct lines *lines)
@@ -136,11 +165,19 @@ static bool next_line(struct lines *lines)
     return lines->more || result == SQLITE_DONE;
 }
 
+/* Is that one of an exchange that comes after this entry? */
+static bool line_is_later(const struct lines *lines, const struct entry *entry)
+{
+    uint64_t id = column_number(lines->row, 0);
+
+    return lines->newest_first ? id < entry->id : id > entry->id;
+}
+
 static bool take_lines(struct lines *lines, struct entry *entry)
 {
     bool good = true;
 
-    while (good && lines->more && column_number(lines->row, 0) <= entry->id) {
+    while (good && lines->more && !line_is_later(lines, entry)) {
         if (column_number(lines->row, 0) == entry->id &&
             entry->line_count < LINES_MAX) {
             read_line(lines->row, &entry->lines[entry->line_count++]);
@@ -169,10 +206,12 @@ static void read_label(sqlite3_stmt *row, struct entry *entry)
 #define WORD(name, value, to, from) entry->value = from(column_span(row, at++));
 #define MARK(name, field)                                                              \
     entry->field = (__typeof__(entry->field))column_number(row, at++);
+#define BITS(name, field) MARK(name, field)
 #include "proxy/meter/ledger_column.def"
 #undef TEXT
 #undef WORD
 #undef MARK
+#undef BITS
 }
 
 /* What a label says, and nothing else; NULL if it cannot be read. */
@@ -194,12 +233,46 @@ static const struct entry *find_label(struct labels *labels, int64_t id)
     return &known->entry;
 }
 
-static bool read_entry(sqlite3_stmt *row, struct labels *labels, struct entry *entry)
+static bool read_rare(sqlite3_stmt *row, struct span rare, struct entry *entry)
 {
-    const struct entry *label = find_label(labels, sqlite3_column_int64(row, 1));
+    int at = 1;
+
+    sqlite3_reset(row);
+    sqlite3_bind_text(row, 1, (const char *)rare.at, (int)rare.len, SQLITE_STATIC);
+    if (sqlite3_step(row) != SQLITE_ROW) {
+        return false;
+    }
+    if (column_known(row, 0)) {
+        entry->usage.reported_nanousd = sqlite3_column_int64(row, 0);
+    }
+#define RARE(name, field)                                                              \
+    entry->field = (__typeof__(entry->field))column_number(row, at++);
+#define PART(name, array, index, known, bit)                                           \
+    entry->usage.known |= (uint8_t)(column_known(row, at) ? 1U << (bit) : 0);          \
+    entry->usage.array[index] = column_number(row, at++);
+#include "proxy/meter/ledger_column.def"
+#undef RARE
+#undef PART
+    return true;
+}
+
+/* What entries are read from. */
+struct reader {
+    sqlite3_stmt *row;
+    sqlite3_stmt *rare;
+    struct lines lines;
+    struct labels labels;
+};
+
+static bool read_entry(struct reader *reader, struct entry *entry)
+{
+    sqlite3_stmt *row = reader->row;
+    const struct entry *label =
+        find_label(&reader->labels, sqlite3_column_int64(row, 1));
     int64_t lead_us = sqlite3_column_int64(row, 2);
+    struct span rare = column_span(row, 5);
     struct line *lines = entry->lines;
-    int at = 5;
+    int at = 6;
 
     if (label == NULL) {
         return false;
@@ -211,8 +284,8 @@ static bool read_entry(sqlite3_stmt *row, struct labels *labels, struct entry *e
         (entry_id_time(entry->id) / NS_PER_US - (uint64_t)lead_us) * NS_PER_US;
     entry->priced = column_known(row, 3);
     entry->cost_nanousd = sqlite3_column_int64(row, 3);
-    entry->usage.reported_nanousd =
-        column_known(row, 4) ? sqlite3_column_int64(row, 4) : -1;
+    entry->object = column_number(row, 4);
+    entry->usage.reported_nanousd = -1;
 #define NUMBER(name, field)                                                            \
     entry->field = (__typeof__(entry->field))column_number(row, at++);
 #define KNOWN(name, value, known, bit)                                                 \
@@ -221,22 +294,23 @@ static bool read_entry(sqlite3_stmt *row, struct labels *labels, struct entry *e
 #include "proxy/meter/ledger_column.def"
 #undef NUMBER
 #undef KNOWN
-    return true;
+    return (rare.len == 0 || read_rare(reader->rare, rare, entry)) &&
+           take_lines(&reader->lines, entry);
 }
 
 /* SQLITE_DONE: all were read, or nobody wants more. */
-static int each_entry(sqlite3_stmt *entries, struct labels *labels, struct lines *lines,
+static int each_entry(struct reader *reader,
                       bool (*each)(void *self, const struct entry *entry), void *self)
 {
     struct line room[LINES_MAX];
     struct entry entry = { .lines = room };
     int result;
 
-    if (!next_line(lines)) {
+    if (!next_line(&reader->lines)) {
         return SQLITE_ERROR;
     }
-    while ((result = sqlite3_step(entries)) == SQLITE_ROW) {
-        if (!read_entry(entries, labels, &entry) || !take_lines(lines, &entry)) {
+    while ((result = sqlite3_step(reader->row)) == SQLITE_ROW) {
+        if (!read_entry(reader, &entry)) {
             return SQLITE_ERROR;
         }
         if (!each(self, &entry)) {
@@ -257,34 +331,52 @@ static int prepare_range(sqlite3 *sqlite, const char *sql,
     return result;
 }
 
+static bool reader_open(struct reader *reader, sqlite3 *sqlite,
+                        const struct ledger_query *query)
+{
+    const char *entries = query->objects        ? select_objects
+                          : query->newest_first ? select_newest
+                                                : select_entries;
+    const char *lines = query->newest_first ? select_newest_lines : select_lines;
+
+    reader->lines.newest_first = query->newest_first;
+    /* One snapshot for all. */
+    return sqlite3_exec(sqlite, "BEGIN", NULL, NULL, NULL) == SQLITE_OK &&
+           prepare_range(sqlite, entries, query, &reader->row) == SQLITE_OK &&
+           prepare_range(sqlite, lines, query, &reader->lines.row) == SQLITE_OK &&
+           sqlite3_prepare_v2(sqlite, select_rare, -1, &reader->rare, NULL) ==
+               SQLITE_OK &&
+           sqlite3_prepare_v2(sqlite, select_label, -1, &reader->labels.row, NULL) ==
+               SQLITE_OK;
+}
+
+static void reader_close(struct reader *reader)
+{
+    sqlite3_finalize(reader->row);
+    sqlite3_finalize(reader->rare);
+    sqlite3_finalize(reader->lines.row);
+    sqlite3_finalize(reader->labels.row);
+    free(reader);
+}
+
 bool ledger_each(const char *directory, const struct ledger_query *query,
                  bool (*each)(void *self, const struct entry *entry), void *self,
                  struct error *error)
 {
     sqlite3 *sqlite = ledger_db_read(directory, error);
-    sqlite3_stmt *entries = NULL;
-    struct lines lines = { .row = NULL };
-    struct labels *labels;
+    struct reader *reader;
     bool good;
 
+    CHECK(!(query->objects && query->newest_first));
     if (sqlite == NULL) {
         return false;
     }
-    labels = calloc(1, sizeof *labels);
-    CHECK(labels != NULL);
-    /* One snapshot for all. */
-    good =
-        sqlite3_exec(sqlite, "BEGIN", NULL, NULL, NULL) == SQLITE_OK &&
-        prepare_range(sqlite, query->objects ? select_objects : select_entries, query,
-                      &entries) == SQLITE_OK &&
-        prepare_range(sqlite, select_lines, query, &lines.row) == SQLITE_OK &&
-        sqlite3_prepare_v2(sqlite, select_label, -1, &labels->row, NULL) == SQLITE_OK &&
-        each_entry(entries, labels, &lines, each, self) == SQLITE_DONE;
-    good = good || fail(sqlite, error);
-    sqlite3_finalize(entries);
-    sqlite3_finalize(lines.row);
-    sqlite3_finalize(labels->row);
-    free(labels);
+    reader = calloc(1, sizeof *reader);
+    CHECK(reader != NULL);
+    good = (reader_open(reader, sqlite, query) &&
+            each_entry(reader, each, self) == SQLITE_DONE) ||
+           fail(sqlite, error);
+    reader_close(reader);
     sqlite3_close(sqlite);
     return good;
 }
@@ -452,8 +544,8 @@ static const char select_drifts[] =
     "WITH call AS ("
     " SELECT l.provider, ifnull(l.response_model, l.request_model) AS model,"
     "  e.output, e.local_output AS counted"
-    " FROM (SELECT label, output, local_output FROM exchange"
-    "  WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) e"
+    " FROM (SELECT label, output, json_extract(rare, '$.local_output') AS local_output"
+    "  FROM exchange WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3) e"
     " JOIN label l ON l.id = e.label"
     " WHERE e.local_output > 0 AND e.output > 0), "
     "whole AS ("

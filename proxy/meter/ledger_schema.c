@@ -1,33 +1,39 @@
 #include "proxy/meter/ledger_schema.h"
 
+#include "proxy/meter/usage.h"
+
 #include <assert.h>
 #include <stddef.h>
 
 #define TEXT(name, field)           #name " TEXT, "
 #define WORD(name, value, to, from) #name " TEXT, "
 #define MARK(name, field)           #name " INTEGER NOT NULL, "
+#define BITS(name, field)           #name " INTEGER NOT NULL, "
 static const char create_label[] = "CREATE TABLE label ("
 #include "proxy/meter/ledger_column.def"
                                    "id INTEGER PRIMARY KEY) STRICT";
 #undef TEXT
 #undef WORD
 #undef MARK
+#undef BITS
 
-/* lead_us: how long before its id's millisecond an exchange began. */
-#define NUMBER(name, field)            #name " INTEGER NOT NULL, "
+/* lead_us: how long before its id's millisecond an exchange began. None of the numbers
+ * is ever NULL, but SQLite would look at each of every row. */
+#define NUMBER(name, field)            #name " INTEGER, "
 #define KNOWN(name, value, known, bit) #name " INTEGER, "
 static const char create_exchange[] = "CREATE TABLE exchange ("
                                       "id INTEGER PRIMARY KEY, "
-                                      "label INTEGER NOT NULL, "
-                                      "lead_us INTEGER NOT NULL, "
+                                      "label INTEGER, "
+                                      "lead_us INTEGER, "
 #include "proxy/meter/ledger_column.def"
                                       "cost_nanousd INTEGER, "
-                                      "reported_nanousd INTEGER) STRICT";
+                                      "rare TEXT) STRICT";
 #undef NUMBER
 #undef KNOWN
 
 /* A row per line of an entry. */
-#define KNOWN(name, value, known, bit) #name " INTEGER, "
+#define KNOWN(name, value, known, bit)      #name " INTEGER, "
+#define PART(name, array, index, known, at) #name " INTEGER, "
 static const char create_line[] = "CREATE TABLE line ("
                                   "exchange INTEGER NOT NULL, "
                                   "number INTEGER NOT NULL, "
@@ -39,10 +45,18 @@ static const char create_line[] = "CREATE TABLE line ("
                                   "PRIMARY KEY (exchange, number)) "
                                   "STRICT, WITHOUT ROWID";
 #undef KNOWN
+#undef PART
 
-/* Few exchanges are billed once by an object's id: a small index. */
-static const char create_object_index[] =
-    "CREATE INDEX exchange_object ON exchange (object) WHERE object <> 0";
+/* Few exchanges are billed once by an object's id, which has this hash. */
+static const char create_object[] = "CREATE TABLE object ("
+                                    "exchange INTEGER PRIMARY KEY, "
+                                    "hash INTEGER NOT NULL) STRICT";
+
+/* A label has a bit per part, by the number in ledger_column.def. */
+#define PART(name, array, index, known, at)                                            \
+    static_assert((index) == (at), #name " has a number of its own");
+#include "proxy/meter/ledger_column.def"
+#undef PART
 
 /* The id as entry_id_text() writes it, and the time of the beginning, for people. */
 /* clang-format off */
@@ -61,20 +75,30 @@ static const char create_object_index[] =
 #define MARK(name, field)              "l." #name ", "
 #define NUMBER(name, field)            "e." #name ", "
 #define KNOWN(name, value, known, bit) "e." #name ", "
+#define RARE(name, field)                                                              \
+    "ifnull(json_extract(e.rare, '$." #name "'), 0) AS " #name ", "
+#define PART(name, array, index, known, at)                                            \
+    "ifnull(json_extract(e.rare, '$." #name "'), CASE WHEN l." #known " >> " #at       \
+    " & 1 THEN 0 END) AS " #name ", "
 static const char create_exchanges[] =
     "CREATE VIEW exchanges AS SELECT " ID_TEXT " AS id, "
     "strftime('%Y-%m-%dT%H:%M:%fZ', " START_MS " / 1000.0, 'unixepoch') AS time, "
 #include "proxy/meter/ledger_column.def"
+    "ifnull((SELECT o.hash FROM object o WHERE o.exchange = e.id), 0) AS object, "
     "e.cost_nanousd + " LINES_COST " AS cost_nanousd, "
-    "(e.cost_nanousd + " LINES_COST ") / 1e9 AS cost_usd, e.reported_nanousd "
+    "(e.cost_nanousd + " LINES_COST ") / 1e9 AS cost_usd, "
+    "json_extract(e.rare, '$.reported_nanousd') AS reported_nanousd "
     "FROM exchange e JOIN label l ON l.id = e.label";
 #undef TEXT
 #undef WORD
 #undef MARK
 #undef NUMBER
 #undef KNOWN
+#undef RARE
+#undef PART
 
-#define KNOWN(name, value, known, bit) "n." #name ", "
+#define KNOWN(name, value, known, bit)      "n." #name ", "
+#define PART(name, array, index, known, at) "n." #name ", "
 static const char create_lines[] =
     "CREATE VIEW lines AS SELECT " ID_TEXT " AS id, l.team, l.caller, l.provider, "
     "n.kind, ifnull(n.model, ifnull(l.response_model, l.request_model)) AS model, "
@@ -83,12 +107,30 @@ static const char create_lines[] =
     "n.cost_nanousd, n.cost_nanousd / 1e9 AS cost_usd "
     "FROM line n JOIN exchange e ON e.id = n.exchange JOIN label l ON l.id = e.label";
 #undef KNOWN
+#undef PART
 
-static_assert(LEDGER_APPLICATION_ID == 1634956153 && LEDGER_SCHEMA == 3,
+/* Schema 3 had a column of its own for all that now may stand in `rare`: what is NULL
+ * there is left out by json_patch(); a known 0 stays, for these labels have no bits. */
+#define NUMBER(name, field)            #name ", "
+#define KNOWN(name, value, known, bit) #name ", "
+static const char copy_exchanges[] =
+    "INSERT INTO exchange SELECT id, label, lead_us, "
+#include "proxy/meter/ledger_column.def"
+#undef NUMBER
+#undef KNOWN
+#define RARE(name, field)                   "'" #name "', nullif(" #name ", 0), "
+#define PART(name, array, index, known, at) "'" #name "', " #name ", "
+    "cost_nanousd, nullif(json_patch('{}', json_object("
+#include "proxy/meter/ledger_column.def"
+    "'reported_nanousd', reported_nanousd)), '{}') FROM exchange_3 ORDER BY id";
+#undef RARE
+#undef PART
+
+static_assert(LEDGER_APPLICATION_ID == 1634956153 && LEDGER_SCHEMA == 4,
               "as in the statements below");
 
 static const char *const step_from_nothing[] = {
-    create_label, create_exchange, create_line, create_object_index, NULL,
+    create_label, create_exchange, create_line, create_object, NULL,
 };
 
 static const char *const step_from_1[] = {
@@ -111,7 +153,20 @@ static const char *const step_from_2[] = {
     "ALTER TABLE exchange ADD COLUMN billed_output INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE exchange ADD COLUMN object INTEGER NOT NULL DEFAULT 0",
     create_line,
-    create_object_index,
+    NULL,
+};
+
+static const char *const step_from_3[] = {
+    "DROP VIEW IF EXISTS exchanges",
+    "DROP VIEW IF EXISTS lines",
+    "ALTER TABLE label ADD COLUMN known_lifetimes INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE label ADD COLUMN known_modalities INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE exchange RENAME TO exchange_3",
+    create_exchange,
+    copy_exchanges,
+    create_object,
+    "INSERT INTO object SELECT id, object FROM exchange_3 WHERE object <> 0",
+    "DROP TABLE exchange_3",
     NULL,
 };
 
@@ -119,9 +174,15 @@ const char *const *const ledger_schema_steps[LEDGER_SCHEMA] = {
     [0] = step_from_nothing,
     [1] = step_from_1,
     [2] = step_from_2,
+    [3] = step_from_3,
 };
 
 const char *const ledger_schema_latest[] = {
-    "DROP VIEW IF EXISTS exchanges",      create_exchanges,          create_lines,
-    "PRAGMA application_id = 1634956153", "PRAGMA user_version = 3", NULL,
+    "DROP VIEW IF EXISTS exchanges",
+    create_exchanges,
+    "DROP VIEW IF EXISTS lines",
+    create_lines,
+    "PRAGMA application_id = 1634956153",
+    "PRAGMA user_version = 4",
+    NULL,
 };

@@ -3,7 +3,7 @@
 #define ASSAY_METER_LEDGER_SCHEMA_H
 
 /* In the file's header: which program it is of ("assy"), and which schema it has. */
-enum { LEDGER_APPLICATION_ID = 0x61737379, LEDGER_SCHEMA = 3 };
+enum { LEDGER_APPLICATION_ID = 0x61737379, LEDGER_SCHEMA = 4 };
 
 /* What each schema lacks of a later one, by its number; NULL at the end. An empty
  * database (0) lacks everything. */

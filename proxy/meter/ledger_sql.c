@@ -1,5 +1,6 @@
 #include "proxy/meter/ledger_sql.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@
 enum {
     LABEL_TEXTS_END =
         offsetof(struct entry, tags) + sizeof(((struct entry *)NULL)->tags),
-    LABEL_TEXTS = LABEL_TEXTS_END - offsetof(struct entry, team)
+    LABEL_TEXTS_AT = offsetof(struct entry, team),
+    LABEL_TEXTS = LABEL_TEXTS_END - LABEL_TEXTS_AT
 };
 
 /* ---- statements ------------------------------------------------------------------ */
@@ -27,55 +29,73 @@ enum {
 #define TEXT(name, field)           #name ", "
 #define WORD(name, value, to, from) #name ", "
 #define MARK(name, field)           #name ", "
+#define BITS(name, field)           #name ", "
 static const char insert_label[] = "INSERT INTO label ("
 #include "proxy/meter/ledger_column.def"
 #undef TEXT
 #undef WORD
 #undef MARK
+#undef BITS
 #define TEXT(name, field)           "?, "
 #define WORD(name, value, to, from) "?, "
 #define MARK(name, field)           "?, "
+#define BITS(name, field)           "?, "
                                    "id) VALUES ("
 #include "proxy/meter/ledger_column.def"
                                    "NULL)";
 #undef TEXT
 #undef WORD
 #undef MARK
+#undef BITS
 
 #define NUMBER(name, field)            #name ", "
 #define KNOWN(name, value, known, bit) #name ", "
-static const char insert_exchange[] =
+static const char insert_exchanges[] =
     "INSERT OR IGNORE INTO exchange (id, label, lead_us, "
 #include "proxy/meter/ledger_column.def"
+    "cost_nanousd, rare) VALUES ";
 #undef NUMBER
 #undef KNOWN
 #define NUMBER(name, field)            "?, "
 #define KNOWN(name, value, known, bit) "?, "
-    "cost_nanousd, reported_nanousd) VALUES (?, ?, ?, "
+static const char exchange_row[] = "(?, ?, ?, "
 #include "proxy/meter/ledger_column.def"
-    "?, ?)";
+                                   "?, ?)";
 #undef NUMBER
 #undef KNOWN
 
-#define KNOWN(name, value, known, bit) #name ", "
+static const char insert_object[] =
+    "INSERT OR IGNORE INTO object (exchange, hash) VALUES (?, ?)";
+
+#define KNOWN(name, value, known, bit)      #name ", "
+#define PART(name, array, index, known, at) #name ", "
 static const char insert_line[] =
     "INSERT OR IGNORE INTO line (exchange, number, kind, model, within, "
 #include "proxy/meter/ledger_column.def"
 #undef KNOWN
-#define KNOWN(name, value, known, bit) "?, "
+#undef PART
+#define KNOWN(name, value, known, bit)      "?, "
+#define PART(name, array, index, known, at) "?, "
     "cost_nanousd) VALUES (?, ?, ?, ?, ?, "
 #include "proxy/meter/ledger_column.def"
     "?)";
 #undef KNOWN
+#undef PART
 
 /* ---- labels ---------------------------------------------------------------------- */
 
-/* What an entry's label is made of, as it lies in the entry. */
+/* What an entry's label is made of: its texts as they lie in the entry, and the rest. */
+struct label_marks {
+    uint16_t status;
+    uint8_t outcome, fault, stream, free, drained, source, flags, service, grade, turn,
+        known_lifetimes, known_modalities;
+};
+
 struct label_key {
     char texts[LABEL_TEXTS];
-    uint16_t status;
-    uint8_t outcome, fault, stream, free, drained, source, flags, service, grade, turn;
+    struct label_marks marks;
 };
+static_assert(sizeof(struct label_key) == LABEL_TEXTS + 14, "no padding is compared");
 
 /* Which labels were written lately: a cache of limited size, WAYS places per label. One
  * that fell out, or was written before a restart, is written once more, which costs a
@@ -87,8 +107,8 @@ struct label_known {
     int64_t id; /* 0: an empty place */
 };
 
-/* What an exchange's column was bound to last. SQLite keeps it from row to row, and
- * most columns of most rows are those of the row before. */
+/* What a column was bound to last. SQLite keeps it from row to row, and most columns
+ * of most rows are those of an earlier row. */
 struct bound {
     int64_t value;
     bool known; /* false: NULL, as in a statement that is new */
@@ -103,25 +123,46 @@ enum {
     COLUMNS_BETWEEN
 };
 
-/* Besides these: id, label, lead_us, cost_nanousd, reported_nanousd. */
-enum { EXCHANGE_COLUMNS = COLUMNS_BETWEEN + 5 };
+/* Besides these: id, label, lead_us, cost_nanousd; and then `rare`. */
+enum { NUMBER_COLUMNS = COLUMNS_BETWEEN + 4, EXCHANGE_COLUMNS };
+
+/* Exchanges are inserted so many at a time: to start and end a statement costs as much
+ * as half a row. */
+enum { ROWS = 8 };
+
+/* A JSON object of everything that can be rare. */
+enum { RARE_SIZE = 1024 };
+
+struct exchange_row {
+    struct bound bound[NUMBER_COLUMNS];
+    size_t rare_len; /* 0: NULL */
+    char rare[RARE_SIZE];
+};
+
+struct exchange_insert {
+    sqlite3_stmt *statement;
+    size_t count;
+    struct exchange_row rows[ROWS]; /* of which `count` are used */
+};
 
 /* A write-ahead log of this many pages is moved into the database. */
 enum { LOG_PAGES = 1000 };
 
 struct ledger_db {
     sqlite3 *sqlite;
-    sqlite3_stmt *begin, *commit, *rollback, *add_label, *add_exchange, *add_line;
-    uint64_t seed; /* a client that cannot know it cannot make labels collide */
-    int log_pages; /* of the write-ahead log after the last commit */
-    uint8_t turn;  /* which place of a full set is given up next */
-    struct bound bound[EXCHANGE_COLUMNS]; /* of add_exchange */
+    sqlite3_stmt *begin, *commit, *rollback, *add_label, *add_object, *add_line;
+    struct exchange_insert add_exchanges, add_exchange; /* ROWS of them; one */
+    uint64_t seed;         /* a client that cannot know it cannot make labels collide */
+    int log_pages;         /* of the write-ahead log after the last commit */
+    uint8_t turn;          /* which place of a full set is given up next */
+    struct label_key last; /* what the last entry's label was made of */
+    int64_t last_id;       /* its number; 0: there is none */
     struct label_known known[LABEL_SETS][LABEL_WAYS];
 };
 
-static void label_key(struct label_key *key, const struct entry *entry)
+static struct label_marks label_marks(const struct entry *entry)
 {
-    *key = (struct label_key){
+    return (struct label_marks){
         .status = entry->status,
         .outcome = entry->outcome,
         .fault = entry->fault,
@@ -133,8 +174,15 @@ static void label_key(struct label_key *key, const struct entry *entry)
         .service = entry->service,
         .grade = entry->grade,
         .turn = entry->turn,
+        .known_lifetimes = entry->usage.known_lifetimes,
+        .known_modalities = entry->usage.known_modalities,
     };
-    memcpy(key->texts, (const char *)entry + offsetof(struct entry, team), LABEL_TEXTS);
+}
+
+static void forget_labels(struct ledger_db *db)
+{
+    memset(db->known, 0, sizeof db->known);
+    db->last_id = 0;
 }
 
 static void bind_text(sqlite3_stmt *statement, int *at, const char *text)
@@ -218,23 +266,21 @@ static bool label_add(struct ledger_db *db, const struct entry *entry)
 #define TEXT(name, field)           bind_text(statement, &at, entry->field);
 #define WORD(name, value, to, from) bind_text(statement, &at, to(entry->value));
 #define MARK(name, field)           bind_number(statement, &at, entry->field);
+#define BITS(name, field)           bind_number(statement, &at, entry->field);
 #include "proxy/meter/ledger_column.def"
 #undef TEXT
 #undef WORD
 #undef MARK
+#undef BITS
     return run(statement);
 }
 
-/* The number of the entry's label; 0 on failure. */
-static int64_t label_id(struct ledger_db *db, const struct entry *entry)
+/* The number of the label that db->last is the key of, and the entry has; 0 on failure. */
+static int64_t find_label(struct ledger_db *db, const struct entry *entry)
 {
-    struct label_key key;
-    struct label_known *set, *place;
-    XXH128_hash_t hash;
+    XXH128_hash_t hash = XXH3_128bits_withSeed(&db->last, sizeof db->last, db->seed);
+    struct label_known *set = db->known[hash.low64 % LABEL_SETS], *place;
 
-    label_key(&key, entry);
-    hash = XXH3_128bits_withSeed(&key, sizeof key, db->seed);
-    set = db->known[hash.low64 % LABEL_SETS];
     for (int way = 0; way < LABEL_WAYS; way++) {
         if (set[way].id != 0 && XXH128_isEqual(set[way].hash, hash)) {
             return set[way].id;
@@ -246,6 +292,22 @@ static int64_t label_id(struct ledger_db *db, const struct entry *entry)
     place = &set[db->turn++ % LABEL_WAYS];
     *place = (struct label_known){ hash, sqlite3_last_insert_rowid(db->sqlite) };
     return place->id;
+}
+
+/* The number of the entry's label, which often is that of the entry before; 0 on
+ * failure. */
+static int64_t label_id(struct ledger_db *db, const struct entry *entry)
+{
+    const struct label_marks marks = label_marks(entry);
+    const char *texts = (const char *)entry + LABEL_TEXTS_AT;
+
+    if (db->last_id == 0 || memcmp(&db->last.marks, &marks, sizeof marks) != 0 ||
+        memcmp(db->last.texts, texts, LABEL_TEXTS) != 0) {
+        memcpy(db->last.texts, texts, LABEL_TEXTS);
+        db->last.marks = marks;
+        db->last_id = find_label(db, entry);
+    }
+    return db->last_id;
 }
 
 /* ---- writing --------------------------------------------------------------------- */
@@ -266,7 +328,7 @@ void ledger_db_rollback(struct ledger_db *db)
     if (sqlite3_get_autocommit(db->sqlite) == 0) {
         (void)run(db->rollback);
     }
-    memset(db->known, 0, sizeof db->known); /* labels were rolled back too */
+    forget_labels(db); /* they were rolled back too */
 }
 
 /* Runs a statement of two numbers once. */
@@ -296,6 +358,7 @@ int ledger_db_forget(struct ledger_db *db, uint64_t before_id, int most)
         return -1;
     }
     if (run_once(db, "DELETE FROM line WHERE exchange IN " OLDEST, before, most) &&
+        run_once(db, "DELETE FROM object WHERE exchange IN " OLDEST, before, most) &&
         run_once(db, "DELETE FROM exchange WHERE id IN " OLDEST, before, most)) {
         count = sqlite3_changes(db->sqlite);
     }
@@ -308,7 +371,7 @@ int ledger_db_forget(struct ledger_db *db, uint64_t before_id, int most)
 
 bool ledger_db_forget_names(struct ledger_db *db)
 {
-    memset(db->known, 0, sizeof db->known);
+    forget_labels(db);
     return run_once(db,
                     "DELETE FROM label WHERE id NOT IN (SELECT label FROM exchange)", 0,
                     0);
@@ -362,62 +425,154 @@ static bool add_line(struct ledger_db *db, const struct entry *entry, uint8_t nu
     bind_number(statement, &at, line->within);
 #define KNOWN(name, value, known, bit)                                                 \
     bind_known(statement, &at, line->value, (line->known >> (bit)&1) != 0);
+#define PART(name, array, index, known, at_bit)                                        \
+    bind_known(statement, &at, line->usage.array[index],                               \
+               (line->usage.known >> (at_bit)&1) != 0);
 #include "proxy/meter/ledger_column.def"
 #undef KNOWN
+#undef PART
     bind_money(statement, at, line->cost_nanousd, line->priced);
     return run(statement);
 }
 
-/* The exchange's next column, counted by *at from 0. */
-static void bind_column(struct ledger_db *db, int *at, int64_t value, bool known)
+static bool add_object(struct ledger_db *db, const struct entry *entry)
 {
-    struct bound *bound = &db->bound[*at];
+    sqlite3_bind_int64(db->add_object, 1, (int64_t)entry->id);
+    sqlite3_bind_int64(db->add_object, 2, storable(entry->object));
+    return run(db->add_object);
+}
 
-    (*at)++;
+static inline void put_rare(struct text *rare, struct span key, uint64_t value,
+                            bool there)
+{
+    if (there) {
+        text_put_char(rare, rare->len == 0 ? '{' : ',');
+        text_put(rare, key);
+        text_put_i64(rare, storable(value));
+    }
+}
+
+/* Writes the entry's `rare`, nothing if it has none, and returns its length. */
+static size_t write_rare(const struct entry *entry, char memory[RARE_SIZE])
+{
+    const struct usage *usage = &entry->usage;
+    struct text rare = text_over(memory, RARE_SIZE);
+
+#define RARE(name, field)                                                              \
+    put_rare(&rare, SPAN("\"" #name "\":"), entry->field, entry->field != 0);
+#define PART(name, array, index, known, at)                                            \
+    put_rare(&rare, SPAN("\"" #name "\":"), usage->array[index],                       \
+             usage->array[index] != 0 && (usage->known >> (at)&1) != 0);
+#include "proxy/meter/ledger_column.def"
+#undef RARE
+#undef PART
+    put_rare(&rare, SPAN("\"reported_nanousd\":"), (uint64_t)usage->reported_nanousd,
+             usage->reported_nanousd >= 0);
+    if (rare.len > 0) {
+        text_put_char(&rare, '}');
+    }
+    CHECK(!rare.full);
+    return rare.len;
+}
+
+static void bind_rare(struct exchange_insert *insert, struct exchange_row *row, int at,
+                      const struct entry *entry)
+{
+    size_t before = row->rare_len;
+
+    row->rare_len = write_rare(entry, row->rare);
+    if (row->rare_len > 0) {
+        sqlite3_bind_text(insert->statement, at, row->rare, (int)row->rare_len,
+                          SQLITE_STATIC);
+    } else if (before > 0) {
+        sqlite3_bind_null(insert->statement, at);
+    }
+}
+
+/* Binds a row's next number, which is the statement's parameter *at, from 1. */
+static void bind_next(sqlite3_stmt *statement, struct bound **next, int *at,
+                      int64_t value, bool known)
+{
+    struct bound *bound = (*next)++;
+    int parameter = (*at)++;
+
     if (bound->known == known && (!known || bound->value == value)) {
         return;
     }
     *bound = (struct bound){ value, known };
     if (known) {
-        sqlite3_bind_int64(db->add_exchange, *at, value);
+        sqlite3_bind_int64(statement, parameter, value);
     } else {
-        sqlite3_bind_null(db->add_exchange, *at);
+        sqlite3_bind_null(statement, parameter);
     }
 }
 
-static bool add_exchange(struct ledger_db *db, const struct entry *entry, int64_t label)
+static void bind_exchange(struct exchange_insert *insert, size_t number,
+                          const struct entry *entry, int64_t label)
 {
-    int at = 0;
+    sqlite3_stmt *statement = insert->statement;
+    struct exchange_row *row = &insert->rows[number];
+    struct bound *next = row->bound;
+    int at = (int)number * EXCHANGE_COLUMNS + 1;
 
-    bind_column(db, &at, (int64_t)entry->id, true);
-    bind_column(db, &at, label, true);
-    bind_column(db, &at,
-                (int64_t)(entry_id_time(entry->id) / NS_PER_US) -
-                    (int64_t)(entry->started_ns / NS_PER_US),
-                true);
-#define NUMBER(name, field) bind_column(db, &at, storable(entry->field), true);
+#define BIND(value, known) bind_next(statement, &next, &at, value, known)
+    BIND((int64_t)entry->id, true);
+    BIND(label, true);
+    BIND((int64_t)(entry_id_time(entry->id) / NS_PER_US) -
+             (int64_t)(entry->started_ns / NS_PER_US),
+         true);
+#define NUMBER(name, field) BIND(storable(entry->field), true);
 #define KNOWN(name, value, known, bit)                                                 \
-    bind_column(db, &at, storable(entry->value), (entry->known >> (bit)&1) != 0);
+    BIND(storable(entry->value), (entry->known >> (bit)&1) != 0);
 #include "proxy/meter/ledger_column.def"
 #undef NUMBER
 #undef KNOWN
-    bind_column(db, &at, entry->cost_nanousd, entry->priced);
-    bind_column(db, &at, entry->usage.reported_nanousd,
-                entry->usage.reported_nanousd >= 0);
-    return run(db->add_exchange);
+    BIND(entry->cost_nanousd, entry->priced);
+#undef BIND
+    bind_rare(insert, row, at, entry);
 }
 
-bool ledger_db_add(struct ledger_db *db, const struct entry *entry)
+/* What an entry has in other tables. */
+static bool add_parts(struct ledger_db *db, const struct entry *entry)
 {
-    int64_t label = label_id(db, entry);
-
-    if (label == 0 || !add_exchange(db, entry, label)) {
+    if (entry->object != 0 && !add_object(db, entry)) {
         return false;
     }
     for (uint8_t i = 0; i < entry->line_count; i++) {
         if (!add_line(db, entry, i)) {
             return false;
         }
+    }
+    return true;
+}
+
+/* Adds insert->count entries. */
+static bool add_entries(struct ledger_db *db, struct exchange_insert *insert,
+                        const struct entry *const *entries)
+{
+    for (size_t i = 0; i < insert->count; i++) {
+        int64_t label = label_id(db, entries[i]);
+
+        if (label == 0 || !add_parts(db, entries[i])) {
+            return false;
+        }
+        bind_exchange(insert, i, entries[i], label);
+    }
+    return run(insert->statement);
+}
+
+bool ledger_db_add(struct ledger_db *db, const struct entry *const *entries,
+                   size_t count)
+{
+    while (count > 0) {
+        struct exchange_insert *insert =
+            count < ROWS ? &db->add_exchange : &db->add_exchanges;
+
+        if (!add_entries(db, insert, entries)) {
+            return false;
+        }
+        entries += insert->count;
+        count -= insert->count;
     }
     return true;
 }
@@ -439,6 +594,23 @@ static bool prepare(sqlite3 *sqlite, const char *sql, sqlite3_stmt **statement)
 {
     return sqlite3_prepare_v3(sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, statement,
                               NULL) == SQLITE_OK;
+}
+
+static bool prepare_insert(sqlite3 *sqlite, size_t count,
+                           struct exchange_insert *insert)
+{
+    char memory[2048];
+    struct text sql = text_over(memory, sizeof memory);
+
+    text_put(&sql, span_text(insert_exchanges));
+    for (size_t i = 0; i < count; i++) {
+        text_put(&sql, i == 0 ? SPAN("") : SPAN(", "));
+        text_put(&sql, span_text(exchange_row));
+    }
+    text_put(&sql, span_of("", 1));
+    CHECK(!sql.full);
+    insert->count = count;
+    return prepare(sqlite, sql.at, &insert->statement);
 }
 
 /* In one transaction, which ends with the connection where it fails. */
@@ -514,7 +686,9 @@ static bool open_writer(struct ledger_db *db, const char *path, struct error *er
         !prepare(db->sqlite, "COMMIT", &db->commit) ||
         !prepare(db->sqlite, "ROLLBACK", &db->rollback) ||
         !prepare(db->sqlite, insert_label, &db->add_label) ||
-        !prepare(db->sqlite, insert_exchange, &db->add_exchange) ||
+        !prepare_insert(db->sqlite, ROWS, &db->add_exchanges) ||
+        !prepare_insert(db->sqlite, 1, &db->add_exchange) ||
+        !prepare(db->sqlite, insert_object, &db->add_object) ||
         !prepare(db->sqlite, insert_line, &db->add_line)) {
         return fail(error, path, sqlite3_errmsg(db->sqlite));
     }
@@ -561,7 +735,9 @@ struct ledger_db *ledger_db_close(struct ledger_db *db)
     sqlite3_finalize(db->commit);
     sqlite3_finalize(db->rollback);
     sqlite3_finalize(db->add_label);
-    sqlite3_finalize(db->add_exchange);
+    sqlite3_finalize(db->add_exchanges.statement);
+    sqlite3_finalize(db->add_exchange.statement);
+    sqlite3_finalize(db->add_object);
     sqlite3_finalize(db->add_line);
     sqlite3_close(db->sqlite);
     free(db);

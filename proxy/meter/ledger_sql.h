@@ -1,9 +1,10 @@
 /* The ledger's database, and the writer that adds entries within transactions. Every
- * SQL statement is a constant text.
+ * SQL statement is made of constant texts.
  *
- * Three tables. What repeats (who, what, how it ended) is a row of `label`, written
+ * Four tables. What repeats (who, what, how it ended) is a row of `label`, written
  * once and then referred to by number; `exchange` has a row of plain integers per
- * entry, and `line` one per line of an entry. */
+ * entry, and a JSON object of those that few entries have; `line` has a row per line of
+ * an entry, and `object` one per entry that is keyed by an object. */
 #ifndef ASSAY_METER_LEDGER_SQL_H
 #define ASSAY_METER_LEDGER_SQL_H
 
@@ -19,10 +20,11 @@ struct ledger_db;
 struct ledger_db *ledger_db_open(const char *directory, struct error *error);
 struct ledger_db *ledger_db_close(struct ledger_db *db);
 
-/* One transaction: false means that it must be rolled back. An entry whose id is there
- * already is left as it is. */
+/* One transaction: false means that it must be rolled back. Adds `count` entries; one
+ * whose id is there already is left as it is. */
 bool ledger_db_begin(struct ledger_db *db) MUST_CHECK;
-bool ledger_db_add(struct ledger_db *db, const struct entry *entry) MUST_CHECK;
+bool ledger_db_add(struct ledger_db *db, const struct entry *const *entries,
+                   size_t count) MUST_CHECK;
 bool ledger_db_commit(struct ledger_db *db) MUST_CHECK;
 void ledger_db_rollback(struct ledger_db *db);
 

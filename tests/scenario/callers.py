@@ -431,6 +431,12 @@ def looks(results, assay, folder):
     one = json.loads(get('/v1/callers/tester', 'audit-secret')[1])
     results.ok(one['callers'][0]['exchanges'] >= 1 and one['quotas'][0]['name'] == 'daily' and
                one['quotas'][0]['used'] >= 1, 'and what one of them used', one)
+    newest = json.loads(get('/v1/exchanges', 'audit-secret')[1])['exchanges']
+    ids = [record['id'] for record in newest]
+    one = json.loads(get('/v1/exchanges?limit=1', 'audit-secret')[1])['exchanges']
+    results.ok(len(ids) >= 2 and ids == sorted(ids, reverse=True) and one == newest[:1] and
+               {record['caller'] for record in newest} == {'tester', 'second'},
+               'and the newest calls, the last one first', newest)
     lead = [get(path, 'lead-secret') for path in
             ('/v1/callers', '/v1/exchanges', '/v1/quotas', '/v1/callers/second')]
     results.ok(all(reply[0] == 200 and 'tester' not in reply[1] for reply in lead) and

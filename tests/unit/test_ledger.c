@@ -128,6 +128,16 @@ static void fill(struct entry *entry, uint64_t n)
         entry->usage.known_modalities = 1 << MODALITY_OUTPUT_REJECTED;
         entry->usage.reported_nanousd = 0;
     }
+    if (n % 4 == 0) {
+        entry->usage.known_modalities |= 1 << MODALITY_INPUT_AUDIO; /* and it is 0 */
+        entry->usage.known_lifetimes |= 1 << LIFETIME_5M;
+    }
+    if (n % 7 == 0) {
+        entry->usage.web_searches = UINT64_MAX; /* more than the ledger can hold */
+        entry->usage.audio_ms = 8 * n;
+        entry->usage.billed_input = 9 * n;
+        entry->usage.billed_output = 1;
+    }
     if (n % 2 == 0) {
         STORE(entry, team, "red");
         STORE(entry, request_model, "gpt-4o");
@@ -144,8 +154,8 @@ static void fill(struct entry *entry, uint64_t n)
     entry->turn = (uint8_t)(n % TURN_CLASSES);
     entry->input_text_bytes = 4 * n;
     entry->output_text_bytes = 5 * n;
-    entry->local_input = 6 * n;
-    entry->local_output = 7 * n;
+    entry->local_input = n % 6 == 0 ? 6 * n : 0;
+    entry->local_output = n % 6 == 0 ? 7 * n : 0;
     entry->object = n % 2 == 0 ? n : 0;
     if (n % 10 == 0) {
         add_lines(entry, n);
@@ -182,6 +192,7 @@ static void make_ledger(uint64_t count)
 struct read_back {
     uint64_t count, first, last;
     uint64_t stop_after;
+    bool newest_first;
 };
 
 static bool check_entry(void *self, const struct entry *entry)
@@ -194,8 +205,11 @@ static bool check_entry(void *self, const struct entry *entry)
 
     fill(&wanted, n);
     wanted.response_bytes = INT64_MAX;
+    if (wanted.usage.web_searches > INT64_MAX) {
+        wanted.usage.web_searches = INT64_MAX;
+    }
     assert_true(same_entry(&wanted, entry));
-    assert_true(n > read->last);
+    assert_true(read->count == 0 || (n > read->last) != read->newest_first);
     read->first = read->count == 0 ? n : read->first;
     read->last = n;
     return ++read->count != read->stop_after;
@@ -203,7 +217,8 @@ static bool check_entry(void *self, const struct entry *entry)
 
 static struct read_back read_all(struct ledger_query query, uint64_t stop_after)
 {
-    struct read_back read = { .stop_after = stop_after };
+    struct read_back read = { .stop_after = stop_after,
+                              .newest_first = query.newest_first };
     struct error error = { 0 };
 
     assert_true(ledger_each(folder, &query, check_entry, &read, &error));
@@ -233,6 +248,41 @@ static void test_round_trip(void **state)
                     0);
     assert_int_equal(read.first, 91);
     assert_int_equal(read.last, 100);
+}
+
+static void test_newest_first(void **state)
+{
+    struct read_back read;
+
+    (void)state;
+    make_ledger(100);
+    read = read_all((struct ledger_query){ .newest_first = true }, 0);
+    assert_int_equal(read.count, 100);
+    assert_int_equal(read.first, 100);
+    assert_int_equal(read.last, 1);
+    read = read_all((struct ledger_query){ .newest_first = true }, 7);
+    assert_int_equal(read.last, 94);
+}
+
+/* Every number of entries is written, whether in whole statements or not. */
+static void test_batches(void **state)
+{
+    struct journal *journal = must_open_journal(256);
+    struct ledger *ledger = must_open_ledger();
+    uint64_t count = 0;
+
+    (void)state;
+    for (uint64_t size = 1; size < 20; size++) {
+        settle_some(journal, count + 1, size);
+        count += size;
+        must_start(ledger, journal, NULL, NULL);
+        ledger_stop(ledger);
+    }
+    ledger_close(ledger);
+    journal_close(journal);
+    assert_int_equal(read_all((struct ledger_query){ 0 }, 0).count, count);
+    assert_int_equal(read_all((struct ledger_query){ .objects = true }, 0).count,
+                     count / 2);
 }
 
 static void test_empty_and_absent(void **state)
@@ -296,6 +346,7 @@ static void test_retention(void **state)
     }
     assert_int_equal(counted("SELECT count(*) FROM exchange"), 1);
     assert_int_equal(counted("SELECT count(*) FROM line"), 0);
+    assert_int_equal(counted("SELECT count(*) FROM object"), 0);
     assert_int_equal(counted("SELECT count(*) FROM label WHERE caller = 'the last'"),
                      1);
     assert_int_equal(counted("SELECT count(*) FROM label"), 1);
@@ -498,6 +549,26 @@ static void test_view(void **state)
     end_sql(sqlite, row);
 }
 
+/* A number that few calls have is shown like any other, and an unknown one is no 0. */
+static void test_rare_for_people(void **state)
+{
+    (void)state;
+    make_ledger(24);
+    assert_int_equal(counted("SELECT audio_ms FROM exchanges WHERE request_bytes = 70"),
+                     56);
+    assert_int_equal(counted("SELECT count(*) FROM exchanges WHERE audio_ms = 0"), 21);
+    assert_int_equal(counted("SELECT sum(cache_write_1h) FROM exchanges"),
+                     2 * (3 + 6 + 9 + 12 + 15 + 18 + 21 + 24));
+    assert_int_equal(counted("SELECT count(*) FROM exchanges WHERE input_audio = 0"),
+                     6);
+    assert_int_equal(counted(
+                         "SELECT count(*) FROM exchanges WHERE input_audio IS NULL"),
+                     18);
+    assert_int_equal(counted("SELECT count(*) FROM exchanges WHERE object = 4"), 1);
+    assert_int_equal(counted("SELECT count(*) FROM exchanges WHERE object = 0"), 12);
+    assert_int_equal(counted("SELECT count(reported_nanousd) FROM exchanges"), 8);
+}
+
 static void must_not_open(const char *words)
 {
     struct error error = { 0 };
@@ -515,14 +586,64 @@ static void test_newer_schema(void **state)
 
     (void)state;
     make_ledger(1);
-    row = query_sql(&sqlite, "PRAGMA user_version = 4");
+    row = query_sql(&sqlite, "PRAGMA user_version = 5");
     end_sql(sqlite, row);
-    must_not_open("newer version of assay (schema 4");
+    must_not_open("newer version of assay (schema 5");
 }
+
+static const char exchange_of_3[] =
+    "CREATE TABLE exchange (id INTEGER PRIMARY KEY, label INTEGER NOT NULL,"
+    " lead_us INTEGER NOT NULL, duration_us INTEGER NOT NULL, ttfb_us INTEGER NOT NULL,"
+    " ttft_us INTEGER NOT NULL, overhead_us INTEGER NOT NULL,"
+    " request_bytes INTEGER NOT NULL, response_bytes INTEGER NOT NULL,"
+    " events INTEGER NOT NULL, max_output INTEGER NOT NULL, retry INTEGER NOT NULL,"
+    " web_searches INTEGER NOT NULL, audio_ms INTEGER NOT NULL,"
+    " billed_input INTEGER NOT NULL, billed_output INTEGER NOT NULL,"
+    " reserved_input INTEGER NOT NULL, reserved_output INTEGER NOT NULL,"
+    " input_text_bytes INTEGER NOT NULL, output_text_bytes INTEGER NOT NULL,"
+    " local_input INTEGER NOT NULL, local_output INTEGER NOT NULL,"
+    " object INTEGER NOT NULL, input INTEGER, cache_read INTEGER, cache_write INTEGER,"
+    " output INTEGER, reasoning INTEGER, cache_write_5m INTEGER,"
+    " cache_write_30m INTEGER, cache_write_1h INTEGER, cache_write_12h INTEGER,"
+    " input_text INTEGER, input_audio INTEGER, input_image INTEGER,"
+    " input_video INTEGER, input_document INTEGER, output_audio INTEGER,"
+    " output_image INTEGER, output_rejected INTEGER, cost_nanousd INTEGER,"
+    " reported_nanousd INTEGER) STRICT";
 
 /* Turns a ledger of today into one of an older schema. */
 static void make_older(int schema)
 {
+    static const char *const to_3[] = {
+        "CREATE TABLE today AS SELECT id AS number, label, lead_us,"
+        " cost_nanousd AS own_cost, row_number() OVER (ORDER BY id) AS at FROM "
+        "exchange",
+        "CREATE TABLE shown AS SELECT *, row_number() OVER (ORDER BY id) AS at"
+        " FROM exchanges",
+        "DROP VIEW exchanges",
+        "DROP VIEW lines",
+        "DROP TABLE exchange",
+        "DROP TABLE object",
+        exchange_of_3,
+        "INSERT INTO exchange SELECT number, label, lead_us, duration_us, ttfb_us,"
+        " ttft_us, overhead_us, request_bytes, response_bytes, events, max_output, "
+        "retry,"
+        " web_searches, audio_ms, billed_input, billed_output, reserved_input,"
+        " reserved_output, input_text_bytes, output_text_bytes, local_input,"
+        " local_output, object, input, cache_read, cache_write, output, reasoning,"
+        " cache_write_5m, cache_write_30m, cache_write_1h, cache_write_12h, input_text,"
+        " input_audio, input_image, input_video, input_document, output_audio,"
+        " output_image, output_rejected, own_cost, reported_nanousd"
+        " FROM today JOIN shown USING (at)",
+        "DROP TABLE today",
+        "DROP TABLE shown",
+        "CREATE INDEX exchange_object ON exchange (object) WHERE object <> 0",
+        "ALTER TABLE label DROP COLUMN known_lifetimes",
+        "ALTER TABLE label DROP COLUMN known_modalities",
+        "CREATE VIEW exchanges AS SELECT * FROM exchange",
+        "CREATE VIEW lines AS SELECT * FROM line",
+        "PRAGMA user_version = 3",
+        NULL,
+    };
     static const char *const to_2[] = {
         "DROP VIEW exchanges",
         "DROP VIEW lines",
@@ -550,9 +671,9 @@ static void make_older(int schema)
         "PRAGMA user_version = 1",
         NULL,
     };
-    const char *const *const steps[] = { to_2, to_1 };
+    const char *const *const steps[] = { to_3, to_2, to_1 };
 
-    for (int step = 0; step < 3 - schema; step++) {
+    for (int step = 0; step < 4 - schema; step++) {
         for (size_t i = 0; steps[step][i] != NULL; i++) {
             sqlite3 *sqlite;
             sqlite3_stmt *row = query_sql(&sqlite, steps[step][i]);
@@ -625,6 +746,21 @@ static void test_schema_2(void **state)
 {
     (void)state;
     updates_from(2, 1);
+}
+
+/* What schema 3 had columns for comes back as it was. */
+static void test_schema_3(void **state)
+{
+    (void)state;
+    make_ledger(100);
+    make_older(3);
+    ledger_close(must_open_ledger());
+    assert_int_equal(read_all((struct ledger_query){ 0 }, 0).count, 100);
+    assert_int_equal(read_all((struct ledger_query){ .objects = true }, 0).count, 50);
+    assert_int_equal(counted("SELECT count(*) FROM exchanges WHERE retry = 2"), 33);
+    assert_int_equal(counted("SELECT count(*) FROM sqlite_schema"
+                             " WHERE name IN ('exchange_3', 'exchange_object')"),
+                     0);
 }
 
 static void test_foreign_database(void **state)
@@ -842,6 +978,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_round_trip),
+        IN_FOLDER(test_newest_first),
+        IN_FOLDER(test_batches),
+        IN_FOLDER(test_rare_for_people),
         IN_FOLDER(test_empty_and_absent),
         IN_FOLDER(test_retention),
         IN_FOLDER(test_sums),
@@ -852,6 +991,7 @@ int main(void)
         IN_FOLDER(test_newer_schema),
         IN_FOLDER(test_schema_1),
         IN_FOLDER(test_schema_2),
+        IN_FOLDER(test_schema_3),
         IN_FOLDER(test_foreign_database),
         IN_FOLDER(test_recovery_repeated),
         IN_FOLDER(test_kill),
