@@ -178,7 +178,6 @@ static bool step(struct chunked *chunked, char c)
     case DATA_CR:
         return expect(chunked, c, '\r', DATA_LF);
     case DATA_LF:
-        chunked->digits = 0;
         return expect(chunked, c, '\n', SIZE);
     case EXTENSION:
     case EXTENSION_NAME:
@@ -203,6 +202,27 @@ static bool step(struct chunked *chunked, char c)
     return false;
 }
 
+/* Takes a size line that is all there and has no extensions, as nearly all; whatever else
+ * comes is left to step(). */
+static void take_size_line(struct chunked *chunked, struct span *input)
+{
+    uint64_t size = 0;
+    size_t n = 0;
+    int digit;
+
+    while (n < input->len && n < SIZE_DIGITS_MAX &&
+           (digit = hex_digit(input->at[n])) >= 0) {
+        size = size * 16 + (unsigned)digit;
+        n++;
+    }
+    if (size > 0 && input->len - n >= 2 && input->at[n] == '\r' &&
+        input->at[n + 1] == '\n') {
+        *input = span_after(*input, n + 2);
+        chunked->left = size;
+        chunked->state = DATA;
+    }
+}
+
 static struct span take_data(struct chunked *chunked, struct span *input)
 {
     size_t len = chunked->left < input->len ? (size_t)chunked->left : input->len;
@@ -211,7 +231,11 @@ static struct span take_data(struct chunked *chunked, struct span *input)
     *input = span_after(*input, len);
     chunked->left -= len;
     if (chunked->left == 0) {
-        chunked->state = DATA_CR;
+        bool at_end = span_starts(*input, SPAN("\r\n"));
+
+        chunked->state = at_end ? SIZE : DATA_CR;
+        chunked->digits = 0;
+        *input = span_after(*input, at_end ? 2 : 0);
     }
     return data;
 }
@@ -221,6 +245,9 @@ enum fault chunked_next(struct chunked *chunked, struct span *input, struct span
 {
     *data = span_of(input->at, 0);
     while (input->len > 0 && chunked->state != ENDED) {
+        if (chunked->state == SIZE && chunked->digits == 0) {
+            take_size_line(chunked, input);
+        }
         if (chunked->state == DATA) {
             *data = take_data(chunked, input);
             break;

@@ -28,10 +28,17 @@ static bool is_sized(const struct head *head)
 }
 
 static bool is_blank(const struct head *head, const struct field *field,
-                     enum field_name blank)
+                     enum field_name credential)
 {
-    return (field->id == FIELD_CONTENT_LENGTH ? is_sized(head) : field->id == blank) &&
-           field->value.len > 0;
+    if (field->value.len == 0) {
+        return false;
+    }
+    if (field->id == FIELD_CONTENT_LENGTH) {
+        return is_sized(head);
+    }
+    return head->status == 0
+               ? field->id == credential
+               : field->id == FIELD_OTHER || field->id == FIELD_SET_COOKIE;
 }
 
 /* Copies raw bytes up to `end` to the text. */
@@ -50,7 +57,7 @@ static const struct span *start_part(const struct head *head)
 }
 
 static void make_text(struct head_form *form, struct span raw, const struct head *head,
-                      enum field_name blank)
+                      enum field_name credential)
 {
     const char *from = raw.at;
 
@@ -64,7 +71,7 @@ static void make_text(struct head_form *form, struct span raw, const struct head
         line->name = form->text_len;
         copy_text(form, &from, field->value.at);
         line->value = form->text_len;
-        line->blank = is_blank(head, field, blank);
+        line->blank = is_blank(head, field, credential);
         if (line->blank) {
             from += field->value.len;
         }
@@ -159,7 +166,7 @@ const struct head *head_form_read(struct head_form *form, struct span bytes,
 /* ---- life ------------------------------------------------------------------------ */
 
 struct head_form *head_form_new(struct span raw, const struct head *head,
-                                enum field_name blank)
+                                enum field_name credential)
 {
     struct head_form *form = raw.len > TEXT_MAX ? NULL : malloc(sizeof *form + raw.len);
     size_t size;
@@ -169,7 +176,7 @@ struct head_form *head_form_new(struct span raw, const struct head *head,
     }
     memcpy(&form->head, head,
            offsetof(struct head, fields) + head->field_count * sizeof head->fields[0]);
-    make_text(form, raw, head, blank);
+    make_text(form, raw, head, credential);
     return head_form_read(form, raw, &size) == NULL ? head_form_free(form) : form;
 }
 

@@ -2,8 +2,9 @@
  * head that was parsed once leaves its form; whatever fits the form later is the same
  * message but for what fills the blanks, and need not be parsed again.
  *
- * Blank are the values of fields of one id, which no rule may read, and the digits of
- * a Content-Length above 0, which are read anew. What fills a blank is not empty, holds
+ * Blank are a request's credential and all values of a response that no parser reads:
+ * those of fields that nobody knows, and of Set-Cookie. Blank are also the digits of a
+ * Content-Length above 0, which are read anew. What fills a blank is not empty, holds
  * no control character (not even HTAB) and begins and ends with no space: neither
  * parser can see the end of a value or line in it. All other bytes have to be equal. */
 #ifndef ASSAY_HTTP_HEAD_FORM_H
@@ -14,10 +15,11 @@
 struct head_form;
 
 /* The form of `raw`, which head_parse_request() or head_parse_response() took apart
- * into *head; nothing of what stood in the blanks is kept. NULL without memory, for a
+ * into *head; nothing of what stood in the blanks is kept. `credential` is the field
+ * that has a request's, FIELD_OTHER for a response. NULL without memory, for a
  * head over 4 KiB, and where what stood in a blank may not fill one. */
 struct head_form *head_form_new(struct span raw, const struct head *head,
-                                enum field_name blank);
+                                enum field_name credential);
 
 /* Takes NULL; returns NULL. */
 struct head_form *head_form_free(struct head_form *form);
@@ -42,8 +44,7 @@ void head_forms_done(struct head_forms *forms);
 const struct head *head_forms_read(struct head_forms *forms, struct span bytes,
                                    enum method method, size_t *size);
 
-/* Keeps the form of a response head in place of the one that was not used for longest.
- * Blank are the values of fields that nobody knows (FIELD_OTHER). */
+/* Keeps the form of a response head in place of the one that was not used for longest. */
 void head_forms_add(struct head_forms *forms, struct span raw, const struct head *head);
 
 #endif
