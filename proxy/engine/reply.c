@@ -33,7 +33,7 @@ static void put_exchange_id(struct text *out, const struct exchange *x)
 
     if (x != NULL && x->entry != NULL) {
         entry_id_text(x->entry->id, id);
-        put_line(out, SPAN("assay-exchange-id"), span_text(id));
+        put_line(out, SPAN("assay-exchange-id"), span_of(id, sizeof id - 1));
     }
 }
 
@@ -246,6 +246,14 @@ static bool ends_here(const struct field *field)
              span_starts_nocase(field->name, SPAN("assay-quota-"))));
 }
 
+/* Fields of the handshake that are written anew, from what they mean. */
+static bool is_agreement(const struct field *field)
+{
+    return field->id == FIELD_SEC_WEBSOCKET_ACCEPT ||
+           field->id == FIELD_SEC_WEBSOCKET_EXTENSIONS ||
+           field->id == FIELD_SEC_WEBSOCKET_PROTOCOL;
+}
+
 /* The line of a field as it came, if put_line() would write the same; else empty. */
 static struct span plain_line(const struct field *field)
 {
@@ -269,16 +277,16 @@ static struct span plain_status(const struct head *head)
                : span_of(NULL, 0);
 }
 
-/* Writes those fields that `ends` does not hold for. Lines that need not change go in
- * one piece as long as they lie together, behind `run`, which lies there, too. */
+/* Writes the fields that go on. Lines that need not change go in one piece as long as
+ * they lie together, behind `run`, which lies there, too. */
 static void put_fields(struct text *out, struct span run, const struct head *head,
-                       bool (*ends)(const struct field *field))
+                       bool switching)
 {
     for (size_t i = 0; i < head->field_count; i++) {
         const struct field *field = &head->fields[i];
         struct span line;
 
-        if (ends(field)) {
+        if (ends_here(field) || (switching && is_agreement(field))) {
             continue;
         }
         line = plain_line(field);
@@ -320,15 +328,6 @@ static void put_framing(struct text *out, const struct exchange *x,
     }
 }
 
-/* The same for the head of a WebSocket: what was agreed on is written anew, too, from
- * what it means. */
-static bool ends_in_switch(const struct field *field)
-{
-    return ends_here(field) || field->id == FIELD_SEC_WEBSOCKET_ACCEPT ||
-           field->id == FIELD_SEC_WEBSOCKET_EXTENSIONS ||
-           field->id == FIELD_SEC_WEBSOCKET_PROTOCOL;
-}
-
 void reply_switch(struct exchange *x, const struct head *head,
                   const struct handshake_terms *terms)
 {
@@ -336,7 +335,7 @@ void reply_switch(struct exchange *x, const struct head *head,
 
     put_status(&out, (int)head->status, SPAN("Switching Protocols"));
     handshake_put_response(&x->tunnel->handshake, terms, &out);
-    put_fields(&out, span_of(NULL, 0), head, ends_in_switch);
+    put_fields(&out, span_of(NULL, 0), head, true);
     put_exchange_id(&out, x);
     text_put(&out, SPAN("\r\n"));
     CHECK(!out.full);
@@ -352,7 +351,7 @@ void reply_head(struct exchange *x, const struct head *head)
     if (status.len == 0) {
         put_status(&out, (int)head->status, head->reason);
     }
-    put_fields(&out, status, head, ends_here);
+    put_fields(&out, status, head, false);
     put_framing(&out, x, head);
     put_exchange_id(&out, x);
     reserve_put_warning(x, &out);

@@ -40,13 +40,21 @@ bool head_content_length(struct span value, uint64_t *length)
 static const uint64_t ones = UINT64_C(0x0101010101010101);
 static const uint64_t highs = UINT64_C(0x8080808080808080);
 
-#ifdef __SSE2__
-/* The first bytes of s in blocks of sixteen, as far as no control character
- * is in them. */
-static size_t pass_blocks(struct span s)
+/* Which of the eight bytes of a word are control characters, by their top bits. A borrow
+ * can flag only bytes above a true hit, so the lowest flag is always right. */
+static uint64_t controls_in(uint64_t word)
 {
-    const __m128i last = _mm_set1_epi8(0x1f), delete = _mm_set1_epi8(0x7f);
+    uint64_t delete = word ^ (ones * 0x7f);
+
+    return (((word - ones * 0x20) & ~word) | ((delete - ones) & ~delete)) & highs;
+}
+
+size_t head_find_control(struct span s)
+{
     size_t i = 0;
+
+#ifdef __SSE2__
+    const __m128i last = _mm_set1_epi8(0x1f), delete = _mm_set1_epi8(0x7f);
 
     for (; i + 16 <= s.len; i += 16) {
         __m128i block = _mm_loadu_si128((const __m128i *)(const void *)(s.at + i));
@@ -57,31 +65,13 @@ static size_t pass_blocks(struct span s)
             return i + (size_t)__builtin_ctz((unsigned)found);
         }
     }
-    return i;
-}
-#else
-static size_t pass_blocks(struct span s)
-{
-    (void)s;
-    return 0;
-}
 #endif
-
-/* Eight bytes at a time: a borrow can flag only bytes above a true hit, so the lowest
- * flag is always right. */
-size_t head_find_control(struct span s)
-{
-    size_t i = pass_blocks(s);
-
     for (; i + 8 <= s.len; i += 8) {
         uint64_t word;
         uint64_t found;
 
         memcpy(&word, s.at + i, 8);
-        word = le64toh(word);
-        found = ((word - ones * 0x20) & ~word) | /* below 0x20 */
-                (((word ^ (ones * 0x7f)) - ones) & ~(word ^ (ones * 0x7f)));
-        found &= highs;
+        found = controls_in(le64toh(word));
         if (found != 0) {
             return i + ((size_t)__builtin_ctzll(found) >> 3);
         }
