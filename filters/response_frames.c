@@ -263,6 +263,32 @@ static void wrapped_value(struct response_watch *watch, const struct scan_value 
 
 /* ---- JSON texts ------------------------------------------------------------------ */
 
+/* `before` is the tallier's, until the values end. */
+static void begin_values(struct response_watch *watch, struct tally *before)
+{
+    watch->terminal = false;
+    watch->repeats = false;
+    watch->tallier.before = before;
+}
+
+/* Has the provider counted what was generated, or everything? */
+static bool is_reported(const struct tally *tally)
+{
+    return tally_has(tally, COUNT_OUTPUT) || tally_has(tally, COUNT_TOTAL);
+}
+
+static void end_values(struct response_watch *watch)
+{
+    const uint32_t said_counts = 1U << COUNT_OUTPUT | 1U << COUNT_REASONING;
+
+    if ((watch->tallier.now & said_counts) != 0) {
+        watch->said_bytes = watch->text.bytes;
+    }
+    tallier_event_end(&watch->tallier);
+    line_reader_event_end(watch->line_reader, watch->model);
+    watch->finished |= watch->unfinished == 0 && is_reported(&watch->tallier.tally);
+}
+
 /* False without memory: the text is not read. */
 static bool begin_text(struct response_watch *watch)
 {
@@ -272,9 +298,7 @@ static bool begin_text(struct response_watch *watch)
         return false;
     }
     watch->done_at = 0;
-    watch->terminal = false;
-    watch->repeats = false;
-    watch->tallier.before = &watch->reader->before;
+    begin_values(watch, &watch->reader->before);
     scan_init(&watch->reader->scan, watch->plan, SCAN_TOLERANT);
     return true;
 }
@@ -298,6 +322,15 @@ static void find_done_mark(struct response_watch *watch, struct span piece)
     }
 }
 
+/* White space before a text belongs to none. */
+static struct span without_lead(struct span piece)
+{
+    while (piece.len > 0 && memchr(" \t\r\n", piece.at[0], 4) != NULL) {
+        piece = span_after(piece, 1);
+    }
+    return piece;
+}
+
 /* Some senders put several texts in one event, or lines where one text is
  * expected: each counts as if it had come alone. A WebSocket's message is one
  * event and one text. */
@@ -305,7 +338,10 @@ void response_text_data(void *self, struct span piece)
 {
     struct response_watch *watch = self;
 
-    while (watch->reader != NULL || begin_text(watch)) {
+    if (watch->reader == NULL) {
+        piece = without_lead(piece);
+    }
+    while (piece.len > 0 && (watch->reader != NULL || begin_text(watch))) {
         find_done_mark(watch, piece);
         piece = shapes_feed_one(&watch->pool->shapes, &watch->reader->scan, piece,
                                 value_seen, watch);
@@ -316,15 +352,8 @@ void response_text_data(void *self, struct span piece)
     }
 }
 
-/* Has the provider counted what was generated, or everything? */
-static bool is_reported(const struct tally *tally)
-{
-    return tally_has(tally, COUNT_OUTPUT) || tally_has(tally, COUNT_TOTAL);
-}
-
 void response_text_end(void *self)
 {
-    const uint32_t said_counts = 1U << COUNT_OUTPUT | 1U << COUNT_REASONING;
     struct response_watch *watch = self;
 
     if (watch->reader == NULL) {
@@ -337,16 +366,27 @@ void response_text_end(void *self)
     } else {
         watch->finished |= watch->terminal;
     }
-    if ((watch->tallier.now & said_counts) != 0) {
-        watch->said_bytes = watch->text.bytes;
-    }
-    tallier_event_end(&watch->tallier);
+    end_values(watch);
     response_text_over(watch);
-    line_reader_event_end(watch->line_reader, watch->model);
-    watch->finished |= watch->unfinished == 0 && is_reported(&watch->tallier.tally);
 }
 
-static const struct sse_sink sse_sink = { .data = response_text_data,
+/* A text that came with its line and is of a known shape is read at once. */
+static size_t take_line(void *self, struct span rest)
+{
+    struct response_watch *watch = self;
+    size_t len;
+
+    begin_values(watch, &watch->pool->before);
+    len = shapes_take_line(&watch->pool->shapes, watch->plan, rest, value_seen, watch);
+    if (len > 0) {
+        watch->finished |= watch->terminal;
+        end_values(watch);
+    }
+    return len;
+}
+
+static const struct sse_sink sse_sink = { .take = take_line,
+                                          .data = response_text_data,
                                           .event = response_text_end };
 static const struct lines_sink lines_sink = { .data = response_text_data,
                                               .document = response_text_end };

@@ -12,12 +12,18 @@
     #include <emmintrin.h>
 #endif
 
-/* What ends a run: one of three bytes (which may be the same), and perhaps
- * everything that is no printable ASCII. A constant at every call, so that each
- * gets code of its own. */
+/* What else than certain bytes ends a run. */
+enum run_limit {
+    RUN_ANY,
+    RUN_CONTROL, /* control characters */
+    RUN_PLAIN    /* everything that is no printable ASCII */
+};
+
+/* What ends a run: one of three bytes (which may be the same) and the limit. A constant
+ * at every call, so that each gets code of its own. */
 struct run_stops {
     char a, b, c;
-    bool unless_plain;
+    enum run_limit limit;
 };
 
 #define RUN_INLINE static inline __attribute__((always_inline))
@@ -25,7 +31,8 @@ struct run_stops {
 RUN_INLINE bool run_stops_at(char byte, struct run_stops stops)
 {
     return byte == stops.a || byte == stops.b || byte == stops.c ||
-           (stops.unless_plain && (signed char)byte < 0x20);
+           (stops.limit == RUN_CONTROL && (unsigned char)byte < 0x20) ||
+           (stops.limit == RUN_PLAIN && (signed char)byte < 0x20);
 }
 
 RUN_INLINE const char *run_bytes(const char *at, const char *end,
@@ -60,8 +67,10 @@ RUN_INLINE size_t run_block_portable(const char *at, struct run_stops stops)
 #endif
     hits =
         run_hits(block, stops.a) | run_hits(block, stops.b) | run_hits(block, stops.c);
-    if (stops.unless_plain) {
-        hits |= (((block - ones * 0x20) & ~block) | block) & ones * 0x80;
+    if (stops.limit != RUN_ANY) {
+        uint64_t beyond = stops.limit == RUN_PLAIN ? block : 0;
+
+        hits |= (((block - ones * 0x20) & ~block) | beyond) & ones * 0x80;
     }
     return hits == 0 ? sizeof(block) : (size_t)__builtin_ctzll(hits) / 8;
 }
@@ -81,7 +90,11 @@ RUN_INLINE __m128i run_stopped(const char *at, struct run_stops stops)
     if (stops.c != stops.b) {
         hits = _mm_or_si128(hits, _mm_cmpeq_epi8(block, _mm_set1_epi8(stops.c)));
     }
-    if (stops.unless_plain) {
+    if (stops.limit == RUN_CONTROL) {
+        __m128i low = _mm_min_epu8(block, _mm_set1_epi8(0x1f));
+
+        hits = _mm_or_si128(hits, _mm_cmpeq_epi8(low, block));
+    } else if (stops.limit == RUN_PLAIN) {
         hits = _mm_or_si128(hits, _mm_subs_epi8(block, _mm_set1_epi8(0x20)));
     }
     return hits;

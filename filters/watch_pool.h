@@ -20,6 +20,7 @@ struct watch_pool {
     struct pooled_call *calls;
     struct text_reader *readers;
     struct shapes shapes; /* of what they read */
+    struct tally before;  /* the tallier's, while a text is read at once */
     size_t fresh_count;
     size_t answer_count;
     size_t reader_count;

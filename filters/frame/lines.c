@@ -78,7 +78,7 @@ static const char *read_brackets(const struct feed *feed, const char *at)
 
 static const char *read_string(const struct feed *feed, const char *at)
 {
-    const struct run_stops stops = { '"', '\\', '\n', false };
+    const struct run_stops stops = { '"', '\\', '\n', RUN_ANY };
     struct lines *lines = feed->lines;
 
     at = run_to(at, feed->end, stops);

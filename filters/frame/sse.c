@@ -109,7 +109,7 @@ static const char *read_field(const struct feed *feed, const char *at)
 
 size_t sse_line_end(struct span text)
 {
-    const struct run_stops line_end = { '\n', '\r', '\r', false };
+    const struct run_stops line_end = { '\n', '\r', '\r', RUN_ANY };
 
     return (size_t)(run_to(text.at, text.at + text.len, line_end) - text.at);
 }
@@ -125,17 +125,28 @@ static const char *read_value(const struct feed *feed, const char *at)
     return at < feed->end ? end_line(feed, at) : at;
 }
 
+/* How much of the event's first data the sink has taken itself. */
+static size_t take_value(const struct feed *feed, const char *at)
+{
+    return feed->sse->has_data || feed->sink->take == NULL
+               ? 0
+               : feed->sink->take(feed->self, span_of(at, (size_t)(feed->end - at)));
+}
+
 static const char *read_line(const struct feed *feed, const char *at)
 {
     struct sse *sse = feed->sse;
+    size_t taken;
 
     if (is_line_end(*at)) {
         return end_line(feed, at);
     }
     if (feed->end - at > 5 && memcmp(at, "data:", 5) == 0) {
+        at += at[5] == ' ' ? 6 : 5;
+        taken = take_value(feed, at);
         begin_value(feed, true);
         sse->state = SSE_VALUE;
-        return read_value(feed, at + (at[5] == ' ' ? 6 : 5));
+        return read_value(feed, at + taken);
     }
     if (feed->end - at >= 4 && memcmp(at, "data", 4) != 0) {
         begin_value(feed, false); /* whatever its name is */

@@ -21,6 +21,11 @@ struct sse {
 };
 
 struct sse_sink {
+    /* The first data of an event stands at the front of `rest`, up to a line end that
+     * need not be there. A sink that knows it by its look takes it, if the line end is
+     * there, and returns its length; else 0, and the data comes in pieces. NULL: it
+     * takes none. */
+    size_t (*take)(void *self, struct span rest);
     /* The next piece of the current event's data; lines are joined by "\n". */
     void (*data)(void *self, struct span piece);
     /* The event ended with a blank line. Not called for events without a data field. */

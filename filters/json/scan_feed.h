@@ -86,8 +86,8 @@ static inline void match_key(const struct feed *feed, const char *key, size_t le
 }
 
 /* What ends the plain bytes of a string. */
-#define STOPS_STRICT   ((struct run_stops){ '"', '\\', '\\', true })
-#define STOPS_TOLERANT ((struct run_stops){ '"', '\\', '\\', false })
+#define STOPS_STRICT   ((struct run_stops){ '"', '\\', '\\', RUN_PLAIN })
+#define STOPS_TOLERANT ((struct run_stops){ '"', '\\', '\\', RUN_ANY })
 
 /* As far as the bytes of a string stand for themselves (scan_string.c). */
 const char *scan_plain_run(const struct feed *feed, const char *at);

@@ -25,15 +25,16 @@ static const char *pass_number(const char *at, const char *end)
 }
 
 /* At the closing quote; NULL if something in the string is to be undone. */
-static inline const char *pass_string(const char *at, const char *end)
+RUN_INLINE const char *pass_string(const char *at, const char *end,
+                                   struct run_stops stops)
 {
-    at = run_to(at, end, STOPS_TOLERANT);
+    at = run_to(at, end, stops);
     return at < end && *at == '"' ? at : NULL;
 }
 
-/* Out of line: a loop of its own has the registers it needs. */
-__attribute__((noinline)) static bool fits(const struct shape *shape, struct span text,
-                                           struct places *places)
+/* Behind the text of this shape at the front of `text`; NULL if there is none. */
+RUN_INLINE const char *pass_text(const struct shape *shape, struct span text,
+                                 struct places *places, struct run_stops stops)
 {
     const char *at = text.at, *end = text.at + text.len, *fixed = shape->fixed;
     const char **place = places->steps;
@@ -43,19 +44,38 @@ __attribute__((noinline)) static bool fits(const struct shape *shape, struct spa
 
         *place++ = at;
         if (end - at < step->len || !run_equal(at, fixed, step->len)) {
-            return false;
+            return NULL;
         }
         at += step->len;
         fixed += step->len;
         if (step->value == VALUE_END) {
-            return at == end;
+            return at;
         }
         from = at;
-        at = step->value == VALUE_STRING ? pass_string(at, end) : pass_number(at, end);
+        at = step->value == VALUE_STRING ? pass_string(at, end, stops)
+                                         : pass_number(at, end);
         if (at == NULL || at - from > step->most) {
-            return false;
+            return NULL;
         }
     }
+}
+
+/* Out of line: a loop of its own has the registers it needs. */
+__attribute__((noinline)) static const char *pass_whole(const struct shape *shape,
+                                                        struct span text,
+                                                        struct places *places)
+{
+    return pass_text(shape, text, places, STOPS_TOLERANT);
+}
+
+/* The same for a text in which no line ends. */
+__attribute__((noinline)) static const char *pass_line(const struct shape *shape,
+                                                       struct span text,
+                                                       struct places *places)
+{
+    const struct run_stops stops = { '"', '\\', '\\', RUN_CONTROL };
+
+    return pass_text(shape, text, places, stops);
 }
 
 static const char *place_of(const struct places *places, struct shape_place place)
@@ -94,15 +114,27 @@ static void deliver(const struct shape_call *call, const struct places *places,
     seen(self, &value);
 }
 
-/* The known shape of the text, which becomes the first of the known; NULL if
- * it has none. */
+/* Does what is behind a text begin with a line end? */
+static bool at_line_end(const char *at, const char *end)
+{
+    return at < end && (*at == '\n' || *at == '\r');
+}
+
+/* The known shape of the text, or if `line`, of the text that is the line at its front;
+ * it becomes the first of the known. NULL if it has none. */
 static const struct shape *find(struct shapes *shapes, const struct scan_plan *plan,
-                                struct span text, struct places *places)
+                                struct span text, bool line, struct places *places)
 {
     for (unsigned i = 0; i < SHAPES_MAX && shapes->known[i] != NULL; i++) {
         struct shape *shape = shapes->known[i];
+        const char *end = text.at + text.len, *behind;
 
-        if (shape->plan == plan && fits(shape, text, places)) {
+        if (shape->plan != plan || (line && !shape->one_line)) {
+            continue;
+        }
+        behind =
+            line ? pass_line(shape, text, places) : pass_whole(shape, text, places);
+        if (behind != NULL && (line ? at_line_end(behind, end) : behind == end)) {
             memmove(&shapes->known[1], &shapes->known[0], i * sizeof(struct shape *));
             shapes->known[0] = shape;
             return shape;
@@ -122,6 +154,9 @@ static bool add_step(struct shape *shape, struct span fixed, enum value value)
     }
     memcpy(shape->fixed + shape->fixed_len, fixed.at, fixed.len);
     shape->fixed_len = (uint16_t)(shape->fixed_len + fixed.len);
+    shape->one_line &=
+        run_to(fixed.at, fixed.at + fixed.len,
+               (struct run_stops){ '\n', '\r', '\r', RUN_ANY }) == fixed.at + fixed.len;
     shape->steps[shape->step_count++] = (struct shape_step){ .len = (uint16_t)fixed.len,
                                                              .most = SHAPE_TEXT_MAX,
                                                              .value = (uint8_t)value };
@@ -155,7 +190,7 @@ static bool cut(struct shape *shape, struct span text, struct places *places)
             continue;
         }
         if (string) {
-            at = pass_string(value, end);
+            at = pass_string(value, end, STOPS_TOLERANT);
             if (at == NULL) {
                 return false;
             }
@@ -269,6 +304,7 @@ static void learn(struct shapes *shapes, const struct notes *notes, struct span 
     shape->step_count = 0;
     shape->call_count = 0;
     shape->fixed_len = 0;
+    shape->one_line = true;
     if (cut(shape, text, &places) && note_calls(shape, notes, &places, text.at)) {
         memmove(&shapes->known[1], &shapes->known[0], at * sizeof(struct shape *));
         shapes->known[0] = shape;
@@ -296,6 +332,28 @@ static struct span feed_and_learn(struct shapes *shapes, struct scan *scan,
     return rest;
 }
 
+/* The text's values; returns its length. */
+static size_t deliver_all(const struct shape *shape, const struct places *places,
+                          scan_seen *seen, void *self)
+{
+    const char *text = places->steps[0];
+    unsigned last = shape->step_count - 1U;
+
+    for (unsigned i = 0; i < shape->call_count; i++) {
+        deliver(&shape->calls[i], places, text, seen, self);
+    }
+    return (size_t)(places->steps[last] + shape->steps[last].len - text);
+}
+
+size_t shapes_take_line(struct shapes *shapes, const struct scan_plan *plan,
+                        struct span rest, scan_seen *seen, void *self)
+{
+    SCRATCH struct places places;
+    const struct shape *shape = find(shapes, plan, rest, true, &places);
+
+    return shape == NULL ? 0 : deliver_all(shape, &places, seen, self);
+}
+
 struct span shapes_feed_one(struct shapes *shapes, struct scan *scan, struct span piece,
                             scan_seen *seen, void *self)
 {
@@ -306,16 +364,13 @@ struct span shapes_feed_one(struct shapes *shapes, struct scan *scan, struct spa
         piece.len == 0 || piece.len > SHAPE_TEXT_MAX) {
         return scan_feed_one(scan, piece, seen, self);
     }
-    shape = find(shapes, scan->plan, piece, &places);
+    shape = find(shapes, scan->plan, piece, false, &places);
     if (shape == NULL) {
         return shapes->misses++ % LEARN_EVERY == 0
                    ? feed_and_learn(shapes, scan, piece, seen, self)
                    : scan_feed_one(scan, piece, seen, self);
     }
-    for (unsigned i = 0; i < shape->call_count; i++) {
-        deliver(&shape->calls[i], &places, piece.at, seen, self);
-    }
+    scan->offset = deliver_all(shape, &places, seen, self);
     scan->state = AT_END;
-    scan->offset = piece.len;
     return span_after(piece, piece.len);
 }

@@ -44,6 +44,7 @@ struct shape {
     uint16_t step_count;
     uint16_t call_count;
     uint16_t fixed_len;
+    bool one_line; /* no line end stands between the values */
     struct shape_step steps[SHAPE_STEPS_MAX];
     struct shape_call calls[SHAPE_CALLS_MAX];
     char fixed[SHAPE_FIXED_MAX];
@@ -55,6 +56,11 @@ struct shapes {
     struct shape memory[SHAPES_MAX];
     uint32_t misses;
 };
+
+/* A text of a known shape stands at the front of `rest`, and the first line end there
+ * stands behind it: its values are seen. Returns its length; 0 if it is none. */
+size_t shapes_take_line(struct shapes *shapes, const struct scan_plan *plan,
+                        struct span rest, scan_seen *seen, void *self);
 
 /* As scan_feed_one(), with the same values. */
 struct span shapes_feed_one(struct shapes *shapes, struct scan *scan, struct span piece,

@@ -36,9 +36,23 @@ static void note_event(void *self)
     digest->events++;
 }
 
+/* Takes what looks like an object, up to its line end. */
+static size_t take_object(void *self, struct span rest)
+{
+    size_t len = sse_line_end(rest);
+
+    if (len == rest.len || rest.at[0] != '{') {
+        return 0;
+    }
+    note_data(self, span_of(rest.at, len));
+    return len;
+}
+
 static struct digest read_stream(struct span stream, size_t step)
 {
-    static const struct sse_sink sink = { note_data, note_event };
+    static const struct sse_sink sink = { .take = take_object,
+                                          .data = note_data,
+                                          .event = note_event };
     struct digest digest = { .sum = 0 };
     struct sse sse;
 

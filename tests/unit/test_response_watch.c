@@ -99,6 +99,40 @@ static void chat_streams_are_counted(void **state)
     assert_int_equal(entry.usage.flags, 0);
 }
 
+/* Once the shape of its texts is known, an event is taken at a look: but only one that
+ * is a text and nothing else. */
+static void odd_events_of_a_known_shape_are_read_alike(void **state)
+{
+    static const struct {
+        const char *last;
+        unsigned flags;
+    } rows[] = {
+        { "data: [DONE]\n\n", 0 },
+        { "data: {\"model\":\"m\"}\r\ndata: [DONE]\r\n\r\n", 0 },
+        { "data: {\"model\":\"m\"}\ndata:\ndata: \n\n", 0 },
+        { "data: {\"model\":\"m\"}\ndata: {\"model\":\"n\"}\n\n", 0 },
+        { "data: {\"model\":\"m\"}   \n\n", 0 },
+        { "data: {\"model\":\"m\"}}\n\n", USAGE_FRAMING_ERROR },
+        { "data: {\"model\":\"m\"}\ndata: x\n\n", USAGE_FRAMING_ERROR },
+        { "data: {\"model\":\"\ndata: m\"}\n\n", 0 },
+        { "data: {\"model\":\"\rm\"}\n\n", USAGE_FRAMING_ERROR },
+        { "data: {\"model\":\"m\"}", 0 },
+    };
+    char body[1024], *end = body;
+
+    for (int i = 0; i < 10; i++) {
+        end += sprintf(end, "data: {\"model\":\"m\"}\n\n");
+    }
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct entry entry;
+
+        snprintf(end, sizeof(body) - (size_t)(end - body), "%s", rows[i].last);
+        entry = answered(state, (struct reading){ .path = chat, .type = sse }, body);
+        assert_int_equal(entry.events, 11);
+        assert_int_equal(entry.usage.flags & USAGE_FRAMING_ERROR, rows[i].flags);
+    }
+}
+
 static void streams_without_usage_are_estimated(void **state)
 {
     struct reading answer = { .path = chat, .type = sse, .input_text_bytes = 460 };
@@ -874,6 +908,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chat_streams_are_counted),
+        cmocka_unit_test(odd_events_of_a_known_shape_are_read_alike),
         cmocka_unit_test(streams_without_usage_are_estimated),
         cmocka_unit_test(one_bad_event_spoils_no_other),
         cmocka_unit_test(the_last_usage_replaces),

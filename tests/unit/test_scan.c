@@ -617,8 +617,9 @@ static void all_loops_stop_at_the_same_byte(void **state)
             text[i] =
                 seed >> 24 < 8 ? (char)(seed >> 16) : (char)('a' + (seed >> 16) % 26);
         }
-        expect_stops(text, len, (struct run_stops){ '"', '\\', 'z', true });
-        expect_stops(text, len, (struct run_stops){ '\n', '\r', '\r', false });
+        expect_stops(text, len, (struct run_stops){ '"', '\\', 'z', RUN_PLAIN });
+        expect_stops(text, len, (struct run_stops){ '\n', '\r', '\r', RUN_ANY });
+        expect_stops(text, len, (struct run_stops){ '"', '\\', '\\', RUN_CONTROL });
     }
 }
 

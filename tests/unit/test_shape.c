@@ -156,6 +156,93 @@ static void whatever_differs_is_scanned(void **state)
     free(shapes);
 }
 
+/* What is taken delivers as the same line scanned; nothing is seen of what is not. */
+static bool expect_line(struct shapes *shapes, const struct scan_plan *plan,
+                        struct span text)
+{
+    static struct log scanned, taken;
+    size_t line = strcspn(text.at, "\r\n"), len;
+    char *copy = malloc(text.len);
+    struct scan scan;
+
+    assert_non_null(copy);
+    memcpy(copy, text.at, text.len);
+    scanned.len = 0;
+    taken.len = 0;
+    len = shapes_take_line(shapes, plan, span_of(copy, text.len), put, &taken);
+    free(copy);
+    if (len == 0) {
+        assert_int_equal(taken.len, 0);
+        return false;
+    }
+    assert_int_equal(len, line);
+    assert_true(len < text.len);
+    scan_init(&scan, plan, SCAN_TOLERANT);
+    assert_int_equal(scan_feed_one(&scan, span_of(text.at, len), put, &scanned).len, 0);
+    assert_int_equal(scan_end(&scan, put, &scanned), SCAN_COMPLETE);
+    assert_int_equal(scanned.len, taken.len);
+    assert_memory_equal(scanned.text, taken.text, taken.len);
+    return true;
+}
+
+/* A text of a known shape with its line end, cut short, and with every byte
+ * replaced. */
+static void known_lines_are_taken(void **state)
+{
+    const char *const lines[] = {
+        texts[0],
+        "{\"id\":\"\",\"choices\":[],\"usage\":{\"prompt_tokens\":12}}",
+    };
+    static const char bytes[] = "\"\\{}[], 0-e\n\r\t\x80x";
+    struct scan_plan *plan = scan_plan_new(paths, sizeof(paths) / sizeof(paths[0]));
+    struct shapes *shapes = calloc(1, sizeof(*shapes));
+
+    (void)state;
+    assert_non_null(shapes);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        char text[512];
+        int len = snprintf(text, sizeof(text), "%s\n\ndata: {", lines[i]);
+
+        learn(shapes, plan, lines[i]);
+        assert_true(expect_line(shapes, plan, span_of(text, (size_t)len)));
+        for (size_t at = 0; at < strlen(lines[i]); at++) {
+            char was = text[at];
+
+            assert_false(expect_line(shapes, plan, span_of(text, at)));
+            for (size_t c = 0; c + 1 < sizeof(bytes); c++) {
+                text[at] = bytes[c];
+                (void)expect_line(shapes, plan, span_of(text, (size_t)len));
+            }
+            text[at] = was;
+        }
+        assert_false(expect_line(shapes, plan, span_of(text, strlen(lines[i]))));
+    }
+    scan_plan_free(plan);
+    free(shapes);
+}
+
+/* Its line ends would be those of the stream. */
+static void texts_of_several_lines_are_not_taken(void **state)
+{
+    static const char *const lines[] = { "{\n\"id\":\"a\"}\n",
+                                         "{\"id\":\"a\",\r\"x\":1}\n" };
+    struct scan_plan *plan = scan_plan_new(paths, sizeof(paths) / sizeof(paths[0]));
+    struct shapes *shapes = calloc(1, sizeof(*shapes));
+
+    (void)state;
+    assert_non_null(shapes);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        char text[64];
+
+        snprintf(text, sizeof(text), "%.*s", (int)strlen(lines[i]) - 1, lines[i]);
+        learn(shapes, plan, text);
+        assert_non_null(shapes->known[0]);
+        assert_false(expect_line(shapes, plan, span_text(lines[i])));
+    }
+    scan_plan_free(plan);
+    free(shapes);
+}
+
 /* Strings and numbers of any length, where some are cut. */
 static void long_values_are_cut_alike(void **state)
 {
@@ -245,6 +332,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_may_differ),
         cmocka_unit_test(whatever_differs_is_scanned),
+        cmocka_unit_test(known_lines_are_taken),
+        cmocka_unit_test(texts_of_several_lines_are_not_taken),
         cmocka_unit_test(long_values_are_cut_alike),
         cmocka_unit_test(bounds_hold),
         cmocka_unit_test(free_keys_are_not_kept),

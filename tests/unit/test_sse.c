@@ -54,7 +54,22 @@ static void note_event(void *self)
     record->data_len = 0;
 }
 
-static const struct sse_sink sink = { note_data, note_event };
+/* Takes data that is "known", where its line end is there. */
+static size_t take_known(void *self, struct span rest)
+{
+    const struct span known = SPAN("known");
+
+    if (!span_starts(rest, known) || rest.len == known.len ||
+        strchr("\r\n", rest.at[known.len]) == NULL) {
+        return 0;
+    }
+    note_data(self, known);
+    return known.len;
+}
+
+static const struct sse_sink sink = { .take = take_known,
+                                      .data = note_data,
+                                      .event = note_event };
 
 static void begin(struct record *record)
 {
@@ -121,6 +136,21 @@ static void lines_end_in_three_ways(void **state)
                   "a\nb\n c\n\n");
     expect_stream(SPAN("data: a\r\ndata: b\rdata\ndata:\n\n"), "a\nb\n\n\n");
     expect_stream(SPAN("\n\n\r\r\r\ndata: a\n\r"), "a\n");
+}
+
+static void taken_data_counts_like_any_other(void **state)
+{
+    (void)state;
+    expect_stream(SPAN("data: known\n\ndata:known\r\n\r\ndata: known\r\r"),
+                  "known\nknown\nknown\n");
+    expect_stream(SPAN("event: a\ndata: known\ndata: known\nid: 1\n\n"),
+                  "known\nknown\n");
+    expect_stream(SPAN("data: x\ndata: known\n\ndata\ndata: known\n\n"),
+                  "x\nknown\n\nknown\n");
+    expect_stream(SPAN("data: knowns\n\ndata:  known\n\ndata: known\n"),
+                  "knowns\n known\n");
+    expect_end(SPAN("data: known\n"), true, "known\n");
+    expect_end(SPAN("data: known"), true, "known\n");
 }
 
 static void names_and_ids_are_left_out(void **state)
@@ -218,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_end_in_three_ways),
+        cmocka_unit_test(taken_data_counts_like_any_other),
         cmocka_unit_test(names_and_ids_are_left_out),
         cmocka_unit_test(other_fields_and_comments_are_dropped),
         cmocka_unit_test(byte_order_mark_is_dropped_once),

@@ -121,7 +121,7 @@ static void count_event(void *self)
 /* Seconds per event of the framing alone, events coming one by one. */
 static double measure_framing(void)
 {
-    static const struct sse_sink sink = { count_data, count_event };
+    static const struct sse_sink sink = { .data = count_data, .event = count_event };
     const unsigned times = 1000000;
     char frame[sizeof(event) + 8];
     struct sse sse;
