@@ -228,7 +228,7 @@ struct request_watch *request_watch_open(struct watch_pool *pool,
                                          const struct head *head, struct facts *facts,
                                          struct claims *claims)
 {
-    const struct scan_plan *plan = registry_plans(dialect)->request;
+    const struct scan_plan *plan = watch_pool_plans(pool, dialect)->request;
     struct request_watch *watch = take_watch(pool, dialect, route, facts, claims);
 
     if (watch == NULL) {
@@ -255,7 +255,7 @@ struct request_watch *request_watch_open_message(struct watch_pool *pool,
         watch->message = message;
         watch->scanned = true;
         watch->declared = true;
-        scan_init(&watch->scan, registry_plans(dialect)->request, SCAN_STRICT);
+        scan_init(&watch->scan, watch_pool_plans(pool, dialect)->request, SCAN_STRICT);
     }
     return watch;
 }
@@ -298,7 +298,7 @@ static bool has_turns(const struct request_watch *watch)
         ROUTE_FREE | ROUTE_NO_BODY | ROUTE_NO_USAGE | ROUTE_INPUT_ONLY | ROUTE_NO_TEXT;
 
     return watch->scanned && (watch->route->flags & none) == 0 &&
-           registry_plans(watch->dialect)->request_turns != NULL;
+           watch_pool_plans(watch->pool, watch->dialect)->request_turns != NULL;
 }
 
 bool request_watch_turns(struct request_watch *watch, const struct sketch_key *key,
@@ -312,7 +312,9 @@ bool request_watch_turns(struct request_watch *watch, const struct sketch_key *k
         return false;
     }
     fresh_begin(watch->fresh, key, harness);
-    scan_init(&watch->scan, registry_plans(watch->dialect)->request_turns, SCAN_STRICT);
+    scan_init(&watch->scan,
+              watch_pool_plans(watch->pool, watch->dialect)->request_turns,
+              SCAN_STRICT);
     watch->scan.raw = true;
     return true;
 }

@@ -146,7 +146,7 @@ static struct response_watch *take_watch(struct watch_pool *pool,
     watch->text = (struct sample){ 0 };
     watch->pool = pool;
     watch->dialect = dialect;
-    watch->plan = registry_plans(dialect)->response;
+    watch->plan = watch_pool_plans(pool, dialect)->response;
     watch->tallier.quoted = dialect->quoted_counts;
     return watch;
 }
@@ -191,7 +191,8 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
 bool response_watch_turns(struct response_watch *watch, const struct sketch_key *key,
                           struct call *call)
 {
-    const struct scan_plan *plan = registry_plans(watch->dialect)->response_turns;
+    const struct scan_plan *plan =
+        watch_pool_plans(watch->pool, watch->dialect)->response_turns;
 
     if (!watch->counted || plan == NULL) {
         return true;
@@ -253,7 +254,7 @@ void response_watch_expect(struct response_watch *events,
     events->answer = response == NULL ? NULL : response->answer;
     events->plan = response != NULL && response->answer != NULL
                        ? response->plan
-                       : registry_plans(events->dialect)->response;
+                       : watch_pool_plans(events->pool, events->dialect)->response;
 }
 
 void response_watch_event_data(struct response_watch *events, struct span piece)

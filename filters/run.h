@@ -164,15 +164,21 @@ RUN_INLINE const char *run_singly(const char *at, const char *end,
     return len < RUN_BLOCK ? end - RUN_BLOCK + len : end;
 }
 
-/* Most runs are short: only those that are not are worth a group of blocks. */
+/* Most runs end within a block, and most others soon: only those that do not are worth
+ * a group of blocks. */
 RUN_INLINE const char *run_to(const char *at, const char *end, struct run_stops stops)
 {
     const char *near = end - at > RUN_GROUP ? at + RUN_GROUP : end;
+    size_t len;
 
     if (end - at < RUN_BLOCK) {
         return run_bytes(at, end, stops);
     }
-    at = run_singly(at, near, stops);
+    len = run_block(at, stops);
+    if (len < RUN_BLOCK) {
+        return at + len;
+    }
+    at = run_singly(at + RUN_BLOCK, near, stops);
     return at < near || near == end
                ? at
                : run_singly(run_groups(at, end, stops), end, stops);

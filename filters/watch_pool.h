@@ -3,6 +3,7 @@
 #define ASSAY_FILTERS_WATCH_POOL_H
 
 #include "filters/json/shape.h"
+#include "filters/registry.h"
 #include "filters/turn/answer.h"
 #include "filters/turn/fresh.h"
 #include "filters/watch.h"
@@ -11,6 +12,8 @@ enum { WATCH_POOL_IDLE_MAX = 256 }; /* of each kind; further ones are freed */
 
 struct watch_pool {
     struct decode_limits limits;
+    const struct dialect *dialect; /* of the last call; its plans */
+    const struct dialect_plans *plans;
     struct request_watch *requests;
     struct response_watch *responses;
     size_t request_count;
@@ -26,6 +29,17 @@ struct watch_pool {
     size_t reader_count;
     size_t call_count;
 };
+
+/* As registry_plans(): most calls of a worker are of the dialect of the one before. */
+static inline const struct dialect_plans *watch_pool_plans(
+    struct watch_pool *pool, const struct dialect *dialect)
+{
+    if (pool->dialect != dialect) {
+        pool->dialect = dialect;
+        pool->plans = registry_plans(dialect);
+    }
+    return pool->plans;
+}
 
 /* NULL without memory. Given back, they are wiped. */
 struct fresh *watch_pool_fresh(struct watch_pool *pool);

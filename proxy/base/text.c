@@ -185,13 +185,17 @@ static size_t cut_size(struct span s, size_t limit)
 
 bool text_store(char *array, size_t size, struct span value)
 {
-    size_t len = span_find(value, '\0'); /* a C string ends there */
+    size_t len, plain;
 
     CHECK(size > 0);
-    len = cut_size(span_of(value.at, len), size - 1);
+    len = cut_size(value, size - 1);
     if (len > 0) {
         memcpy(array, value.at, len);
     }
     array[len] = '\0';
-    return len == value.len;
+    plain = strlen(array);
+    if (plain < len) { /* a C string ends there */
+        memset(array + plain, 0, len - plain);
+    }
+    return plain == value.len;
 }
