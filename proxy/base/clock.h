@@ -1,7 +1,7 @@
 /* The two clocks. Code below the engine takes time as an argument and never asks.
  *
- * A build with ASSAY_TEST_CLOCK reads both from a file that a test maps and
- * advances (see tests/README.md); such a build says so in --version. */
+ * The program that tests build with ASSAY_TEST_CLOCK reads both from a file that a
+ * test maps and advances (see tests/README.md); it says so in --version. */
 #ifndef ASSAY_BASE_CLOCK_H
 #define ASSAY_BASE_CLOCK_H
 

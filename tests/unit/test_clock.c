@@ -37,9 +37,5 @@ int main(void)
         cmocka_unit_test(test_unix_time),
     };
 
-#ifdef ASSAY_TEST_CLOCK
-    print_message("1..0 # SKIP the clock of this build is a file\n");
-    return 0;
-#endif
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
 }

@@ -1,7 +1,5 @@
-/* The clock as an ASSAY_TEST_CLOCK build has it. */
-#ifndef ASSAY_TEST_CLOCK
-    #define ASSAY_TEST_CLOCK
-#endif
+/* The clock as the program with ASSAY_TEST_CLOCK has it. */
+#define ASSAY_TEST_CLOCK
 #include "proxy/base/clock.c"
 
 #include <setjmp.h>
