@@ -445,7 +445,7 @@ static void find_echo(struct company_table *table, const struct turn *turn,
 struct company company_of(struct company_table *table, const struct turn *turn)
 {
     struct company company = { .circle = NULL };
-    uint32_t samples[SKETCH_PROMPT];
+    uint32_t samples[ECHO_SAMPLES];
     unsigned count = echo_samples(&turn->prompt, samples);
 
     fetch_phrases(table, &turn->prompt);

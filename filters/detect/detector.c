@@ -18,6 +18,7 @@ struct detector {
     struct state_table *states;
     uint64_t number; /* of the last call */
     struct open_state open;
+    struct finding finding; /* that is being told: too large to be cleared every time */
 };
 
 struct detector *detector_new(const struct detector_options *options)
@@ -128,26 +129,28 @@ static void tell(struct detector *detector, uint64_t identity, int64_t at_ms,
 {
     const struct identity_state *state = detector_state(detector, identity);
     float threshold = detector->options.threshold;
-    struct finding finding = { .identity = identity, .at_ms = at_ms };
+    struct finding *finding = &detector->finding;
 
     if (state == NULL) {
         return; /* for want of memory */
     }
-    finding.turns = state->turns;
-    finding.score = score_of(state);
-    if (ring >= threshold && ring > finding.score) {
-        finding.score = ring < SCORE_MAX ? ring : SCORE_MAX;
+    finding->identity = identity;
+    finding->at_ms = at_ms;
+    finding->turns = state->turns;
+    finding->score = score_of(state);
+    if (ring >= threshold && ring > finding->score) {
+        finding->score = ring < SCORE_MAX ? ring : SCORE_MAX;
     }
-    finding.alarm = finding.score >= threshold;
-    finding.grade = finding.alarm ? GRADE_FLAGGED : grade_of(state, threshold);
-    if (finding.alarm) {
-        evidence_collect(state, &finding.evidence);
+    finding->alarm = finding->score >= threshold;
+    finding->grade = finding->alarm ? GRADE_FLAGGED : grade_of(state, threshold);
+    if (finding->alarm) {
+        evidence_collect(state, &finding->evidence);
         if (ring >= threshold) {
-            evidence_put_circle(&finding.evidence, circle);
+            evidence_put_circle(&finding->evidence, circle);
         }
-        context_collect(state, &finding.evidence);
+        context_collect(state, &finding->evidence);
     }
-    teller->found(teller->self, &finding);
+    teller->found(teller->self, finding);
 }
 
 /* Is it to be told of now? Once a day. */

@@ -4,37 +4,59 @@
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 
-#include <stdlib.h>
-#include <string.h>
+enum { PLACES = 1024 };
 
-static int ascending(const void *a, const void *b)
+/* The place of a sample without its tag, among few. */
+static unsigned place_of(uint32_t sample)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
+    return sample / (STATE_TAG_MASK + 1) % PLACES;
 }
 
-/* Did a response of another session hold this sample? Entries that differ from the sample
- * with our own tag in the tag alone are others'. */
-static bool in_others(const struct identity_state *state, uint32_t sample, uint32_t tag)
+/* How many of the samples did responses of other sessions hold? Entries that differ from a
+ * sample with our own tag in the tag alone are others'. Hardly any entry is at the place of
+ * a sample. */
+static unsigned in_others(const struct identity_state *state,
+                          uint32_t samples[ECHO_SAMPLES], unsigned count, uint32_t tag)
 {
-    uint32_t own = (sample & ~STATE_TAG_MASK) | tag;
+    bool places[PLACES] = { false }, held[ECHO_SAMPLES] = { false };
     unsigned found = 0;
 
-    for (unsigned i = 0; i < STATE_RESPONSES; i++) {
-        found |= (state->responses[i] ^ own) - 1 < STATE_TAG_MASK;
+    for (unsigned i = 0; i < count; i++) {
+        samples[i] = (samples[i] & ~STATE_TAG_MASK) | tag;
+        places[place_of(samples[i])] = true;
     }
-    return found != 0;
+    for (unsigned n = 0; n < STATE_RESPONSES; n++) {
+        uint32_t entry = state->responses[n];
+
+        for (unsigned i = 0; places[place_of(entry)] && i < count; i++) {
+            held[i] |= (entry ^ samples[i]) - 1 < STATE_TAG_MASK;
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        found += held[i];
+    }
+    return found;
 }
 
 unsigned echo_samples(const struct prompt_sketch *prompt,
-                      uint32_t samples[SKETCH_PROMPT])
+                      uint32_t samples[ECHO_SAMPLES])
 {
-    unsigned count = prompt->sample_count;
+    unsigned count = 0;
 
-    memcpy(samples, prompt->samples, count * sizeof(*samples));
-    qsort(samples, count, sizeof(*samples), ascending);
-    return count < ECHO_SAMPLES ? count : ECHO_SAMPLES;
+    for (unsigned i = 0; i < prompt->sample_count; i++) {
+        uint32_t sample = prompt->samples[i];
+        unsigned at;
+
+        if (count == ECHO_SAMPLES && sample >= samples[ECHO_SAMPLES - 1]) {
+            continue;
+        }
+        count += count < ECHO_SAMPLES;
+        for (at = count - 1; at > 0 && samples[at - 1] > sample; at--) {
+            samples[at] = samples[at - 1];
+        }
+        samples[at] = sample;
+    }
+    return count;
 }
 
 /* Responses quote the prompts they answer: an exercise that a class copies. */
@@ -45,8 +67,8 @@ static bool may_be_quoted(const struct occasion *occasion)
 
 static void echo_observe(struct identity_state *state, const struct occasion *occasion)
 {
-    uint32_t samples[SKETCH_PROMPT];
-    unsigned count = echo_samples(&occasion->turn->prompt, samples), found = 0;
+    uint32_t samples[ECHO_SAMPLES];
+    unsigned count = echo_samples(&occasion->turn->prompt, samples);
 
     if (may_be_quoted(occasion)) {
         return;
@@ -54,13 +76,11 @@ static void echo_observe(struct identity_state *state, const struct occasion *oc
     if (occasion->company.compared) {
         reference_bet(state, BET_echo_others, occasion->company.echoed, occasion->now);
     }
-    if (count < ECHO_MIN) {
-        return;
+    if (count >= ECHO_MIN) {
+        unsigned found = in_others(state, samples, count, occasion->tag);
+
+        reference_bet(state, BET_echo, 2 * found >= count, occasion->now);
     }
-    for (unsigned i = 0; i < count; i++) {
-        found += in_others(state, samples[i], occasion->tag);
-    }
-    reference_bet(state, BET_echo, 2 * found >= count, occasion->now);
 }
 
 static void echo_explain(const struct identity_state *state, struct evidence *evidence)

@@ -22,13 +22,14 @@ static double length_of(const int8_t *words)
 static double cosine(const struct topic_state *topic, const int8_t *words,
                      double length)
 {
-    double product = 0, sum = 0;
+    int32_t product = 0;
+    int64_t sum = 0;
 
     for (unsigned i = 0; i < SKETCH_WORDS; i++) {
-        product += (double)topic->mean[i] * words[i];
-        sum += (double)topic->mean[i] * topic->mean[i];
+        product += topic->mean[i] * words[i];
+        sum += topic->mean[i] * topic->mean[i];
     }
-    return sum > 0 ? product / (sqrt(sum) * length) : 0;
+    return sum > 0 ? product / (sqrt((double)sum) * length) : 0;
 }
 
 static void take(struct topic_state *topic, const int8_t *words, double length)
