@@ -1,6 +1,7 @@
 #include "filters/detect/company.h"
 
 #include "filters/detect/echo.h"
+#include "filters/detect/large_pages.h"
 #include "filters/detect/reference.h"
 
 #include <math.h>
@@ -19,6 +20,7 @@ enum {
     CIRCLE_DRAIN_HOURS = 48, /* that outweigh one turn */
     TAKEN_IN = 8,            /* circles that took in one another */
     HAND_STEPS = 16,         /* circles that are looked at for a place */
+    BUSY = 8192,             /* responses; they were at 98,304 places */
     TOGETHER = 256           /* items that are looked at together when saving */
 };
 
@@ -48,14 +50,37 @@ struct company_table {
     size_t phrase_mask; /* of sets */
     size_t sample_mask; /* of sets */
     size_t hand;
+    uint32_t responses; /* taken in; stops at BUSY */
 };
+
+/* What a table consists of. */
+struct part {
+    void *items;
+    size_t size; /* of one */
+    size_t count;
+};
+
+enum { PARTS = 3 };
+
+static void parts_of(const struct company_table *table, struct part parts[PARTS])
+{
+    parts[0] =
+        (struct part){ table->circles, sizeof *table->circles, table->circle_mask + 1 };
+    parts[1] = (struct part){ table->phrases, sizeof *table->phrases,
+                              (table->phrase_mask + 1) * WAYS };
+    parts[2] = (struct part){ table->samples, sizeof *table->samples,
+                              (table->sample_mask + 1) * WAYS };
+}
 
 struct company_table *company_table_free(struct company_table *table)
 {
     if (table != NULL) {
-        free(table->circles);
-        free(table->phrases);
-        free(table->samples);
+        struct part parts[PARTS];
+
+        parts_of(table, parts);
+        for (unsigned i = 0; i < PARTS; i++) {
+            large_pages_free(parts[i].items, parts[i].size * parts[i].count);
+        }
         free(table);
     }
     return NULL;
@@ -71,9 +96,9 @@ struct company_table *company_table_new(unsigned prompts_log2, unsigned samples_
     if (table == NULL) {
         return NULL;
     }
-    table->circles = calloc(circles, sizeof(*table->circles));
-    table->phrases = calloc(circles * SKETCH_BOTTOM, sizeof(*table->phrases));
-    table->samples = calloc(samples, sizeof(*table->samples));
+    table->circles = large_pages_new(circles * sizeof(*table->circles));
+    table->phrases = large_pages_new(circles * SKETCH_BOTTOM * sizeof(*table->phrases));
+    table->samples = large_pages_new(samples * sizeof(*table->samples));
     table->circle_mask = circles - 1;
     table->phrase_mask = circles * SKETCH_BOTTOM / WAYS - 1;
     table->sample_mask = samples / WAYS - 1;
@@ -442,13 +467,20 @@ static void find_echo(struct company_table *table, const struct turn *turn,
     company->echoed = company->compared && 2 * found >= count;
 }
 
+void company_expect(struct company_table *table, const struct turn *turn)
+{
+    fetch_samples(table, turn->response.samples, turn->response.count);
+    if (turn->kind == TURN_PROMPT) {
+        fetch_phrases(table, &turn->prompt);
+    }
+}
+
 struct company company_of(struct company_table *table, const struct turn *turn)
 {
     struct company company = { .circle = NULL };
     uint32_t samples[ECHO_SAMPLES];
     unsigned count = echo_samples(&turn->prompt, samples);
 
-    fetch_phrases(table, &turn->prompt);
     fetch_samples(table, samples, count);
     if (turn->prompt.characters >= CIRCLE_CHARACTERS &&
         turn->prompt.bottom_count >= CIRCLE_BOTTOM_MIN) {
@@ -476,9 +508,22 @@ static void put_sample(struct company_table *table, uint32_t sample, uint32_t id
     *place = (struct echo_sample){ sample, identity, hour };
 }
 
+/* Much of the tables is in use by now. */
+static void use_large_pages(const struct company_table *table)
+{
+    struct part parts[PARTS];
+
+    parts_of(table, parts);
+    for (unsigned i = 0; i < PARTS; i++) {
+        large_pages_use(parts[i].items, parts[i].size * parts[i].count);
+    }
+}
+
 void company_respond(struct company_table *table, const struct turn *turn)
 {
-    fetch_samples(table, turn->response.samples, turn->response.count);
+    if (table->responses < BUSY && ++table->responses == BUSY) {
+        use_large_pages(table);
+    }
     for (unsigned i = 0; i < turn->response.count; i++) {
         put_sample(table, turn->response.samples[i], tag_of(turn->identity),
                    hour_of(turn));
@@ -486,25 +531,6 @@ void company_respond(struct company_table *table, const struct turn *turn)
 }
 
 /* ---- saving -------------------------------------------------------------------------- */
-
-/* What a table consists of. */
-struct part {
-    void *items;
-    size_t size; /* of one */
-    size_t count;
-};
-
-enum { PARTS = 3 };
-
-static void parts_of(const struct company_table *table, struct part parts[PARTS])
-{
-    parts[0] =
-        (struct part){ table->circles, sizeof *table->circles, table->circle_mask + 1 };
-    parts[1] = (struct part){ table->phrases, sizeof *table->phrases,
-                              (table->phrase_mask + 1) * WAYS };
-    parts[2] = (struct part){ table->samples, sizeof *table->samples,
-                              (table->sample_mask + 1) * WAYS };
-}
 
 static bool is_zero(const char *bytes, size_t len)
 {

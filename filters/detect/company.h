@@ -60,6 +60,10 @@ void company_save(const struct company_table *table,
                   void (*put)(void *self, const void *bytes, size_t len), void *self);
 bool company_restore(struct company_table *table, struct span saved) MUST_CHECK;
 
+/* The call is looked at next: what is known of its prompt and its response is asked for from
+ * memory. */
+void company_expect(struct company_table *table, const struct turn *turn);
+
 /* Finds the turn's company; then takes it in. For prompts that are no retries. */
 struct company company_of(struct company_table *table, const struct turn *turn);
 

@@ -231,9 +231,12 @@ static bool take_in(struct detector *detector, const struct turn *turn,
 bool detector_observe(struct detector *detector, const struct turn *turn,
                       detector_found *found, void *self)
 {
-    struct company company = company_for(detector, turn);
     struct teller teller = { found, self };
+    struct company company;
 
+    state_table_expect(detector->states, turn->identity);
+    company_expect(detector->company, turn);
+    company = company_for(detector, turn);
     if (!take_in(detector, turn, &company, ++detector->number)) {
         return false;
     }

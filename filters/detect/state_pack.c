@@ -7,11 +7,36 @@ enum { COUNTS = 2, RUN_MAX = UINT8_MAX, WORDS = sizeof(struct identity_state) / 
 
 static_assert(sizeof(struct identity_state) % 8 == 0, "it consists of words");
 
-static size_t run_at(const uint64_t *words, size_t at, bool zeros)
+static uint64_t word_at(const struct identity_state *state, size_t at)
 {
+    uint64_t word;
+
+    memcpy(&word, (const char *)state + at * sizeof word, sizeof word);
+    return word;
+}
+
+static size_t zeros_at(const struct identity_state *state, size_t at)
+{
+    const size_t most = at + RUN_MAX < WORDS ? at + RUN_MAX : WORDS;
     size_t end = at;
 
-    while (end < WORDS && end - at < RUN_MAX && (words[end] == 0) == zeros) {
+    while (end + 4 <= most &&
+           (word_at(state, end) | word_at(state, end + 1) | word_at(state, end + 2) |
+            word_at(state, end + 3)) == 0) {
+        end += 4;
+    }
+    while (end < most && word_at(state, end) == 0) {
+        end++;
+    }
+    return end - at;
+}
+
+static size_t others_at(const struct identity_state *state, size_t at)
+{
+    const size_t most = at + RUN_MAX < WORDS ? at + RUN_MAX : WORDS;
+    size_t end = at;
+
+    while (end < most && word_at(state, end) != 0) {
         end++;
     }
     return end - at;
@@ -20,17 +45,16 @@ static size_t run_at(const uint64_t *words, size_t at, bool zeros)
 size_t state_pack(const struct identity_state *state,
                   unsigned char packed[STATE_PACKED_MAX])
 {
-    uint64_t words[WORDS];
     size_t at = 0, length = 0;
 
-    memcpy(words, state, sizeof words);
     while (at < WORDS) {
-        size_t zeros = run_at(words, at, true);
-        size_t others = run_at(words, at + zeros, false);
+        size_t zeros = zeros_at(state, at);
+        size_t others = others_at(state, at + zeros);
 
         packed[length] = (unsigned char)zeros;
         packed[length + 1] = (unsigned char)others;
-        memcpy(packed + length + COUNTS, &words[at + zeros], others * 8);
+        memcpy(packed + length + COUNTS, (const char *)state + (at + zeros) * 8,
+               others * 8);
         length += COUNTS + others * 8;
         at += zeros + others;
     }

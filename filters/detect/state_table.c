@@ -35,9 +35,10 @@ struct state_table {
     uint64_t states; /* bytes */
     uint64_t bound;
     struct state_keeper keeper;
-    struct state_slab slab; /* of the states that are kept whole */
-    size_t hand;            /* of eviction */
-    size_t saved;           /* of saving */
+    struct state_slab slab;                 /* of the states that are kept whole */
+    size_t hand;                            /* of eviction */
+    size_t saved;                           /* of saving */
+    unsigned char packed[STATE_PACKED_MAX]; /* for the moment */
 };
 
 struct state_table *state_table_new(uint64_t memory, const struct state_keeper *keeper)
@@ -104,6 +105,11 @@ static size_t find(const struct slot *slots, size_t size, uint64_t identity)
     return at;
 }
 
+void state_table_expect(const struct state_table *table, uint64_t identity)
+{
+    __builtin_prefetch(&table->slots[identity & (table->size - 1)]);
+}
+
 static bool grow(struct state_table *table)
 {
     size_t size = table->size * 2;
@@ -166,17 +172,14 @@ static void clear(struct state_table *table, size_t at)
 
 static void save(struct state_table *table, struct slot *slot)
 {
-    unsigned char packed[STATE_PACKED_MAX];
-    size_t length = slot->packed;
-
     if (slot->changed && table->keeper.save != NULL) {
-        if (length == 0) {
-            length = state_pack(slot->memory, packed);
-        } else {
-            memcpy(packed, slot->memory, length);
+        struct span packed = span_of(slot->memory, slot->packed);
+
+        if (slot->packed == 0) {
+            packed = span_of((const char *)table->packed,
+                             state_pack(slot->memory, table->packed));
         }
-        table->keeper.save(table->keeper.self, slot->identity, slot->number,
-                           span_of((const char *)packed, length));
+        table->keeper.save(table->keeper.self, slot->identity, slot->number, packed);
     }
     slot->changed = false;
 }
@@ -257,10 +260,10 @@ static bool put(struct state_table *table, struct slot *slot, const void *bytes,
 static bool keep(struct state_table *table, struct slot *slot,
                  const struct identity_state *state)
 {
-    unsigned char packed[STATE_PACKED_MAX];
-    size_t length = is_newcomer(state) ? state_pack(state, packed) : STATE_PACKED_MAX;
+    size_t length =
+        is_newcomer(state) ? state_pack(state, table->packed) : STATE_PACKED_MAX;
 
-    return length <= NEWCOMER_MAX ? put(table, slot, packed, length)
+    return length <= NEWCOMER_MAX ? put(table, slot, table->packed, length)
                                   : put(table, slot, state, 0);
 }
 
