@@ -15,11 +15,11 @@ struct client {
     size_t pending_len, pending_cap;
     size_t scanned;     /* of pending, by head_find_end() */
     uint64_t head_hash; /* of the last head, by known_heads_find() */
-    bool head_begun;    /* a part of a head came: its time runs */
     size_t listener;    /* number of the listener it came by */
     char *certificate;  /* the name in its certificate, once looked at; "": none */
     uint64_t lingered;  /* bytes read and dropped after a refusal */
     uint64_t sent;      /* of the stream's, when its queue was last looked at */
+    bool head_begun;    /* a part of a head came: its time runs */
     bool feeding;       /* client_feed() is on the stack */
     bool half_closed;   /* it will send no more */
     bool closing;       /* no further exchange; closed when the queue is empty */
