@@ -1,25 +1,13 @@
 #include "filters/detect/large_pages.h"
+#include "tests/support/resident_bytes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 enum { SIZE = 8 * LARGE_PAGE + 4096, STEP = 99991 };
-
-static uint64_t resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long pages = 0;
-
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%*u %lu", &pages), 1);
-    fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 static void test_memory_is_zero_and_keeps_what_is_written(void **state)
 {

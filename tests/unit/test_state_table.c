@@ -2,13 +2,13 @@
 #include "filters/detect/company.h"
 #include "filters/detect/state_pack.h"
 #include "filters/detect/state_table.h"
+#include "tests/support/resident_bytes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -276,17 +276,6 @@ static bool is_long(void)
     const char *value = getenv("ASSAY_LONG");
 
     return value != NULL && strcmp(value, "1") == 0;
-}
-
-static uint64_t resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long pages = 0;
-
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%*u %lu", &pages), 1);
-    fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void ignore(void *self, const struct finding *finding)
