@@ -267,10 +267,10 @@ void sketch_prompt_begin(struct prompt_sketcher *sketcher, const struct sketch_k
     sketcher->characters = 0;
 }
 
-/* Letters of a word: of them nothing is to be decided. */
-static size_t put_letters(struct prompt_sketcher *sketcher, struct span text)
+/* Letters or digits of a word: of them nothing is to be decided. */
+static size_t put_run(struct prompt_sketcher *sketcher, struct span text)
 {
-    unsigned at = sketcher->words.kind == WORD_NONE ? 0 : sketcher->words.len;
+    const char *run;
     size_t len;
 
     if (sketcher->utf8.left > 0 || text.at[0] == ' ' ||
@@ -281,9 +281,10 @@ static size_t put_letters(struct prompt_sketcher *sketcher, struct span text)
     if (len > 0 && normalise(&sketcher->normaliser, 'a') == BEFORE_SPACE) {
         put_normalised(sketcher, ' ');
     }
-    hash_bytes(&sketcher->whole, span_of(sketcher->words.chunk + at, len));
+    run = sketcher->words.chunk + sketcher->words.len - len;
+    hash_bytes(&sketcher->whole, span_of(run, len));
     for (size_t i = 0; i < len; i++) {
-        template_put(&sketcher->template, (unsigned char)sketcher->words.chunk[at + i]);
+        template_put(&sketcher->template, (unsigned char)run[i]);
     }
     sketcher->characters += (uint32_t)len;
     return len;
@@ -292,7 +293,7 @@ static size_t put_letters(struct prompt_sketcher *sketcher, struct span text)
 void sketch_prompt_feed(struct prompt_sketcher *sketcher, struct span text)
 {
     while (text.len > 0) {
-        size_t len = put_letters(sketcher, text);
+        size_t len = put_run(sketcher, text);
 
         if (len == 0) {
             len = 1;

@@ -138,16 +138,27 @@ void words_put(struct words *words, uint32_t code)
     }
 }
 
-/* Letters begin a word, or go on one, as far as the chunk has room. */
-static size_t put_letters(struct words *words, struct span text)
+static bool is_letter(char byte)
+{
+    return ((unsigned char)byte | 0x20U) - 'a' < 26;
+}
+
+static bool is_digit(char byte)
+{
+    return (unsigned)(byte - '0') < 10;
+}
+
+/* As many bytes as are of the kind that `text` begins with, and as the chunk has room for.
+ * Digits have the bit that makes letters small. */
+static size_t append_run(struct words *words, struct span text)
 {
     size_t most = WORD_CHUNK - UTF8_MAX + 1U - words->len, len = 0;
-    const char *from = text.at;
+    bool letters = is_letter(text.at[0]);
     char *to = words->chunk + words->len;
 
     most = text.len < most ? text.len : most;
-    while (len < most && ((unsigned char)from[len] | 0x20U) - 'a' < 26) {
-        to[len] = (char)(from[len] | 0x20);
+    while (len < most && (letters ? is_letter(text.at[len]) : is_digit(text.at[len]))) {
+        to[len] = (char)(text.at[len] | 0x20);
         len++;
     }
     words->len = (uint8_t)(words->len + len);
@@ -157,23 +168,25 @@ static size_t put_letters(struct words *words, struct span text)
 
 size_t words_put_plain(struct words *words, struct span text)
 {
-    size_t len;
+    enum word_kind kind = is_letter(text.at[0])  ? WORD_LETTERS
+                          : is_digit(text.at[0]) ? WORD_DIGITS
+                                                 : WORD_NONE;
 
-    if (text.at[0] == ' ') {
-        end_unspaced(words);
-        emit(words);
-        return 1;
-    }
-    if ((words->kind != WORD_NONE && words->kind != WORD_LETTERS) ||
-        words->len > WORD_CHUNK - UTF8_MAX) {
+    if (kind == WORD_NONE && text.at[0] != ' ') {
         return 0;
     }
-    len = put_letters(words, text);
-    if (len > 0) {
-        end_unspaced(words);
-        words->kind = WORD_LETTERS;
+    end_unspaced(words);
+    if (kind != words->kind) {
+        emit(words);
     }
-    return len;
+    if (kind == WORD_NONE) {
+        return 1;
+    }
+    if (words->len > WORD_CHUNK - UTF8_MAX) {
+        return 0;
+    }
+    words->kind = (uint8_t)kind;
+    return append_run(words, text);
 }
 
 void words_end(struct words *words)

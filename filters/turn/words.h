@@ -40,8 +40,8 @@ void words_init(struct words *words, const struct sketch_key *key, word_seen *se
 /* The next code point, in lower case. */
 void words_put(struct words *words, uint32_t code);
 
-/* A space, or ASCII letters in either case that begin a word or go on one, which is most of
- * every text: how many bytes at the front of `text`, which is not empty; 0 if it begins with
+/* A space, or a run of ASCII letters in either case or of digits, which is most of every
+ * text: how many bytes at the front of `text`, which is not empty; 0 if it begins with
  * something else. The same as words_put() of each. */
 size_t words_put_plain(struct words *words, struct span text);
 

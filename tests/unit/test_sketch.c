@@ -1,4 +1,5 @@
 #include "filters/turn/sketch.h"
+#include "filters/turn/words.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -91,6 +92,72 @@ static void any_split_gives_the_same(void **unused)
             assert_int_equal(response.count, piece.count);
             assert_memory_equal(response.samples, piece.samples, sizeof(piece.samples));
         }
+    }
+}
+
+/* ---- runs and single characters ------------------------------------------------------ */
+
+enum { MANY_WORDS = 512, MIXED_SIZE = 400 };
+
+struct words_heard {
+    uint64_t hashes[MANY_WORDS];
+    size_t count;
+};
+
+static void hear(void *self, const struct word *word)
+{
+    struct words_heard *heard = self;
+
+    assert_true(heard->count < MANY_WORDS);
+    heard->hashes[heard->count++] = word->hash + word->content;
+}
+
+/* With runs: as much at once as words_put_plain() takes. */
+static void hear_all(struct span text, bool runs, struct words_heard *heard)
+{
+    struct words words;
+
+    heard->count = 0;
+    words_init(&words, &key, hear, heard);
+    words.tell_content = true;
+    while (text.len > 0) {
+        size_t len = runs ? words_put_plain(&words, text) : 0;
+
+        if (len == 0) {
+            len = 1;
+            words_put(&words, character_lower((unsigned char)text.at[0]));
+        }
+        text = span_after(text, len);
+    }
+    words_end(&words);
+}
+
+static void runs_are_the_words_of_their_characters(void **unused)
+{
+    static const char *const pieces[] = { "a", "Zb", "the", "0", "42", "_",
+                                          " ", "  ", ",",   ";", "\n" };
+    static struct words_heard one_by_one, in_runs;
+    unsigned random = 1;
+
+    (void)unused;
+    for (unsigned round = 0; round < 500; round++) {
+        char text[MIXED_SIZE];
+        size_t len = 0;
+
+        while (len + 4 < sizeof(text)) {
+            random = random * 1103515245U + 12345U;
+            /* Now and then a word that is longer than a chunk. */
+            const char *piece = round % 10 == 0 && len < 300
+                                    ? pieces[round % 20 / 10 * 3]
+                                    : pieces[(random >> 16) % 11];
+
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", piece);
+        }
+        hear_all(span_of(text, len), false, &one_by_one);
+        hear_all(span_of(text, len), true, &in_runs);
+        assert_int_equal(in_runs.count, one_by_one.count);
+        assert_memory_equal(in_runs.hashes, one_by_one.hashes,
+                            in_runs.count * sizeof(*in_runs.hashes));
     }
 }
 
@@ -249,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_split_gives_the_same),
+        cmocka_unit_test(runs_are_the_words_of_their_characters),
         cmocka_unit_test(normalisation_ignores_case_and_space),
         cmocka_unit_test(slots_keep_the_template),
         cmocka_unit_test(another_key_changes_every_hash),
