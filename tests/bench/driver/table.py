@@ -3,7 +3,8 @@
 import figures
 from workloads import STREAMS, WORKLOADS
 
-ORDER = ('direct', 'relay', 'nginx', 'haproxy', 'assay', 'assay-logged')
+ORDER = ('direct', 'relay', 'nginx', 'haproxy', 'assay', 'assay-logged',
+         'assay-no-detection')
 
 
 def number(value, digits=1):

@@ -69,21 +69,22 @@ def haproxy(folder, port):
 
 
 class Assay:
-    """assay with everything on: keys, claims, usage, prices, journal, ledger, metrics; the
-    line per exchange as well if it is `logged`. Each start gets a new state folder."""
+    """assay with everything on: keys, claims, usage, prices, journal, ledger, metrics,
+    detection; without the line per exchange, unless `differs`, sections of the
+    configuration, says otherwise. Each start gets a new state folder."""
 
-    def __init__(self, binary, folder, port, logged):
+    def __init__(self, binary, folder, name, port, **differs):
         self.binary = binary
-        self.folder = os.path.join(folder, 'assay-logged' if logged else 'assay')
+        self.folder = os.path.join(folder, name)
         self.state = os.path.join(self.folder, 'state')
         self.keys = os.path.join(self.folder, 'keys')
         self.file = os.path.join(self.folder, 'assay.yaml')
         self.port = port
         os.makedirs(self.keys, mode=0o700)
         with open(self.file, 'w', encoding='utf-8') as file:
-            file.write(yaml(self.config(folder, logged)))
+            file.write(yaml({**self.config(folder), **differs}))
 
-    def config(self, folder, logged):
+    def config(self, folder):
         common = {'dialects': ['openai'], 'credential': 'env:UPSTREAM_KEY'}
         chain, key = (os.path.join(folder, name) for name in ('server.pem', 'server.key'))
         return {
@@ -100,7 +101,7 @@ class Assay:
             'teams': {'bench': {'callers': ['load']}},
             'prices': os.path.join(PEERS, 'prices.yaml'),
             'clients': os.path.join(ROOT, 'config', 'clients.yaml'),
-            'log': {'file': os.path.join(self.folder, 'log'), 'exchanges': logged}}
+            'log': {'file': os.path.join(self.folder, 'log')}}
 
     def new_state(self):
         shutil.rmtree(self.state, ignore_errors=True)
@@ -139,14 +140,20 @@ class Assay:
 
 def all_targets(folder, binary, tools):
     """Everything that can be measured, by name, and the key that assay wants."""
-    assay = Assay(binary, folder, 18005, False)
-    logged = Assay(binary, folder, 18006, True)
+    assay = Assay(binary, folder, 'assay', 18005)
+    others = {name: Assay(binary, folder, name, port, **differs)
+              for name, port, differs in (
+                  ('assay-logged', 18006,
+                   {'log': {'file': os.path.join(folder, 'log'), 'exchanges': True}}),
+                  ('assay-no-detection', 18007, {'detection': {'mode': 'off'}}))}
     key = assay.add_key()
-    logged.share_keys(assay)
+    for other in others.values():
+        other.share_keys(assay)
     relay = [os.path.join(tools, 'relay'), '18001', str(PROVIDER_PORT)]
     return {'direct': Target(PROVIDER_PORT), 'relay': Target(18001, lambda: relay),
             'nginx': nginx(folder, 18002), 'haproxy': haproxy(folder, 18003),
-            'assay': assay.target(), 'assay-logged': logged.target()}, key
+            'assay': assay.target(),
+            **{name: other.target() for name, other in others.items()}}, key
 
 
 ENVIRONMENT = {'UPSTREAM_KEY': 'sk-upstream-0123456789abcdef0123456789ab'}
