@@ -345,7 +345,7 @@ def commands(results):
 def examples(results):
     """What README.md shows of quotas is a configuration that assay takes."""
     with open(os.path.join(ROOT, 'README.md'), encoding='utf-8') as file:
-        section = file.read().split('### Setting quotas')[1].split('\n## ')[0]
+        section = file.read().split('## Setting quotas')[1].split('\n## ')[0]
     blocks = re.findall(r'```yaml\n(.*?)```', section, re.S)
     base = ('listen: [{address: "127.0.0.1:1"}]\nproviders: {anthropic: {url: '
             '"https://a.example", dialects: [anthropic]}}\nteams: {platform: {callers: [ana]}, '
