@@ -274,7 +274,8 @@ static void begin_values(struct response_watch *watch, struct tally *before)
 /* Has the provider counted what was generated, or everything? */
 static bool is_reported(const struct tally *tally)
 {
-    return tally_has(tally, COUNT_OUTPUT) || tally_has(tally, COUNT_TOTAL);
+    return tally_has(tally, COUNT_OUTPUT) || tally_has(tally, COUNT_TOTAL) ||
+           tally_has(tally, COUNT_BACKUP_OUTPUT);
 }
 
 static void end_values(struct response_watch *watch)

@@ -119,12 +119,13 @@ static void complete_usage(const struct response_watch *watch, bool cut,
     }
 }
 
-/* An error in place of an answer costs nothing, nor does a guardrail's; an answer in the
- * background is counted when it comes. */
-static bool is_unbilled(const struct response_watch *watch, const struct usage *usage)
+/* An error in place of an answer costs nothing, nor does a guardrail's, which comes whole:
+ * what is cut was the model's. An answer in the background is counted when it comes. */
+static bool is_unbilled(const struct response_watch *watch, bool cut,
+                        const struct usage *usage)
 {
-    return usage->known_tokens == 0 &&
-           ((watch->error && watch->text.bytes == 0) || watch->later || watch->blocked);
+    return usage->known_tokens == 0 && ((watch->error && watch->text.bytes == 0) ||
+                                        watch->later || (watch->blocked && !cut));
 }
 
 /* A guardrail that stopped the prompt answered in the model's place; where it stopped the
@@ -142,6 +143,7 @@ static void settle_usage(struct response_watch *watch, bool whole,
 {
     struct tally *tally = &watch->tallier.tally;
     const char *model = watch->model[0] != '\0' ? watch->model : facts->model;
+    bool cut = !whole && !watch->finished;
 
     if (tally_has(tally, COUNT_COST)) {
         usage->reported_nanousd = (int64_t)tally->value[COUNT_COST];
@@ -160,9 +162,8 @@ static void settle_usage(struct response_watch *watch, bool whole,
     if (watch->blocked) {
         settle_block(usage);
     }
-    if (!is_unbilled(watch, usage)) {
-        complete_usage(watch, !whole && !watch->finished, span_text(model), facts,
-                       input_text_bytes, usage);
+    if (!is_unbilled(watch, cut, usage)) {
+        complete_usage(watch, cut, span_text(model), facts, input_text_bytes, usage);
     }
 }
 

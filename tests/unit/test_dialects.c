@@ -822,6 +822,36 @@ static void a_guardrail_answers_for_nothing(void **state)
     assert_int_equal(entry.usage.source, USAGE_ESTIMATED);
 }
 
+/* {"generation":" Once upon a time","amazon-bedrock-guardrailAction":"INTERVENED"} and
+ * {"stop_reason":"stop", ..., "amazon-bedrock-invocationMetrics":{"inputTokenCount":7,
+ * "outputTokenCount":4}}: a guardrail that masks the answer does not unmake it. */
+static void a_guarded_answer_that_is_cut_is_estimated(void **state)
+{
+    const struct stream stream = { .family = "bedrock",
+                                   .path = "/model/m/invoke-with-response-stream",
+                                   .type = "application/vnd.amazon.eventstream",
+                                   .cut = true };
+    struct maker maker = { .len = 0 };
+    size_t first;
+
+    (void)state;
+    PUT(&maker, "{\"bytes\":\"eyJnZW5lcmF0aW9uIjoiIE9uY2UgdXBvbiBhIHRpbWUiLCJhbWF6b24tY"
+                "mVkcm9jay1ndWFyZHJhaWxBY3Rpb24iOiJJTlRFUlZFTkVEIn0=\"}");
+    first = maker.len;
+    PUT(&maker, "{\"bytes\":\"eyJzdG9wX3JlYXNvbiI6InN0b3AiLCJhbWF6b24tYmVkcm9jay1ndWFyZ"
+                "HJhaWxBY3Rpb24iOiJJTlRFUlZFTkVEIiwiYW1hem9uLWJlZHJvY2staW52b2NhdGlvbk1"
+                "ldHJpY3MiOnsiaW5wdXRUb2tlbkNvdW50Ijo3LCJvdXRwdXRUb2tlbkNvdW50Ijo0fX0="
+                "\"}");
+    for (size_t len = first; len <= maker.len; len++) {
+        struct entry entry = stream_entry(&stream, span_of(made(&maker).at, len), 7);
+        bool whole = len == maker.len;
+
+        assert_int_equal(entry.usage.source, whole ? USAGE_REPORTED : USAGE_ESTIMATED);
+        assert_int_equal(usage_input(&entry.usage), whole ? 7 : 100);
+        assert_int_equal(usage_output(&entry.usage), whole ? 4 : 5);
+    }
+}
+
 static void heads_count_where_bodies_do_not(void **state)
 {
     const struct stream stream = { .family = "bedrock",
@@ -1095,6 +1125,7 @@ int main(void)
         cmocka_unit_test(damaged_messages_say_nothing),
         cmocka_unit_test(wrapped_events_are_read),
         cmocka_unit_test(a_guardrail_answers_for_nothing),
+        cmocka_unit_test(a_guarded_answer_that_is_cut_is_estimated),
         cmocka_unit_test(heads_count_where_bodies_do_not),
         cmocka_unit_test(a_cut_behind_a_report_adds_to_it),
         cmocka_unit_test(audio_may_be_told_by_its_length),
