@@ -197,6 +197,11 @@ static bool start_sharing(struct service *service, const struct config *config,
     return service->sharing != NULL;
 }
 
+static void tell_of_ledger(const char *words)
+{
+    log_line(LOG_INFO, "ledger_upgrade", "%s", words);
+}
+
 static bool service_make(struct service *service, struct config *config,
                          struct error *error)
 {
@@ -211,7 +216,9 @@ static bool service_make(struct service *service, struct config *config,
         service->keys == NULL ? NULL : jwks_keeper_new(config, NULL, error);
     service->trust =
         service->issuers == NULL ? NULL : trust_new(config, service->issuers, error);
-    service->ledger = service->trust == NULL ? NULL : ledger_open(config->state, error);
+    service->ledger = service->trust == NULL
+                          ? NULL
+                          : ledger_open(config->state, tell_of_ledger, error);
     service->quota = quota_new(clock_unix_ns(), clock_monotonic_ns());
     if (config->redis.text != NULL) {
         quota_share(service->quota, config->redis.slice_percent,

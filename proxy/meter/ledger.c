@@ -53,9 +53,10 @@ static void init_wake(struct ledger *ledger)
     pthread_condattr_destroy(&attributes);
 }
 
-struct ledger *ledger_open(const char *directory, struct error *error)
+struct ledger *ledger_open(const char *directory, void (*tell)(const char *words),
+                           struct error *error)
 {
-    struct ledger_db *db = ledger_db_open(directory, error);
+    struct ledger_db *db = ledger_db_open(directory, tell, error);
     struct ledger *ledger;
 
     if (db == NULL) {

@@ -18,8 +18,10 @@ struct ledger;
 enum { LEDGER_WINDOW_MS = 100 };
 
 /* Opens or creates `directory`/ledger.db, for one writer. NULL and an entry in
- * *error on failure. */
-struct ledger *ledger_open(const char *directory, struct error *error);
+ * *error on failure. One of an older version is rewritten, which takes some 10 s per
+ * million entries: `tell` (may be NULL) gets lines for people meanwhile. */
+struct ledger *ledger_open(const char *directory, void (*tell)(const char *words),
+                           struct error *error);
 struct ledger *ledger_close(struct ledger *ledger);
 
 /* Settles what an earlier process left in the journal: in one transaction, repeatable

@@ -109,75 +109,14 @@ static const char create_lines[] =
 #undef KNOWN
 #undef PART
 
-/* Schema 3 had a column of its own for all that now may stand in `rare`: what is NULL
- * there is left out by json_patch(); a known 0 stays, for these labels have no bits. */
-#define NUMBER(name, field)            #name ", "
-#define KNOWN(name, value, known, bit) #name ", "
-static const char copy_exchanges[] =
-    "INSERT INTO exchange SELECT id, label, lead_us, "
-#include "proxy/meter/ledger_column.def"
-#undef NUMBER
-#undef KNOWN
-#define RARE(name, field)                   "'" #name "', nullif(" #name ", 0), "
-#define PART(name, array, index, known, at) "'" #name "', " #name ", "
-    "cost_nanousd, nullif(json_patch('{}', json_object("
-#include "proxy/meter/ledger_column.def"
-    "'reported_nanousd', reported_nanousd)), '{}') FROM exchange_3 ORDER BY id";
-#undef RARE
-#undef PART
-
 static_assert(LEDGER_APPLICATION_ID == 1634956153 && LEDGER_SCHEMA == 4,
               "as in the statements below");
 
-static const char *const step_from_nothing[] = {
+const char *const ledger_schema_tables[] = {
     create_label, create_exchange, create_line, create_object, NULL,
 };
 
-static const char *const step_from_1[] = {
-    "ALTER TABLE exchange ADD COLUMN reserved_input INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange ADD COLUMN reserved_output INTEGER NOT NULL DEFAULT 0",
-    NULL,
-};
-
-static const char *const step_from_2[] = {
-    "ALTER TABLE label ADD COLUMN tags TEXT",
-    "ALTER TABLE label ADD COLUMN grade TEXT",
-    "ALTER TABLE label ADD COLUMN turn TEXT",
-    "ALTER TABLE label ADD COLUMN service INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange ADD COLUMN input_text_bytes INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange ADD COLUMN output_text_bytes INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange ADD COLUMN local_input INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange ADD COLUMN local_output INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange ADD COLUMN audio_ms INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange ADD COLUMN billed_input INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange ADD COLUMN billed_output INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange ADD COLUMN object INTEGER NOT NULL DEFAULT 0",
-    create_line,
-    NULL,
-};
-
-static const char *const step_from_3[] = {
-    "DROP VIEW IF EXISTS exchanges",
-    "DROP VIEW IF EXISTS lines",
-    "ALTER TABLE label ADD COLUMN known_lifetimes INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE label ADD COLUMN known_modalities INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE exchange RENAME TO exchange_3",
-    create_exchange,
-    copy_exchanges,
-    create_object,
-    "INSERT INTO object SELECT id, object FROM exchange_3 WHERE object <> 0",
-    "DROP TABLE exchange_3",
-    NULL,
-};
-
-const char *const *const ledger_schema_steps[LEDGER_SCHEMA] = {
-    [0] = step_from_nothing,
-    [1] = step_from_1,
-    [2] = step_from_2,
-    [3] = step_from_3,
-};
-
-const char *const ledger_schema_latest[] = {
+const char *const ledger_schema_views[] = {
     "DROP VIEW IF EXISTS exchanges",
     create_exchanges,
     "DROP VIEW IF EXISTS lines",

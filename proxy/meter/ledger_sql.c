@@ -12,6 +12,7 @@
 #include "proxy/base/fault.h"
 #include "proxy/meter/database.h"
 #include "proxy/meter/ledger_schema.h"
+#include "proxy/meter/ledger_upgrade.h"
 
 #include <xxhash.h>
 
@@ -613,24 +614,6 @@ static bool prepare_insert(sqlite3 *sqlite, size_t count,
     return prepare(sqlite, sql.at, &insert->statement);
 }
 
-/* In one transaction, which ends with the connection where it fails. */
-static bool update_schema(sqlite3 *sqlite, int64_t version)
-{
-    if (version == LEDGER_SCHEMA) {
-        return true;
-    }
-    if (!database_run(sqlite, "BEGIN IMMEDIATE", NULL)) {
-        return false;
-    }
-    for (int64_t at = version; at < (version == 0 ? 1 : LEDGER_SCHEMA); at++) {
-        if (!database_run_all(sqlite, ledger_schema_steps[at])) {
-            return false;
-        }
-    }
-    return database_run_all(sqlite, ledger_schema_latest) &&
-           database_run(sqlite, "COMMIT", NULL);
-}
-
 static const char *const writer_settings[] = {
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL", /* ledger_db_sync() does what FULL adds */
@@ -658,15 +641,15 @@ static bool read_version(sqlite3 *sqlite, const char *path, int64_t *version,
     if (*version > LEDGER_SCHEMA) {
         error_add(error, (struct error_place){ 0 },
                   "ledger %s: was written by a newer version of assay (schema %lld, "
-                  "this "
-                  "one knows %d)",
+                  "this one knows %d)",
                   path, (long long)*version, LEDGER_SCHEMA);
         return false;
     }
     return true;
 }
 
-static bool open_writer(struct ledger_db *db, const char *path, struct error *error)
+static bool open_writer(struct ledger_db *db, const char *path,
+                        void (*tell)(const char *words), struct error *error)
 {
     int64_t version;
 
@@ -681,7 +664,7 @@ static bool open_writer(struct ledger_db *db, const char *path, struct error *er
     }
     sqlite3_wal_hook(db->sqlite, note_log_pages, db);
     if (!database_run_all(db->sqlite, writer_settings) ||
-        !update_schema(db->sqlite, version) ||
+        !ledger_upgrade(db->sqlite, version, tell) ||
         !prepare(db->sqlite, "BEGIN IMMEDIATE", &db->begin) ||
         !prepare(db->sqlite, "COMMIT", &db->commit) ||
         !prepare(db->sqlite, "ROLLBACK", &db->rollback) ||
@@ -705,7 +688,8 @@ static bool make_path(const char *directory, char path[PATH_SIZE], struct error 
            fail(error, directory, "has too long a path");
 }
 
-struct ledger_db *ledger_db_open(const char *directory, struct error *error)
+struct ledger_db *ledger_db_open(const char *directory, void (*tell)(const char *words),
+                                 struct error *error)
 {
     struct ledger_db *db;
     char path[PATH_SIZE];
@@ -723,7 +707,7 @@ struct ledger_db *ledger_db_open(const char *directory, struct error *error)
     db = calloc(1, sizeof *db);
     CHECK(db != NULL);
     CHECK(getrandom(&db->seed, sizeof db->seed, 0) == sizeof db->seed);
-    return open_writer(db, path, error) ? db : ledger_db_close(db);
+    return open_writer(db, path, tell, error) ? db : ledger_db_close(db);
 }
 
 struct ledger_db *ledger_db_close(struct ledger_db *db)

@@ -16,8 +16,10 @@
 
 struct ledger_db;
 
-/* Opens `directory`/ledger.db for writing and creates what is missing, or NULL. */
-struct ledger_db *ledger_db_open(const char *directory, struct error *error);
+/* Opens `directory`/ledger.db for writing and creates what is missing, or NULL. One
+ * of an older version is rewritten (ledger_upgrade.h). */
+struct ledger_db *ledger_db_open(const char *directory, void (*tell)(const char *words),
+                                 struct error *error);
 struct ledger_db *ledger_db_close(struct ledger_db *db);
 
 /* One transaction: false means that it must be rolled back. Adds `count` entries; one

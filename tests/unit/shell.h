@@ -164,7 +164,7 @@ static inline void add_entries(uint64_t begin_ns, unsigned count,
     snprintf(state, sizeof state, "%s/state", folder);
     mkdir(state, 0700);
     journal = journal_open(state, 0, 4096, &error);
-    ledger = ledger_open(state, &error);
+    ledger = ledger_open(state, NULL, &error);
     assert_true(journal != NULL && ledger != NULL);
     assert_true(count <= journal_slots(journal));
     assert_true(ledger_recover(ledger, journal, &error));

@@ -56,7 +56,7 @@ static struct journal *must_open_journal(uint32_t slots)
 static struct ledger *must_open_ledger(void)
 {
     struct error error = { 0 };
-    struct ledger *ledger = ledger_open(folder, &error);
+    struct ledger *ledger = ledger_open(folder, NULL, &error);
 
     assert_no_error(&error);
     return ledger;
@@ -573,7 +573,7 @@ static void must_not_open(const char *words)
 {
     struct error error = { 0 };
 
-    assert_null(ledger_open(folder, &error));
+    assert_null(ledger_open(folder, NULL, &error));
     assert_int_equal(error.count, 1);
     assert_non_null(strstr(error.entries[0].words, words));
     error_done(&error);
@@ -589,178 +589,6 @@ static void test_newer_schema(void **state)
     row = query_sql(&sqlite, "PRAGMA user_version = 5");
     end_sql(sqlite, row);
     must_not_open("newer version of assay (schema 5");
-}
-
-static const char exchange_of_3[] =
-    "CREATE TABLE exchange (id INTEGER PRIMARY KEY, label INTEGER NOT NULL,"
-    " lead_us INTEGER NOT NULL, duration_us INTEGER NOT NULL, ttfb_us INTEGER NOT NULL,"
-    " ttft_us INTEGER NOT NULL, overhead_us INTEGER NOT NULL,"
-    " request_bytes INTEGER NOT NULL, response_bytes INTEGER NOT NULL,"
-    " events INTEGER NOT NULL, max_output INTEGER NOT NULL, retry INTEGER NOT NULL,"
-    " web_searches INTEGER NOT NULL, audio_ms INTEGER NOT NULL,"
-    " billed_input INTEGER NOT NULL, billed_output INTEGER NOT NULL,"
-    " reserved_input INTEGER NOT NULL, reserved_output INTEGER NOT NULL,"
-    " input_text_bytes INTEGER NOT NULL, output_text_bytes INTEGER NOT NULL,"
-    " local_input INTEGER NOT NULL, local_output INTEGER NOT NULL,"
-    " object INTEGER NOT NULL, input INTEGER, cache_read INTEGER, cache_write INTEGER,"
-    " output INTEGER, reasoning INTEGER, cache_write_5m INTEGER,"
-    " cache_write_30m INTEGER, cache_write_1h INTEGER, cache_write_12h INTEGER,"
-    " input_text INTEGER, input_audio INTEGER, input_image INTEGER,"
-    " input_video INTEGER, input_document INTEGER, output_audio INTEGER,"
-    " output_image INTEGER, output_rejected INTEGER, cost_nanousd INTEGER,"
-    " reported_nanousd INTEGER) STRICT";
-
-/* Turns a ledger of today into one of an older schema. */
-static void make_older(int schema)
-{
-    static const char *const to_3[] = {
-        "CREATE TABLE today AS SELECT id AS number, label, lead_us,"
-        " cost_nanousd AS own_cost, row_number() OVER (ORDER BY id) AS at FROM "
-        "exchange",
-        "CREATE TABLE shown AS SELECT *, row_number() OVER (ORDER BY id) AS at"
-        " FROM exchanges",
-        "DROP VIEW exchanges",
-        "DROP VIEW lines",
-        "DROP TABLE exchange",
-        "DROP TABLE object",
-        exchange_of_3,
-        "INSERT INTO exchange SELECT number, label, lead_us, duration_us, ttfb_us,"
-        " ttft_us, overhead_us, request_bytes, response_bytes, events, max_output, "
-        "retry,"
-        " web_searches, audio_ms, billed_input, billed_output, reserved_input,"
-        " reserved_output, input_text_bytes, output_text_bytes, local_input,"
-        " local_output, object, input, cache_read, cache_write, output, reasoning,"
-        " cache_write_5m, cache_write_30m, cache_write_1h, cache_write_12h, input_text,"
-        " input_audio, input_image, input_video, input_document, output_audio,"
-        " output_image, output_rejected, own_cost, reported_nanousd"
-        " FROM today JOIN shown USING (at)",
-        "DROP TABLE today",
-        "DROP TABLE shown",
-        "CREATE INDEX exchange_object ON exchange (object) WHERE object <> 0",
-        "ALTER TABLE label DROP COLUMN known_lifetimes",
-        "ALTER TABLE label DROP COLUMN known_modalities",
-        "CREATE VIEW exchanges AS SELECT * FROM exchange",
-        "CREATE VIEW lines AS SELECT * FROM line",
-        "PRAGMA user_version = 3",
-        NULL,
-    };
-    static const char *const to_2[] = {
-        "DROP VIEW exchanges",
-        "DROP VIEW lines",
-        "DROP TABLE line",
-        "DROP INDEX exchange_object",
-        "ALTER TABLE label DROP COLUMN tags",
-        "ALTER TABLE label DROP COLUMN grade",
-        "ALTER TABLE label DROP COLUMN turn",
-        "ALTER TABLE label DROP COLUMN service",
-        "ALTER TABLE exchange DROP COLUMN input_text_bytes",
-        "ALTER TABLE exchange DROP COLUMN output_text_bytes",
-        "ALTER TABLE exchange DROP COLUMN local_input",
-        "ALTER TABLE exchange DROP COLUMN local_output",
-        "ALTER TABLE exchange DROP COLUMN audio_ms",
-        "ALTER TABLE exchange DROP COLUMN billed_input",
-        "ALTER TABLE exchange DROP COLUMN billed_output",
-        "ALTER TABLE exchange DROP COLUMN object",
-        "CREATE VIEW exchanges AS SELECT 1",
-        "PRAGMA user_version = 2",
-        NULL,
-    };
-    static const char *const to_1[] = {
-        "ALTER TABLE exchange DROP COLUMN reserved_input",
-        "ALTER TABLE exchange DROP COLUMN reserved_output",
-        "PRAGMA user_version = 1",
-        NULL,
-    };
-    const char *const *const steps[] = { to_3, to_2, to_1 };
-
-    for (int step = 0; step < 4 - schema; step++) {
-        for (size_t i = 0; steps[step][i] != NULL; i++) {
-            sqlite3 *sqlite;
-            sqlite3_stmt *row = query_sql(&sqlite, steps[step][i]);
-
-            end_sql(sqlite, row);
-        }
-    }
-}
-
-static bool look_at_old(void *self, const struct entry *entry)
-{
-    uint64_t *count = self;
-
-    if (++*count == 1) {
-        assert_int_equal(entry->usage.tokens[TOKENS_INPUT], 1);
-        assert_int_equal(entry->grade, GRADE_UNRATED);
-        assert_int_equal(entry->turn, TURN_CLASS_NONE);
-        assert_int_equal(entry->service, 0);
-        assert_int_equal(entry->object, 0);
-        assert_string_equal(entry->tags, "");
-    } else {
-        assert_int_equal(entry->grade, 10 % GRADES);
-        assert_int_equal(entry->line_count, LINES_MAX);
-    }
-    return true;
-}
-
-static void updates_from(int schema, int reserved_before)
-{
-    const struct ledger_query all = { 0 };
-    struct error error = { 0 };
-    struct journal *journal;
-    struct ledger *ledger;
-    sqlite3 *sqlite;
-    sqlite3_stmt *row;
-    uint64_t count = 0;
-
-    make_ledger(1);
-    make_older(schema);
-    assert_false(ledger_each(folder, &all, NULL, NULL, &error));
-    assert_non_null(strstr(error.entries[0].words, "older version"));
-    error_done(&error);
-
-    journal = must_open_journal(8);
-    ledger = must_open_ledger();
-    must_start(ledger, journal, NULL, NULL);
-    settle_some(journal, 10, 1);
-    ledger_close(ledger);
-    journal_close(journal);
-    row =
-        query_sql(&sqlite, "SELECT count(*), sum(reserved_input), sum(reserved_output),"
-                           " sum(request_bytes), sum(cost_nanousd) FROM exchanges");
-    assert_int_equal(sqlite3_column_int(row, 0), 2);
-    assert_int_equal(sqlite3_column_int(row, 1), 10 * reserved_before + 100);
-    assert_int_equal(sqlite3_column_int(row, 2), 11 * reserved_before + 110);
-    assert_int_equal(sqlite3_column_int(row, 3), 10 + 100);
-    assert_int_equal(sqlite3_column_int(row, 4), 1000 + 10000 + 0 + 1 + 3);
-    end_sql(sqlite, row);
-    assert_true(ledger_each(folder, &all, look_at_old, &count, &error));
-    assert_int_equal(count, 2);
-}
-
-static void test_schema_1(void **state)
-{
-    (void)state;
-    updates_from(1, 0);
-}
-
-static void test_schema_2(void **state)
-{
-    (void)state;
-    updates_from(2, 1);
-}
-
-/* What schema 3 had columns for comes back as it was. */
-static void test_schema_3(void **state)
-{
-    (void)state;
-    make_ledger(100);
-    make_older(3);
-    ledger_close(must_open_ledger());
-    assert_int_equal(read_all((struct ledger_query){ 0 }, 0).count, 100);
-    assert_int_equal(read_all((struct ledger_query){ .objects = true }, 0).count, 50);
-    assert_int_equal(counted("SELECT count(*) FROM exchanges WHERE retry = 2"), 33);
-    assert_int_equal(counted("SELECT count(*) FROM sqlite_schema"
-                             " WHERE name IN ('exchange_3', 'exchange_object')"),
-                     0);
 }
 
 static void test_foreign_database(void **state)
@@ -821,7 +649,7 @@ static void work_until_killed(struct told *told)
 {
     struct error error = { 0 };
     struct journal *journal = journal_open(folder, 0, 64, &error);
-    struct ledger *ledger = ledger_open(folder, &error);
+    struct ledger *ledger = ledger_open(folder, NULL, &error);
 
     if (journal == NULL || ledger == NULL || !ledger_recover(ledger, journal, &error) ||
         !ledger_start(ledger, &journal, 1, count_written, told, &error)) {
@@ -928,7 +756,7 @@ static int fill_the_disk(void)
         return 77;
     }
     journal = journal_open(folder, 0, 256, &error);
-    ledger = ledger_open(folder, &error);
+    ledger = ledger_open(folder, NULL, &error);
     if (journal == NULL || ledger == NULL ||
         !ledger_start(ledger, &journal, 1, NULL, NULL, &error)) {
         return 1;
@@ -989,9 +817,6 @@ int main(void)
         IN_FOLDER(test_absurd_counts),
         IN_FOLDER(test_view),
         IN_FOLDER(test_newer_schema),
-        IN_FOLDER(test_schema_1),
-        IN_FOLDER(test_schema_2),
-        IN_FOLDER(test_schema_3),
         IN_FOLDER(test_foreign_database),
         IN_FOLDER(test_recovery_repeated),
         IN_FOLDER(test_kill),

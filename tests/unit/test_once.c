@@ -231,7 +231,7 @@ static void the_ledger_tells_what_is_awaited(void **state)
     (void)state;
     assert_non_null(mkdtemp(folder));
     journal = journal_open(folder, 0, 16, &error);
-    ledger = ledger_open(folder, &error);
+    ledger = ledger_open(folder, NULL, &error);
     assert_true(ledger_start(ledger, &journal, 1, NULL, NULL, &error));
     settle(journal, now - 40 * day, 1, 0, false); /* long ago */
     settle(journal, now - 3 * day, 2, 0, false);  /* seen since */

@@ -862,7 +862,7 @@ static void must_recover(const char *quotas, struct house *house)
 {
     struct error error = { 0 };
     struct journal *journal = journal_open(folder, 0, 8192, &error);
-    struct ledger *ledger = ledger_open(folder, &error);
+    struct ledger *ledger = ledger_open(folder, NULL, &error);
 
     assert_non_null(journal);
     assert_non_null(ledger);

@@ -131,7 +131,7 @@ static void bench_ledger(const char *folder, unsigned entries, unsigned rate)
 {
     struct error error = { 0 };
     struct journal *journal = journal_open(folder, 0, SLOTS, &error);
-    struct ledger *ledger = ledger_open(folder, &error);
+    struct ledger *ledger = ledger_open(folder, NULL, &error);
     uint64_t worker, process, mine;
     unsigned waits = 0;
 
@@ -160,7 +160,7 @@ static void bench_idle(const char *folder)
 {
     struct error error = { 0 };
     struct journal *journal = journal_open(folder, 0, SLOTS, &error);
-    struct ledger *ledger = ledger_open(folder, &error);
+    struct ledger *ledger = ledger_open(folder, NULL, &error);
     uint64_t process;
 
     stop_on(&error);
