@@ -264,7 +264,7 @@ const char *url_parse(const char *text, struct arena *arena, struct config_url *
     struct span base;
 
     if (!scheme_parse(&rest, url)) {
-        return "is not a URL beginning with https:// (or http:// to loopback)";
+        return "does not begin with https:// (or http://, to loopback only)";
     }
     if (span_find(rest, '@') < span_find(rest, '/')) {
         return "holds a user name; credentials go into the key 'credential'";

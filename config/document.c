@@ -45,11 +45,8 @@ static void put_kind(struct text *text, const struct field *field)
         text_put(text, span_text(kinds[field->element]));
         text_put(text, SPAN("s"));
     }
-    for (size_t i = 0; field->words != NULL && field->words[i] != NULL; i++) {
-        text_put(text, i == 0                       ? SPAN("")
-                       : field->type == FIELD_WORDS ? SPAN(", ")
-                                                    : SPAN(" or "));
-        text_put(text, span_text(field->words[i]));
+    if (field->words != NULL) {
+        text_put_choice(text, field->words);
     }
 }
 

@@ -105,7 +105,8 @@ static void check_provider_name(const struct checker *checker,
 
     if (!is_provider_name(provider->name)) {
         error_add(error, place,
-                  "provider name '%.60s' is not 1 to 31 of a-z, 0-9 and - (within)",
+                  "provider name '%.60s' is not 1 to 31 of a-z, 0-9 and -, "
+                  "with no - at either end",
                   provider->name);
         return;
     }

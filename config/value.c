@@ -174,9 +174,8 @@ static void set_word(const struct setting *setting)
             memcpy(member_of(setting), &i, sizeof i);
             return;
         }
-        text_put(&known, i == 0 ? SPAN("") : SPAN(" or "));
-        text_put(&known, span_text(words[i]));
     }
+    text_put_choice(&known, words);
     error_add(setting->reader->error, setting->place, SHOWN " is not %.*s",
               setting->text, (int)known.len, known.at);
 }

@@ -56,6 +56,16 @@ void text_put_hex(struct text *text, uint64_t value, unsigned digits)
     text_put(text, span_of(hex, digits));
 }
 
+void text_put_choice(struct text *text, const char *const *words)
+{
+    for (size_t i = 0; words[i] != NULL; i++) {
+        text_put(text, i == 0                 ? SPAN("")
+                       : words[i + 1] == NULL ? SPAN(" or ")
+                                              : SPAN(", "));
+        text_put(text, span_text(words[i]));
+    }
+}
+
 void text_printf(struct text *text, const char *format, ...)
 {
     size_t room = text->cap - text->len;

@@ -39,6 +39,9 @@ void text_put_i64(struct text *text, int64_t value);
 /* The lowest `digits` (at most 16) digits of the value, in lower case. */
 void text_put_hex(struct text *text, uint64_t value, unsigned digits);
 
+/* The words, of which the last is followed by NULL, as "one, two or three". */
+void text_put_choice(struct text *text, const char *const *words);
+
 /* Needs room for a NUL behind the piece, which is not counted. */
 void text_printf(struct text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -30,7 +30,7 @@ static const struct action *choose(const struct command_line *line,
 
     list_names(actions, names);
     if (line->argument_count == 0) {
-        command_misused(line, "%s?", names);
+        command_misused(line, "do what? %s", names);
         return NULL;
     }
     nearest = nearest_to(line->arguments[0]);

@@ -70,11 +70,8 @@ int command_choice(const struct command_line *line, const char *name,
         if (value == NULL || strcmp(words[i], value) == 0) {
             return i;
         }
-        text_put(&text, i == 0                 ? SPAN("")
-                        : words[i + 1] == NULL ? SPAN(" or ")
-                                               : SPAN(", "));
-        text_put(&text, span_text(words[i]));
     }
+    text_put_choice(&text, words);
     command_misused(line, "--%s: '%s' is not %.*s", name, value, (int)text.len,
                     text.at);
     return -1;
@@ -219,6 +216,21 @@ static int unknown_command(const char *name)
     return COMMAND_MISUSED;
 }
 
+/* assay help [COMMAND], as other programs have it. */
+static int help(const char *name)
+{
+    const struct command *command = name == NULL ? NULL : command_find(name);
+
+    if (name == NULL) {
+        help_program(stdout);
+    } else if (command != NULL) {
+        help_command(command, stdout);
+    } else {
+        return unknown_command(name);
+    }
+    return COMMAND_OK;
+}
+
 int command_main(int argc, char **argv)
 {
     const char *name = argc < 2 ? "" : argv[1];
@@ -231,7 +243,9 @@ int command_main(int argc, char **argv)
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         help_program(stdout);
-    } else if (strcmp(name, "--version") == 0) {
+    } else if (strcmp(name, "help") == 0) {
+        status = help(argv[2]);
+    } else if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
         version_print(stdout);
     } else {
         command = command_find(name);

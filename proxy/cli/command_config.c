@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 const char *const *command_families(void)
@@ -19,6 +20,7 @@ static const char *const data_folders[] = { "../share/assay", "../config",
 static const char *data_file(const char *name, char path[PATH_MAX])
 {
     char program[PATH_MAX];
+    char joined[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
     char *slash;
 
@@ -29,9 +31,10 @@ static const char *data_file(const char *name, char path[PATH_MAX])
     }
     for (size_t i = 0; data_folders[i] != NULL; i++) {
         int length =
-            snprintf(path, PATH_MAX, "%s/%s/%s", program, data_folders[i], name);
+            snprintf(joined, PATH_MAX, "%s/%s/%s", program, data_folders[i], name);
 
-        if (length < PATH_MAX && access(path, R_OK) == 0) {
+        if (length < PATH_MAX && access(joined, R_OK) == 0 &&
+            realpath(joined, path) != NULL) {
             return path;
         }
     }

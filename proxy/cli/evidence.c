@@ -116,14 +116,16 @@ static void print_finding(const cJSON *finding)
 
 static void print_caller(const cJSON *caller)
 {
-    printf("%s (%s) now: %s, score %.1f after %.0f turns, last seen %s\n",
+    int turns = (int)number_of(caller, "turns");
+
+    printf("%s (%s) now: %s, score %.1f after %d %s, last seen %s\n",
            text_of(caller, "caller"), text_of(caller, "team"), text_of(caller, "grade"),
-           number_of(caller, "score"), number_of(caller, "turns"),
+           number_of(caller, "score"), turns, turns == 1 ? "turn" : "turns",
            text_of(caller, "seen"));
     print_evidence(cJSON_GetObjectItem(caller, "evidence"));
 }
 
-static void print_all(const cJSON *json)
+static void print_all(const cJSON *json, const struct finding_query *query)
 {
     const cJSON *findings = cJSON_GetObjectItem(json, "findings");
     const cJSON *callers = cJSON_GetObjectItem(json, "callers");
@@ -139,6 +141,9 @@ static void print_all(const cJSON *json)
     cJSON_ArrayForEach(item, callers)
     {
         print_caller(item);
+    }
+    if (query->caller != NULL && cJSON_GetArraySize(callers) == 0) {
+        printf("No call of a caller '%s' was looked at.\n", query->caller);
     }
 }
 
@@ -176,7 +181,7 @@ static int show(const struct command_line *line, const struct config *config,
     if (format == AS_JSON) {
         print_json(json);
     } else {
-        print_all(json);
+        print_all(json, &query);
     }
     cJSON_Delete(json);
     return COMMAND_OK;
@@ -220,7 +225,8 @@ static int remark(const struct command_line *line, const struct config *config,
                                      "a finding, or options alone");
     }
     if (row.words == NULL || row.words[0] == '\0' || row.by == NULL) {
-        return command_misused(line, "--words says why, and --by who says so");
+        return command_misused(line, "%s needs --words (why) and --by (who says so)",
+                               line->arguments[0]);
     }
     return finding_remark(config->state, (int64_t)id, &row, error) ? COMMAND_OK
                                                                    : COMMAND_FAILED;

@@ -182,7 +182,7 @@ static void tell_absent(const struct command_line *line,
     directory_each(directory, offer, &offers);
     near = offers.nearest.word;
     command_misused(line, "%s%s%s has no %s '%s'%s%s%s", team == NULL ? "" : "team '",
-                    team == NULL ? "the directory" : team, team == NULL ? "" : "'",
+                    team == NULL ? line->config : team, team == NULL ? "" : "'",
                     team == NULL ? "team" : "caller", name,
                     near == NULL ? "" : "; did you mean '", near == NULL ? "" : near,
                     near == NULL ? "" : "'?");

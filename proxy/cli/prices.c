@@ -138,10 +138,9 @@ static int prices_list(const struct command_line *line, const struct config *con
     if (price_list_print(table, config->prices, pattern, (uint64_t)now * NS_PER_S,
                          stdout) == 0) {
         fprintf(stderr,
-                "%s has no price then%s%s: calls are counted and reported as "
-                "unpriced\n",
+                "%s has no price%s%s%s: calls are counted and reported as unpriced\n",
                 config->prices, pattern == NULL ? "" : " of ",
-                pattern == NULL ? "" : pattern);
+                pattern == NULL ? "" : pattern, at == NULL ? "" : " as of then");
         status = COMMAND_FAILED;
     }
     price_table_free(table);

@@ -53,6 +53,9 @@ void report_adjusted_csv(const struct report *report, FILE *out);
 void report_put_period(FILE *out, const struct report *report);
 void report_put_names(FILE *out, const struct report *report, size_t row);
 
+/* "Usage by team, from 2026-11-20 on (UTC)", and an empty line: over every table. */
+void report_print_title(const struct report *report, FILE *out);
+
 /* Money in a table: large sums to the cent, small ones to a hundredth of it. */
 enum { REPORT_MONEY_SIZE = 40 };
 void report_print_money(int64_t nanousd, bool small, char text[REPORT_MONEY_SIZE]);

@@ -83,6 +83,7 @@ void report_adjusted_table(const struct report *report, FILE *out)
         grid_put(grid, by == 0 ? "total" : "");
     }
     put_numbers(grid, &report->total, &report->total_flagged, small);
+    report_print_title(report, out);
     grid_print(grid, out);
     grid_free(grid);
     fputs("\nFlagged: calls of callers whose traffic looked automated when they came. "

@@ -149,7 +149,7 @@ static void print_moment(uint64_t unix_ns, FILE *out)
     fputs(text, out);
 }
 
-static void print_title(const struct report *report, FILE *out)
+void report_print_title(const struct report *report, FILE *out)
 {
     fputs("Usage by ", out);
     for (size_t i = 0; i < report->by_count; i++) {
@@ -219,7 +219,7 @@ void report_table(const struct report *report, FILE *out)
         .refused = report->total.refused > 0 && report_is_by(report, LEDGER_BY_OUTCOME),
     };
 
-    print_title(report, out);
+    report_print_title(report, out);
     if (report->row_count == 0) {
         fputs("Nothing was recorded.\n", out);
         return;

@@ -231,7 +231,7 @@ bool key_store_each(sqlite3 *db, bool (*each)(void *self, const struct key_row *
 
 static bool id_unknown(const char *id, struct error *error)
 {
-    error_add(error, nowhere, "no key has the id \"%s\"; see assay keys list", id);
+    error_add(error, nowhere, "no key has the id '%s'; see assay keys list", id);
     return false;
 }
 

@@ -274,8 +274,10 @@ static bool lock_file(struct journal *journal, struct error *error)
     }
     if (flock(journal->fd, LOCK_EX | LOCK_NB) != 0) {
         return fail(error, path,
-                    errno == EWOULDBLOCK ? "is in use by another process"
-                                         : "cannot be locked",
+                    errno == EWOULDBLOCK
+                        ? "is in use by another process: does assay run on "
+                          "this state folder already?"
+                        : "cannot be locked",
                     errno == EWOULDBLOCK ? 0 : errno);
     }
     return true;

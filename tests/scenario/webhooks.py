@@ -148,7 +148,7 @@ def over_tls(results):
 
 def mistakes(results):
     """What `assay check` says of each."""
-    cases = [('url: ftp://h/x', 'is not a URL beginning with https://'),
+    cases = [('url: ftp://h/x', 'does not begin with https://'),
              ('url: http://hooks.example.com/x', 'plain http only to loopback'),
              ('url: https://user:pw@h/x', 'holds a user name'),
              ('url: https://h/x\n    events: [quota.warnin]', "did you mean 'quota.warning'?"),

@@ -67,6 +67,10 @@ static void test_program(void **state)
     assert_run("assay", COMMAND_MISUSED, "usage: assay COMMAND");
     assert_run("assay --help", COMMAND_OK, "usage: assay COMMAND");
     assert_run("assay -h", COMMAND_OK, "  check");
+    assert_run("assay help", COMMAND_OK, "usage: assay COMMAND");
+    assert_run("assay help check", COMMAND_OK, "usage: assay check [FILE]");
+    assert_run("assay help chekc", COMMAND_MISUSED, "did you mean 'check'?");
+    assert_run("assay version", COMMAND_OK, "openssl");
     assert_run("assay chekc", COMMAND_MISUSED,
                "assay: unknown command 'chekc'; did you mean 'check'?");
     assert_run("assay zzzzzzzz", COMMAND_MISUSED,

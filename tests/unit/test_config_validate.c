@@ -77,17 +77,17 @@ static const struct broken {
              "  c: {url: 'https://h', dialects: [gemini], default: off}\n"
              "  d: {url: 'https://h', dialects: [gemini], default: on}\n",
       "6:54: provider 'a' is the default for dialect 'gemini' already\n" },
-    { NAMED("OpenAI"),
-      "2:13: provider name 'OpenAI' is not 1 to 31 of a-z, 0-9 and - (within)\n" },
-    { NAMED("-a"),
-      "2:13: provider name '-a' is not 1 to 31 of a-z, 0-9 and - (within)\n" },
-    { NAMED("a/b"),
-      "2:13: provider name 'a/b' is not 1 to 31 of a-z, 0-9 and - (within)\n" },
-    { NAMED(""), "2:13: provider name '' is not 1 to 31 of a-z, 0-9 and - (within)\n" },
+    { NAMED("OpenAI"), "2:13: provider name 'OpenAI' is not 1 to 31 of a-z, 0-9 and -, "
+                       "with no - at either end\n" },
+    { NAMED("-a"), "2:13: provider name '-a' is not 1 to 31 of a-z, 0-9 and -, with no "
+                   "- at either end\n" },
+    { NAMED("a/b"), "2:13: provider name 'a/b' is not 1 to 31 of a-z, 0-9 and -, with "
+                    "no - at either end\n" },
+    { NAMED(""), "2:13: provider name '' is not 1 to 31 of a-z, 0-9 and -, with no - "
+                 "at either end\n" },
     { NAMED("a123456789b123456789c123456789d1"),
       "2:13: provider name 'a123456789b123456789c123456789d1' is not 1 to 31 of a-z, "
-      "0-9 "
-      "and - (within)\n" },
+      "0-9 and -, with no - at either end\n" },
     { NAMED("v1"),
       "2:13: a provider cannot be named 'v1': the providers' own paths begin "
       "with it\n" },

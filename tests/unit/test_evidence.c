@@ -67,7 +67,8 @@ static void a_finding_is_told_with_all_that_can_be_checked(void **state)
     assert_non_null(strstr(out, "About 9 ordinary turns"));
     assert_non_null(strstr(out, "ana (platform) now: flagged, score 17.5 after 40"));
     assert_int_equal(run("assay evidence --caller bo"), COMMAND_OK);
-    assert_string_equal(out, "No finding stands.\n");
+    assert_string_equal(out, "No finding stands.\n"
+                             "No call of a caller 'bo' was looked at.\n");
     assert_int_equal(run("assay evidence --team platform"), COMMAND_OK);
     assert_non_null(strstr(out, "finding 1: "));
 }

@@ -34,7 +34,7 @@ static const struct broken {
     { "listen: [{address: 127.0.0.1:1, identify: [key, key]}]\n" PROVIDED,
       "1:49: 'key' stands here twice\n" },
     { "listen: [{address: 127.0.0.1:1, identify: [cookie]}]\n" PROVIDED,
-      "1:44: 'cookie' is not key or jwt or certificate or header\n" },
+      "1:44: 'cookie' is not key, jwt, certificate or header\n" },
     { "listen: [{address: 127.0.0.1:1, identify: [header], trusted_header: {name: x-u, "
       "from: [10.0.0.1/8]}}]\n" PROVIDED,
       "1:88: '10.0.0.1/8' is not an address, a network such as 10.0.0.0/8, or unix\n" },

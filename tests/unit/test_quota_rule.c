@@ -132,7 +132,7 @@ static void mistakes_have_places(void **state)
         "  - {name: d, limit: 5M tokens, per: rolling 5h, timezone: UTC}\n",
         "6:17: no team is called 'rad'; did you mean 'red'?\n"
         "6:32: no provider is called 'q'\n"
-        "7:11: 'callr' is not all or caller or team or key or session or model\n"
+        "7:11: 'callr' is not all, caller, team, key, session or model\n"
         "8:12: '20X tokens' is not a limit, such as 20M tokens, 5M output tokens, 5M "
         "input tokens, 20M weighted tokens, $500, 600 requests or 8 concurrent\n"
         "9:10: 'fortnight' is not minute, hour, day, week, month or rolling and a time "

@@ -38,6 +38,23 @@ static void test_hex(void **state)
     assert_text(&text, "0000beef ef ffffffffffffffff");
 }
 
+static void test_words_to_choose_from(void **state)
+{
+    static const char *const one[] = { "one", NULL };
+    static const char *const two[] = { "one", "two", NULL };
+    static const char *const three[] = { "one", "two", "three", NULL };
+    char memory[64];
+    struct text text = text_over(memory, sizeof memory);
+
+    (void)state;
+    text_put_choice(&text, one);
+    text_put_char(&text, '/');
+    text_put_choice(&text, two);
+    text_put_char(&text, '/');
+    text_put_choice(&text, three);
+    assert_text(&text, "one/one or two/one, two or three");
+}
+
 static void test_printf(void **state)
 {
     char memory[8];
@@ -170,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_words_to_choose_from),
         cmocka_unit_test(test_printf),
         cmocka_unit_test(test_a_piece_is_whole_or_left_out),
         cmocka_unit_test(test_json_escapes),
