@@ -423,12 +423,15 @@ static struct echo_sample *sample_set(struct company_table *table, uint32_t samp
     return &table->samples[(scattered(sample) >> 32 & table->sample_mask) * WAYS];
 }
 
-/* Each set is a cache line from memory; this asks for all of them at once. */
+/* Each set is one or two cache lines from memory; this asks for all of them at once. */
 static void fetch_samples(struct company_table *table, const uint32_t *samples,
                           unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        __builtin_prefetch(sample_set(table, samples[i]));
+        const struct echo_sample *set = sample_set(table, samples[i]);
+
+        __builtin_prefetch(&set[0]);
+        __builtin_prefetch(&set[WAYS - 1]);
     }
 }
 

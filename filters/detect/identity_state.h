@@ -97,12 +97,13 @@ struct sprint_window {
 };
 
 struct sprint_state {
-    struct sprint_window windows[SPRINT_WINDOWS]; /* the latest first */
     struct sprint_window current;
     uint32_t number; /* of the current window */
     uint32_t kept;
+    struct sprint_window windows[SPRINT_WINDOWS]; /* the latest first */
 };
 
+/* What every call touches comes first, and close together: it has to come from memory. */
 struct identity_state {
     uint64_t identity;
     int64_t last_turn_ms; /* Unix time */
@@ -112,6 +113,10 @@ struct identity_state {
     uint32_t told; /* when others' turns last implicated it */
     uint32_t tombstone_head;
     struct lately prompts; /* turns lately, as circles count them */
+    uint32_t response_head;
+    struct loop_state loop;
+    struct unattended_state unattended;
+    struct sprint_state sprint;
     struct session_state sessions[STATE_SESSIONS]; /* the latest used first */
     uint32_t tombstones[STATE_TOMBSTONES]; /* roots of sessions that lost their place */
     uint16_t shapes_fresh[STATE_SHAPES_FRESH]; /* recall.h */
@@ -122,7 +127,6 @@ struct identity_state {
     uint8_t phrases_heads[2 * RECALL_BANKS];
     struct template_state templates[STATE_TEMPLATES];
     uint32_t responses[STATE_RESPONSES]; /* sample & ~63 | session tag; a ring */
-    uint32_t response_head;
     uint8_t phase_counts[PHASES][PHASE_BINS];
     uint32_t phase_counted[PHASES]; /* the last turn that counted */
     uint8_t gap_counts[GAP_BINS];
@@ -135,9 +139,6 @@ struct identity_state {
     struct histogram_bet phases[PHASES];
     struct histogram_bet gap;
     struct histogram_bet length;
-    struct unattended_state unattended;
-    struct loop_state loop;
-    struct sprint_state sprint;
 };
 
 static_assert(sizeof(struct identity_state) <= STATE_SIZE_MAX,

@@ -2,61 +2,34 @@
 
 #include <string.h>
 
-/* Runs of words of 8 bytes: how many zeros, how many others, a byte each; the others. */
-enum { COUNTS = 2, RUN_MAX = UINT8_MAX, WORDS = sizeof(struct identity_state) / 8 };
+/* A bit for every word of 8 bytes: is it zero? Then those that are not. */
+enum { WORD = 8, WORDS = sizeof(struct identity_state) / WORD, BITS = (WORDS + 7) / 8 };
 
-static_assert(sizeof(struct identity_state) % 8 == 0, "it consists of words");
+static_assert(sizeof(struct identity_state) % WORD == 0, "it consists of words");
+static_assert(STATE_PACKED_MAX >= sizeof(struct identity_state) + BITS, "it fits");
 
 static uint64_t word_at(const struct identity_state *state, size_t at)
 {
     uint64_t word;
 
-    memcpy(&word, (const char *)state + at * sizeof word, sizeof word);
+    memcpy(&word, (const char *)state + at * WORD, WORD);
     return word;
-}
-
-static size_t zeros_at(const struct identity_state *state, size_t at)
-{
-    const size_t most = at + RUN_MAX < WORDS ? at + RUN_MAX : WORDS;
-    size_t end = at;
-
-    while (end + 4 <= most &&
-           (word_at(state, end) | word_at(state, end + 1) | word_at(state, end + 2) |
-            word_at(state, end + 3)) == 0) {
-        end += 4;
-    }
-    while (end < most && word_at(state, end) == 0) {
-        end++;
-    }
-    return end - at;
-}
-
-static size_t others_at(const struct identity_state *state, size_t at)
-{
-    const size_t most = at + RUN_MAX < WORDS ? at + RUN_MAX : WORDS;
-    size_t end = at;
-
-    while (end < most && word_at(state, end) != 0) {
-        end++;
-    }
-    return end - at;
 }
 
 size_t state_pack(const struct identity_state *state,
                   unsigned char packed[STATE_PACKED_MAX])
 {
-    size_t at = 0, length = 0;
+    size_t length = BITS;
 
-    while (at < WORDS) {
-        size_t zeros = zeros_at(state, at);
-        size_t others = others_at(state, at + zeros);
+    memset(packed, 0, BITS);
+    for (size_t at = 0; at < WORDS; at++) {
+        uint64_t word = word_at(state, at);
 
-        packed[length] = (unsigned char)zeros;
-        packed[length + 1] = (unsigned char)others;
-        memcpy(packed + length + COUNTS, (const char *)state + (at + zeros) * 8,
-               others * 8);
-        length += COUNTS + others * 8;
-        at += zeros + others;
+        if (word != 0) {
+            packed[at / 8] = (unsigned char)(packed[at / 8] | 1U << at % 8);
+            memcpy(packed + length, &word, WORD);
+            length += WORD;
+        }
     }
     return length;
 }
@@ -80,23 +53,25 @@ static bool is_legal(const struct identity_state *state)
 
 static bool unpack(struct span packed, struct identity_state *state)
 {
-    char *bytes = (char *)state;
-    size_t at = 0;
+    struct span words;
 
-    while (packed.len >= COUNTS) {
-        size_t zeros = (unsigned char)packed.at[0] * 8U;
-        size_t others = (unsigned char)packed.at[1] * 8U;
-
-        packed = span_after(packed, COUNTS);
-        if (others > packed.len || zeros + others > sizeof *state - at) {
-            return false;
-        }
-        memset(bytes + at, 0, zeros);
-        memcpy(bytes + at + zeros, packed.at, others);
-        packed = span_after(packed, others);
-        at += zeros + others;
+    if (packed.len < BITS) {
+        return false;
     }
-    return packed.len == 0 && at == sizeof *state;
+    memset(state, 0, sizeof *state);
+    words = span_after(packed, BITS);
+    for (size_t i = 0; i < BITS; i++) {
+        for (unsigned bits = (unsigned char)packed.at[i]; bits != 0; bits &= bits - 1) {
+            size_t at = i * 8 + (unsigned)__builtin_ctz(bits);
+
+            if (at >= WORDS || words.len < WORD) {
+                return false;
+            }
+            memcpy((char *)state + at * WORD, words.at, WORD);
+            words = span_after(words, WORD);
+        }
+    }
+    return words.len == 0;
 }
 
 bool state_unpack(struct span packed, struct identity_state *state)

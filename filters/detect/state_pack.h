@@ -8,9 +8,9 @@
 #include "proxy/base/span.h"
 
 /* Another layout of the state has another number: what was packed in it means nothing. */
-enum { STATE_LAYOUT = 5 };
+enum { STATE_LAYOUT = 6 };
 
-/* No packed state is longer: at worst every second word is zero. */
+/* No packed state is longer: no word is zero. */
 enum { STATE_PACKED_MAX = sizeof(struct identity_state) + 64 };
 
 /* Returns how long it is. */

@@ -1,5 +1,6 @@
 #include "filters/detect/state_table.h"
 
+#include "filters/detect/large_pages.h"
 #include "filters/detect/state_pack.h"
 #include "filters/detect/state_slab.h"
 
@@ -8,20 +9,25 @@
 
 enum {
     SLOTS_MIN = 256,
-    NEWCOMER_TURNS = 4, /* who said more is kept whole */
-    NEWCOMER_CALLS = 8,
-    NEWCOMER_MAX = 2048, /* bytes of a packed state; a longer one is kept whole */
-    NEWCOMER_STEP = 64,
-    BLOCK_OVERHEAD = 8, /* what malloc() adds */
+    NEWCOMER_CALLS = 8, /* who made more is kept whole */
+    NEWCOMER_MAX = 888, /* bytes of a packed state; a longer one is kept whole */
     HAND_STEPS = 32,    /* states that are looked at for one to give up */
     ESTABLISHED = 255   /* turns; more earn no further protection */
 };
+
+/* Every cell begins with the identity whose it is. */
+struct newcomer {
+    uint64_t identity;
+    unsigned char packed[NEWCOMER_MAX];
+};
+
+static_assert(offsetof(struct identity_state, identity) == 0, "as a newcomer's");
 
 /* Open addressing, at most half full. */
 struct slot {
     uint64_t identity;
     uint64_t number; /* of the last call */
-    void *memory;    /* NULL: free */
+    void *memory;    /* a cell; NULL: free */
     uint32_t last;   /* turn, in the state's time */
     uint16_t packed; /* its length; 0: it is kept whole */
     uint8_t turns;   /* at most ESTABLISHED */
@@ -35,11 +41,29 @@ struct state_table {
     uint64_t states; /* bytes */
     uint64_t bound;
     struct state_keeper keeper;
-    struct state_slab slab;                 /* of the states that are kept whole */
+    struct slab_pool pool;
+    struct state_slab newcomers;
+    struct state_slab whole;
     size_t hand;                            /* of eviction */
     size_t saved;                           /* of saving */
     unsigned char packed[STATE_PACKED_MAX]; /* for the moment */
 };
+
+/* In large pages as soon as it fills one. */
+static struct slot *new_slots(size_t size)
+{
+    struct slot *slots = large_pages_new(size * sizeof *slots);
+
+    if (slots != NULL && size * sizeof *slots >= LARGE_PAGE) {
+        large_pages_use(slots, size * sizeof *slots);
+    }
+    return slots;
+}
+
+static void free_slots(struct slot *slots, size_t size)
+{
+    large_pages_free(slots, size * sizeof *slots);
+}
 
 struct state_table *state_table_new(uint64_t memory, const struct state_keeper *keeper)
 {
@@ -50,36 +74,23 @@ struct state_table *state_table_new(uint64_t memory, const struct state_keeper *
     }
     table->bound = memory == 0 ? UINT64_MAX : memory;
     table->keeper = *keeper;
+    table->newcomers = state_slab_of(&table->pool, sizeof(struct newcomer));
+    table->whole = state_slab_of(&table->pool, sizeof(struct identity_state));
     table->size = SLOTS_MIN;
-    table->slots = calloc(table->size, sizeof *table->slots);
+    table->slots = new_slots(table->size);
     return table->slots == NULL ? state_table_free(table) : table;
 }
 
 struct state_table *state_table_free(struct state_table *table)
 {
     if (table != NULL) {
-        for (size_t i = 0; table->slots != NULL && i < table->size; i++) {
-            if (table->slots[i].packed != 0) {
-                free(table->slots[i].memory);
-            }
-        }
-        state_slab_free(&table->slab);
-        free(table->slots);
+        state_slab_clear(&table->newcomers);
+        state_slab_clear(&table->whole);
+        slab_pool_free(&table->pool);
+        free_slots(table->slots, table->size);
         free(table);
     }
     return NULL;
-}
-
-static uint64_t block(size_t bytes)
-{
-    return (bytes + BLOCK_OVERHEAD + 15) / 16 * 16;
-}
-
-static size_t bytes_of(const struct slot *slot)
-{
-    return slot->packed == 0
-               ? sizeof(struct identity_state)
-               : (slot->packed + NEWCOMER_STEP - 1U) / NEWCOMER_STEP * NEWCOMER_STEP;
 }
 
 uint64_t state_table_memory(const struct state_table *table)
@@ -118,7 +129,7 @@ static bool grow(struct state_table *table)
     if (table->count < table->size / 2) {
         return true;
     }
-    slots = calloc(size, sizeof *slots);
+    slots = new_slots(size);
     if (slots == NULL) {
         return false;
     }
@@ -127,24 +138,28 @@ static bool grow(struct state_table *table)
             slots[find(slots, size, table->slots[i].identity)] = table->slots[i];
         }
     }
-    free(table->slots);
+    free_slots(table->slots, table->size);
     table->slots = slots;
     table->size = size;
     table->saved = 0;
     return true;
 }
 
-/* Gives the slot's memory back. */
+static struct state_slab *slab_of(struct state_table *table, size_t packed)
+{
+    return packed == 0 ? &table->whole : &table->newcomers;
+}
+
+/* Gives the slot's cell back; another that is moved into its place stays known. */
 static void release(struct state_table *table, const struct slot *slot)
 {
-    if (slot->memory == NULL) {
-        return;
-    }
-    table->states -= block(bytes_of(slot));
-    if (slot->packed == 0) {
-        state_slab_give(&table->slab, slot->memory);
-    } else {
-        free(slot->memory);
+    struct state_slab *slab = slab_of(table, slot->packed);
+
+    table->states -= slab->size;
+    if (state_slab_give(slab, slot->memory)) {
+        const uint64_t *identity = slot->memory;
+
+        table->slots[find(table->slots, table->size, *identity)].memory = slot->memory;
     }
 }
 
@@ -170,10 +185,18 @@ static void clear(struct state_table *table, size_t at)
 
 /* ---- the keeper ------------------------------------------------------------------------ */
 
+/* Of a newcomer. */
+static struct span packed_of(const struct slot *slot)
+{
+    const struct newcomer *newcomer = slot->memory;
+
+    return span_of((const char *)newcomer->packed, slot->packed);
+}
+
 static void save(struct state_table *table, struct slot *slot)
 {
     if (slot->changed && table->keeper.save != NULL) {
-        struct span packed = span_of(slot->memory, slot->packed);
+        struct span packed = packed_of(slot);
 
         if (slot->packed == 0) {
             packed = span_of((const char *)table->packed,
@@ -230,41 +253,55 @@ static void make_room(struct state_table *table, uint64_t bytes)
 
 /* ---- states ---------------------------------------------------------------------------- */
 
-static bool is_newcomer(const struct identity_state *state)
+/* The slot has a cell for a state that is packed, or (0) whole. false without memory; then
+ * it is as it was. */
+static bool take_cell(struct state_table *table, struct slot *slot, size_t packed)
 {
-    return state->turns <= NEWCOMER_TURNS && state->calls <= NEWCOMER_CALLS;
-}
+    struct state_slab *slab = slab_of(table, packed);
+    void *cell = slot->memory;
 
-/* Puts bytes into the slot's memory, packed or (0) not. false without memory; then the slot
- * is as it was. */
-static bool put(struct state_table *table, struct slot *slot, const void *bytes,
-                size_t packed)
-{
-    struct slot wanted = *slot;
-
-    wanted.packed = (uint16_t)packed;
-    if (slot->memory == NULL || bytes_of(&wanted) != bytes_of(slot)) {
-        wanted.memory =
-            packed == 0 ? state_slab_take(&table->slab) : malloc(bytes_of(&wanted));
-        if (wanted.memory == NULL) {
+    if (cell == NULL || slab != slab_of(table, slot->packed)) {
+        cell = state_slab_take(slab);
+        if (cell == NULL) {
             return false;
         }
-        release(table, slot);
-        table->states += block(bytes_of(&wanted));
+        if (slot->memory != NULL) {
+            release(table, slot);
+        }
+        table->states += slab->size;
     }
-    *slot = wanted;
-    memcpy(slot->memory, bytes, packed == 0 ? sizeof(struct identity_state) : packed);
+    slot->memory = cell;
+    slot->packed = (uint16_t)packed;
+    return true;
+}
+
+static bool keep_whole(struct state_table *table, struct slot *slot,
+                       const struct identity_state *state)
+{
+    if (!take_cell(table, slot, 0)) {
+        return false;
+    }
+    memcpy(slot->memory, state, sizeof *state);
     return true;
 }
 
 static bool keep(struct state_table *table, struct slot *slot,
                  const struct identity_state *state)
 {
-    size_t length =
-        is_newcomer(state) ? state_pack(state, table->packed) : STATE_PACKED_MAX;
+    bool newcomer = state->calls <= NEWCOMER_CALLS;
+    size_t length = newcomer ? state_pack(state, table->packed) : 0;
+    struct newcomer *cell;
 
-    return length <= NEWCOMER_MAX ? put(table, slot, table->packed, length)
-                                  : put(table, slot, state, 0);
+    if (!newcomer || length > NEWCOMER_MAX) {
+        return keep_whole(table, slot, state);
+    }
+    if (!take_cell(table, slot, length)) {
+        return false;
+    }
+    cell = slot->memory;
+    cell->identity = slot->identity;
+    memcpy(cell->packed, table->packed, length);
+    return true;
 }
 
 /* A place for an identity that has none yet, with its state in open->unpacked. */
@@ -282,16 +319,17 @@ static bool place(struct state_table *table, uint64_t identity, bool make,
     if (!known) {
         identity_state_init(&open->unpacked, identity);
     }
-    make_room(table, block(sizeof(struct identity_state)));
+    open->unpacked.identity = identity; /* cells are found by it */
+    make_room(table, table->whole.size);
     if (!grow(table)) {
         return false;
     }
     open->slot = find(table->slots, table->size, identity);
+    table->slots[open->slot].identity = identity;
+    table->slots[open->slot].number = number;
     if (!keep(table, &table->slots[open->slot], &open->unpacked)) {
         return false;
     }
-    table->slots[open->slot].identity = identity;
-    table->slots[open->slot].number = number;
     table->count++;
     return true;
 }
@@ -299,22 +337,22 @@ static bool place(struct state_table *table, uint64_t identity, bool make,
 bool state_table_open(struct state_table *table, uint64_t identity, bool make,
                       struct open_state *open)
 {
-    struct slot *slot;
+    const struct slot *slot;
+    bool here;
 
     open->state = NULL;
     open->slot = find(table->slots, table->size, identity);
-    if (table->slots[open->slot].memory == NULL &&
-        !place(table, identity, make, open)) {
+    here = table->slots[open->slot].memory != NULL;
+    if (!here && !place(table, identity, make, open)) {
         return false;
     }
     slot = &table->slots[open->slot];
-    open->state = slot->memory;
-    if (slot->packed != 0) {
-        bool good = state_unpack(span_of(slot->memory, slot->packed), &open->unpacked);
+    if (here && slot->packed != 0) {
+        bool good = state_unpack(packed_of(slot), &open->unpacked);
 
         CHECK(good);
-        open->state = &open->unpacked;
     }
+    open->state = slot->packed == 0 ? slot->memory : &open->unpacked;
     return true;
 }
 

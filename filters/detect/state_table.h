@@ -1,6 +1,6 @@
 /* The states of many identities in bounded memory. Newcomers are kept without their zeros,
- * until they need most of a state's room. What has no room is given to the keeper: those who
- * said least first, and of these those who were quiet for longest. */
+ * in cells of less than a quarter of a state, for a few calls. What has no room is given to
+ * the keeper: those who said least first, and of these those who were quiet for longest. */
 #ifndef ASSAY_FILTERS_DETECT_STATE_TABLE_H
 #define ASSAY_FILTERS_DETECT_STATE_TABLE_H
 

@@ -1,5 +1,6 @@
 /* Many identities in bounded memory, and back from the keeper. */
 #include "filters/detect/company.h"
+#include "filters/detect/large_pages.h"
 #include "filters/detect/state_pack.h"
 #include "filters/detect/state_table.h"
 #include "tests/support/resident_bytes.h"
@@ -15,6 +16,14 @@
 enum { KEPT = 4096, SECOND = 1000 };
 
 #define BEGIN_MS INT64_C(1772442007000)
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    #define IS_SANITIZED true
+#elif defined(__has_feature)
+    #define IS_SANITIZED __has_feature(address_sanitizer)
+#else
+    #define IS_SANITIZED false
+#endif
 
 static uint64_t random_state = 3;
 
@@ -238,6 +247,29 @@ static void test_newcomers_are_small(void **state)
     state_table_free(table);
 }
 
+/* What newcomers took up serves them when they are kept whole. */
+static void test_states_that_grow_leave_no_gaps(void **state)
+{
+    enum { IDENTITIES = 20000, CALLS = 10 };
+    const struct state_keeper none = { NULL, NULL, NULL };
+    uint64_t before = resident_bytes(), after;
+    struct state_table *table = state_table_new(0, &none);
+
+    (void)state;
+    for (unsigned n = 0; n < IDENTITIES * CALLS; n++) {
+        struct turn turn = random_turn(n % IDENTITIES + 1, n / 100);
+
+        observe_in(table, &turn, n + 1);
+    }
+    after = resident_bytes();
+    assert_true(state_table_memory(table) >=
+                (uint64_t)IDENTITIES * sizeof(struct identity_state));
+    if (!IS_SANITIZED) {
+        assert_true(after - before < state_table_memory(table) + 3 * LARGE_PAGE);
+    }
+    state_table_free(table);
+}
+
 /* What changed is saved once, and only then. */
 static void test_saving_goes_round(void **state)
 {
@@ -262,14 +294,6 @@ static void test_saving_goes_round(void **state)
 }
 
 /* ---- long: a million identities, ten million calls ------------------------------- */
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    #define IS_SANITIZED true
-#elif defined(__has_feature)
-    #define IS_SANITIZED __has_feature(address_sanitizer)
-#else
-    #define IS_SANITIZED false
-#endif
 
 static bool is_long(void)
 {
@@ -321,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_scarce_memory_loses_nothing),
         cmocka_unit_test(test_noise_does_not_evict_the_established),
         cmocka_unit_test(test_newcomers_are_small),
+        cmocka_unit_test(test_states_that_grow_leave_no_gaps),
         cmocka_unit_test(test_saving_goes_round),
         cmocka_unit_test(test_a_million_identities_take_4_gib),
     };
