@@ -193,8 +193,21 @@ static void forget_request(struct exchange *x)
     }
 }
 
+/* The provider's token was there when the head was written; a reload may have taken its
+ * source since. */
+static bool secret_is_gone(const struct exchange *x)
+{
+    struct span secret;
+
+    return forward_secret(x, &secret) && secret.len == 0;
+}
+
 void exchange_upstream_ready(struct exchange *x)
 {
+    if (secret_is_gone(x)) {
+        exchange_fail(x, FAULT_NO_PROVIDER_CREDENTIAL);
+        return;
+    }
     while (!request_leaves(x)) {
         upstream_release(x->upstream, false);
         x->upstream = NULL;

@@ -16,7 +16,8 @@ enum fault forward_head(struct exchange *exchange, const struct head *head,
                         const struct route *route) MUST_CHECK;
 
 /* Does the exchange's head end with the name of a field whose value is this? false if
- * the provider has no credential, or one that is no field (sign.h). Borrowed. */
+ * the provider has no credential, or one that is no field (sign.h). Empty if the access
+ * token is gone again. Borrowed. */
 bool forward_secret(const struct exchange *exchange, struct span *secret);
 
 /* Is this field an identity, rewriting or credential field that a client must not pass

@@ -5,6 +5,7 @@ import asyncio
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -364,9 +365,55 @@ def token_of_the_machine(results):
                        answer.body, logged(assay, 'credential_failed'))
 
 
+CHAT = b'{"messages":[{"role":"user","content":"hi"}],"model":"google/gemini-2.5-pro"}'
+
+
+def token_that_is_gone(results):
+    """Two reloads that each name another account, while a call waits for its model."""
+    with tempfile.TemporaryDirectory() as folder:
+        certs = DevCerts(folder)
+        with Cloud(certs.server_context()) as cloud:
+            account, _ = write_account(folder, 'https://127.0.0.1:%d/token' %
+                                       cloud.services_port)
+            google = {'credential': 'google', 'dialects': ['openai'],
+                      'google': {'file': account}}
+            house = House(cloud, google, SSL_CERT_FILE=certs.ca)
+            with house as assay:
+                answer = cloud.wait(left_without_a_token(house.assay, cloud, account))
+                results.ok(answer.status == 503 and
+                           b'no_provider_credential' in answer.body and
+                           answer.field('x-should-retry') == 'true',
+                           'a token that is gone by the time of sending: 503',
+                           answer.status, answer.body)
+                results.ok(not cloud.requests, 'nothing leaves without it',
+                           *[request.fields for request in cloud.requests])
+                answer = call(assay, '/bedrock/chat/completions', body=CHAT)
+                results.ok(answer.status == 200, 'the next call has the new one', answer.body)
+
+
+async def left_without_a_token(assay, cloud, account):
+    client = http1.Client(assay.port)
+    await client.send('POST', '/bedrock/chat/completions',
+                      [('host', 'h'), ('authorization', 'Bearer ' + assay.key),
+                       ('content-length', str(len(CHAT)))], CHAT[:20])
+    await asyncio.to_thread(assay.wait_for_calls, 1)
+    for name in ('second', 'third'):
+        other = account + name
+        shutil.copy(account, other)
+        assay.config['providers']['bedrock']['google'] = {'file': other}
+        tokens = len(cloud.tokens)
+        await asyncio.to_thread(assay.reload)
+        await asyncio.to_thread(until, lambda: len(cloud.tokens), lambda n, t=tokens: n > t)
+    await asyncio.sleep(0.2)
+    client.writer.write(CHAT[20:])
+    response = await asyncio.wait_for(client.receive('POST'), PATIENCE)
+    client.close()
+    return response
+
+
 def run(results):
     for case in (signed_by_env, signed_by_file, renewed_for_a_container, signed_by_instance,
-                 without_a_key, refused, token_for_a_service_account, token_of_the_machine):
+                 without_a_key, refused, token_for_a_service_account, token_of_the_machine, token_that_is_gone):
         case(results)
     results.ok(all(status == 0 for status, _ in ends), 'every assay stops cleanly',
                *[log for status, log in ends if status != 0])
