@@ -2,9 +2,15 @@
 #include "proxy/http/head_check.h"
 #include "proxy/http/parser.h"
 
+#include <llhttp.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -164,6 +170,52 @@ static void test_strict_mode(void **state)
     assert_false(request_seen());
 }
 
+/* ---- under sanitizers ------------------------------------------------------------- */
+
+#if defined(__has_feature)
+    #define SEES_ADDRESSES __has_feature(address_sanitizer)
+#else
+    #define SEES_ADDRESSES 0
+#endif
+
+enum { SURVIVED = 42 };
+
+static _Noreturn void read_past_the_end(void)
+{
+    char *word = malloc(3);
+    llhttp_settings_t settings;
+    llhttp_t parser;
+
+    fclose(stderr);
+    memcpy(word, "GET", 3);
+    llhttp_settings_init(&settings);
+    llhttp_init(&parser, HTTP_REQUEST, &settings);
+    (void)llhttp_execute(&parser, word, 4);
+    _exit(SURVIVED);
+}
+
+/* A mistake in llhttp's own code is found by the sanitizers, too, where it is compiled
+ * with ours (LLHTTP_STRICT_MODE) and not a library of the system. */
+static void test_llhttp_is_watched(void **state)
+{
+    int status;
+    pid_t child;
+
+    (void)state;
+    if (!SEES_ADDRESSES) {
+        skip();
+    }
+#ifndef LLHTTP_STRICT_MODE
+    skip();
+#endif
+    child = fork();
+    if (child == 0) {
+        read_past_the_end();
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != SURVIVED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_framing_differs),
         cmocka_unit_test(test_end_differs),
         cmocka_unit_test(test_strict_mode),
+        cmocka_unit_test(test_llhttp_is_watched),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
