@@ -59,7 +59,7 @@ static enum fault take_slot(struct exchange *x, const struct caller *caller,
     if (x->entry == NULL) {
         return FAULT_JOURNAL_FULL;
     }
-    settle_open(x, caller, now_unix_ns);
+    settle_open(x, caller->known, now_unix_ns);
     return FAULT_NONE;
 }
 
@@ -119,8 +119,8 @@ static enum fault write_head(struct exchange *x, const struct head *head,
                              const struct route *route, const struct caller *caller,
                              const struct known_head *known)
 {
-    if (known == NULL || strcmp(known->caller, caller->name) != 0 ||
-        strcmp(known->key_id, caller->key_id) != 0) {
+    if (known == NULL || strcmp(known->caller, caller->known->name) != 0 ||
+        strcmp(known->key_id, caller->known->key_id) != 0) {
         return forward_head(x, head, route);
     }
     x->head = known->forwarded;
@@ -168,8 +168,9 @@ enum fault admit_again(struct exchange *socket)
     kept_evidence_head(socket->tunnel->evidence, &head);
     fault =
         verify(socket, &head, keeps_login(socket->origin), clock_unix_ns(), &caller);
-    if (fault == FAULT_NONE && (strcmp(caller.team, socket->entry->team) != 0 ||
-                                strcmp(caller.name, socket->entry->caller) != 0)) {
+    if (fault == FAULT_NONE &&
+        (strcmp(caller.known->team, socket->entry->team) != 0 ||
+         strcmp(caller.known->name, socket->entry->caller) != 0)) {
         fault = FAULT_BAD_CREDENTIAL; /* it proves somebody else now */
     }
     return fault;

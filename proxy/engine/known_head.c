@@ -142,9 +142,9 @@ static struct place *place_new(const struct route *route, const struct caller *c
     place->known.route.target = append(&end, route->target);
     place->known.claims = *x->claims;
     text_store(place->known.caller, sizeof place->known.caller,
-               span_text(caller->name));
+               span_text(caller->known->name));
     text_store(place->known.key_id, sizeof place->known.key_id,
-               span_text(caller->key_id));
+               span_text(caller->known->key_id));
     place->known.forwarded = append(&end, x->head);
     place->known.accept = append(&end, x->accept);
     place->known.encoding = append(&end, x->encoding);

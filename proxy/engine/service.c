@@ -531,15 +531,6 @@ static struct config_listener any_listener(const struct config *config)
     return any;
 }
 
-static void keep_caller(const struct caller *caller, struct known_caller *kept)
-{
-    *kept = (struct known_caller){ .service = caller->service };
-    (void)text_store(kept->team, sizeof kept->team, span_text(caller->team));
-    (void)text_store(kept->name, sizeof kept->name, span_text(caller->name));
-    (void)text_store(kept->key_id, sizeof kept->key_id, span_text(caller->key_id));
-    (void)text_store(kept->tags, sizeof kept->tags, span_text(caller->tags));
-}
-
 enum fault service_verify(struct service *service, struct evidence *evidence,
                           struct known_caller *kept)
 {
@@ -552,7 +543,7 @@ enum fault service_verify(struct service *service, struct evidence *evidence,
     evidence->listener = &listener;
     fault = identity_verify(service->verifier, service->trust, evidence, &caller);
     if (fault == FAULT_NONE) {
-        keep_caller(&caller, kept);
+        *kept = *caller.known;
     }
     pthread_mutex_unlock(&service->force_lock);
     evidence->listener = NULL;

@@ -14,21 +14,22 @@ static void store(char *array, size_t size, const char *value)
 
 #define STORE(array, value) store(array, sizeof(array), value)
 
-/* Between arrays of one size. */
+/* Between arrays: all of the other, so that its length need not be found first. */
 #define COPY(array, other)                                                             \
     do {                                                                               \
-        _Static_assert(sizeof(array) == sizeof(other), "sizes differ");                \
-        memcpy(array, other, sizeof(array));                                           \
+        _Static_assert(sizeof(array) >= sizeof(other), "too small");                   \
+        memcpy(array, other, sizeof(other));                                           \
     } while (0)
 
-void settle_open(struct exchange *x, const struct caller *caller, uint64_t now_unix_ns)
+void settle_open(struct exchange *x, const struct known_caller *caller,
+                 uint64_t now_unix_ns)
 {
     struct entry *entry = x->entry;
 
     entry->started_ns = now_unix_ns;
-    STORE(entry->team, caller->team);
-    STORE(entry->caller, caller->name);
-    STORE(entry->key, caller->key_id);
+    COPY(entry->team, caller->team);
+    COPY(entry->caller, caller->name);
+    COPY(entry->key, caller->key_id);
     STORE(entry->tags, caller->tags);
     entry->service = caller->service;
     if (x->origin != NULL) {

@@ -7,7 +7,8 @@
 
 /* Writes what is known at the head: so that a crash leaves a row that says whose call
  * it was and where it went. */
-void settle_open(struct exchange *x, const struct caller *caller, uint64_t now_unix_ns);
+void settle_open(struct exchange *x, const struct known_caller *caller,
+                 uint64_t now_unix_ns);
 
 /* The same for a response over a WebSocket: whose it is stands in the entry of the
  * exchange that opened it. */

@@ -168,79 +168,38 @@ static enum fault credentials_count(const struct credentials *found, bool passth
 
 /* ---- verifying ------------------------------------------------------------------- */
 
-static void caller_of_known(const struct known_caller *known, struct caller *caller)
-{
-    *caller = (struct caller){ .team = known->team,
-                               .name = known->name,
-                               .key_id = known->key_id,
-                               .tags = known->tags,
-                               .service = known->service };
-}
-
-static enum fault key_verify(const struct trust *trust, struct span key, int64_t now,
-                             struct caller *caller)
-{
-    const struct key_record *record = key_table_find(trust->keys, key, now);
-    const struct member *member;
-
-    if (record == NULL) {
-        return FAULT_BAD_CREDENTIAL;
-    }
-    member = directory_member(trust->directory, span_text(record->team),
-                              span_text(record->caller));
-    *caller = (struct caller){ .team = record->team,
-                               .name = record->caller,
-                               .key_id = record->id,
-                               .tags = member == NULL ? "" : member->tags,
-                               .service = member != NULL && member->service };
-    return FAULT_NONE;
-}
-
 static enum fault field_verify(struct verifier *verifier, const struct trust *trust,
                                const struct evidence *evidence,
                                const struct field *field, struct caller *caller)
 {
     int64_t now = clock_seconds(evidence->now_unix_ns);
     struct span text = credential_text(field);
-    const struct known_caller *known;
-    enum fault fault;
 
+    caller->credential = field->id;
     if (takes(evidence, IDENTIFY_JWT) && jwt_looks_like(text)) {
-        fault = verifier_token(verifier, text, trust, now, &known);
-        if (fault == FAULT_NONE) {
-            caller_of_known(known, caller);
-        }
-    } else {
-        fault = takes(evidence, IDENTIFY_KEY) ? key_verify(trust, text, now, caller)
-                                              : FAULT_BAD_CREDENTIAL;
+        return verifier_token(verifier, text, trust, now, &caller->known);
     }
-    if (fault == FAULT_NONE) {
-        caller->credential = field->id;
-    }
-    return fault;
+    return takes(evidence, IDENTIFY_KEY)
+               ? verifier_key(verifier, text, trust, now, &caller->known)
+               : FAULT_BAD_CREDENTIAL;
 }
 
 static enum fault subject_verify(struct verifier *verifier, const struct trust *trust,
                                  const struct evidence *evidence,
                                  const struct credentials *found, struct caller *caller)
 {
-    const struct known_caller *known;
     struct subject subject = { .method = "certificate",
                                .issuer = "",
                                .name = evidence->certificate,
                                .default_team = evidence->listener->default_team };
-    enum fault fault;
 
     if (!found->certificate) {
         subject.method = "header";
         subject.name = found->named->value;
         subject.team = subject_team_of_list(found->team, trust->directory);
     }
-    fault = verifier_subject(verifier, &subject, trust, &known);
-    if (fault == FAULT_NONE) {
-        caller_of_known(known, caller);
-    }
-    return fault;
+    caller->credential = FIELD_OTHER;
+    return verifier_subject(verifier, &subject, trust, &caller->known);
 }
 
 enum fault identity_verify(struct verifier *verifier, const struct trust *trust,

@@ -8,12 +8,7 @@
 #include "proxy/identity/verifier.h"
 
 struct caller {
-    const char
-        *team; /* all borrowed: from the trust, or until the verifier's next call */
-    const char *name;
-    const char *key_id;         /* public id of the credential */
-    const char *tags;           /* "cost_centre=4711,project=atlas" */
-    bool service;               /* declared automation */
+    const struct known_caller *known; /* borrowed until the verifier's next call */
     enum field_name credential; /* the field that carried it; FIELD_OTHER: none did */
 };
 

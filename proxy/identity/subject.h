@@ -10,9 +10,9 @@
 struct known_caller {
     char team[32];
     char name[48];
-    char key_id[KEY_ID_SIZE];
-    char tags[MEMBER_TAGS_SIZE];
-    bool service;
+    char key_id[KEY_ID_SIZE];    /* public id of the credential */
+    char tags[MEMBER_TAGS_SIZE]; /* "cost_centre=4711,project=atlas" */
+    bool service;                /* declared automation */
 };
 
 /* What was proved. */

@@ -1,5 +1,6 @@
 #include "proxy/identity/verifier.h"
 
+#include "proxy/base/text.h"
 #include "proxy/identity/jwt.h"
 
 #include <openssl/crypto.h>
@@ -12,13 +13,13 @@ enum {
     SETS = 512,
     WAYS = 4,
     REMEMBERED_MAX =
-        4 * 1024, /* bytes of a token; longer ones are verified each time */
+        4 * 1024, /* bytes of a credential; longer ones are verified each time */
     IDLE_BLOCKS = 2
 };
 
 struct remembered {
     uint64_t hash;
-    char *token; /* NULL: empty */
+    char *credential; /* NULL: empty */
     size_t len;
     int64_t expires;
     struct known_caller caller;
@@ -26,8 +27,8 @@ struct remembered {
 
 struct verifier {
     uint64_t seed;         /* of the hash, so that nobody can aim at a place */
-    uint64_t trust_number; /* that the tokens were verified under */
-    struct remembered (*sets)[WAYS]; /* NULL until the first token */
+    uint64_t trust_number; /* that they were verified under */
+    struct remembered (*sets)[WAYS]; /* NULL until the first credential */
     unsigned char turn[SETS];        /* which way is replaced next */
     struct known_caller newest;      /* who is not remembered */
     struct arena_pool pool;
@@ -48,10 +49,10 @@ struct verifier *verifier_new(void)
 
 static void wipe(struct remembered *place)
 {
-    if (place->token != NULL) {
-        OPENSSL_cleanse(place->token, place->len);
-        free(place->token);
-        place->token = NULL;
+    if (place->credential != NULL) {
+        OPENSSL_cleanse(place->credential, place->len);
+        free(place->credential);
+        place->credential = NULL;
     }
 }
 
@@ -86,35 +87,83 @@ static bool forget(struct verifier *verifier, const struct trust *trust)
     return verifier->sets != NULL;
 }
 
+static uint64_t hash_of(const struct verifier *verifier, struct span credential)
+{
+    return XXH3_64bits_withSeed(credential.at, credential.len, verifier->seed);
+}
+
 static const struct known_caller *recall(const struct verifier *verifier, uint64_t hash,
-                                         struct span token, int64_t now)
+                                         struct span credential, int64_t now)
 {
     const struct remembered *set = verifier->sets[hash % SETS];
 
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i].token != NULL && set[i].hash == hash && now < set[i].expires &&
-            span_equal(span_of(set[i].token, set[i].len), token)) {
+        if (set[i].hash == hash && set[i].credential != NULL && now < set[i].expires &&
+            span_equal(span_of(set[i].credential, set[i].len), credential)) {
             return &set[i].caller;
         }
     }
     return NULL;
 }
 
-/* Best effort: without memory, or for a long token, the next call verifies it again. */
-static void remember(struct verifier *verifier, uint64_t hash, struct span token,
+/* Best effort: without memory, or for a long one, the next call verifies it again. */
+static void remember(struct verifier *verifier, uint64_t hash, struct span credential,
                      int64_t expires)
 {
     unsigned char *turn = &verifier->turn[hash % SETS];
     struct remembered *place = &verifier->sets[hash % SETS][*turn % WAYS];
-    char *copy = token.len > REMEMBERED_MAX ? NULL : malloc(token.len);
+    char *copy = credential.len > REMEMBERED_MAX ? NULL : malloc(credential.len);
 
     if (copy != NULL) {
-        memcpy(copy, token.at, token.len);
+        memcpy(copy, credential.at, credential.len);
         wipe(place);
-        *place =
-            (struct remembered){ hash, copy, token.len, expires, verifier->newest };
+        *place = (struct remembered){ hash, copy, credential.len, expires,
+                                      verifier->newest };
         (*turn)++;
     }
+}
+
+static void name_holder(const struct key_record *record, const struct member *member,
+                        struct known_caller *caller)
+{
+    *caller = (struct known_caller){ .service = member != NULL && member->service };
+    (void)text_store(caller->team, sizeof caller->team, span_text(record->team));
+    (void)text_store(caller->name, sizeof caller->name, span_text(record->caller));
+    (void)text_store(caller->key_id, sizeof caller->key_id, span_text(record->id));
+    (void)text_store(caller->tags, sizeof caller->tags,
+                     span_text(member == NULL ? "" : member->tags));
+}
+
+enum fault verifier_key(struct verifier *verifier, struct span key,
+                        const struct trust *trust, int64_t now,
+                        const struct known_caller **caller)
+{
+    const struct key_record *record;
+    uint64_t hash;
+
+    /* A token that was remembered for another listener is no key. */
+    if (jwt_looks_like(key)) {
+        return FAULT_BAD_CREDENTIAL;
+    }
+    if (!forget(verifier, trust)) {
+        return FAULT_NO_MEMORY;
+    }
+    hash = hash_of(verifier, key);
+    *caller = recall(verifier, hash, key, now);
+    if (*caller != NULL) {
+        return FAULT_NONE;
+    }
+    record = key_table_find(trust->keys, key, now);
+    if (record == NULL) {
+        return FAULT_BAD_CREDENTIAL;
+    }
+    name_holder(record,
+                directory_member(trust->directory, span_text(record->team),
+                                 span_text(record->caller)),
+                &verifier->newest);
+    remember(verifier, hash, key, key_record_end(record));
+    *caller = &verifier->newest;
+    return FAULT_NONE;
 }
 
 enum fault verifier_token(struct verifier *verifier, struct span token,
@@ -132,7 +181,7 @@ enum fault verifier_token(struct verifier *verifier, struct span token,
     if (!forget(verifier, trust)) {
         return FAULT_NO_MEMORY;
     }
-    hash = XXH3_64bits_withSeed(token.at, token.len, verifier->seed);
+    hash = hash_of(verifier, token);
     *caller = recall(verifier, hash, token, now);
     if (*caller != NULL) {
         return FAULT_NONE;
@@ -151,6 +200,8 @@ enum fault verifier_subject(struct verifier *verifier, const struct subject *sub
                             const struct trust *trust,
                             const struct known_caller **caller)
 {
-    *caller = &verifier->newest;
-    return subject_resolve(subject, trust->directory, &verifier->newest);
+    enum fault fault = subject_resolve(subject, trust->directory, &verifier->newest);
+
+    *caller = fault == FAULT_NONE ? &verifier->newest : NULL;
+    return fault;
 }

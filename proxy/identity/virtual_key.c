@@ -273,12 +273,12 @@ size_t key_table_count(const struct key_table *table)
     return table->count;
 }
 
-static bool record_valid(const struct key_record *record, int64_t now)
+int64_t key_record_end(const struct key_record *record)
 {
-    bool unexpired = (record->expires == 0) | (now < record->expires);
-    bool unrevoked = (record->revoked == 0) | (now < record->revoked);
+    int64_t expires = record->expires == 0 ? INT64_MAX : record->expires;
+    int64_t revoked = record->revoked == 0 ? INT64_MAX : record->revoked;
 
-    return unexpired & unrevoked;
+    return expires < revoked ? expires : revoked;
 }
 
 const struct key_record *key_table_find(const struct key_table *table, struct span key,
@@ -299,7 +299,7 @@ const struct key_record *key_table_find(const struct key_table *table, struct sp
             found = row;
         }
     }
-    return record_valid(&found->record, now) ? &found->record : NULL;
+    return now < key_record_end(&found->record) ? &found->record : NULL;
 }
 
 /* ---- the watch ------------------------------------------------------------------- */

@@ -25,6 +25,9 @@ struct key_record {
     int64_t revoked; /* 0: not revoked; may lie ahead (rotation with grace) */
 };
 
+/* The Unix second from which on the key is refused, as far as the record knows. */
+int64_t key_record_end(const struct key_record *record);
+
 /* The store, for the command line. Every function opens and closes it. false and an
  * entry in *error on failure.
  *

@@ -122,11 +122,11 @@ static void exactly_one_credential_is_wanted(void **state)
         head_of_subset(&head, subset);
         assert_int_equal(verify(&head, false, &caller), wanted);
         if (wanted == FAULT_NONE) {
-            assert_string_equal(caller.team, "platform");
-            assert_string_equal(caller.name, "ana");
+            assert_string_equal(caller.known->team, "platform");
+            assert_string_equal(caller.known->name, "ana");
             assert_int_equal(caller.credential, head.fields[1].id);
         } else {
-            assert_null(caller.team);
+            assert_null(caller.known);
         }
     }
 }
@@ -337,12 +337,12 @@ static void spoof_check(const char *name, const char *value)
     head = (struct head){ 0 };
     head_add(&head, field_id(name), value);
     assert_true(verify(&head, false, &caller) != FAULT_NONE);
-    assert_null(caller.team);
+    assert_null(caller.known);
     head = (struct head){ 0 };
     head_add(&head, FIELD_X_ASSAY_KEY, key);
     head_add(&head, field_id(name), value);
     if (verify(&head, false, &caller) == FAULT_NONE) {
-        assert_string_equal(caller.name, "ana");
+        assert_string_equal(caller.known->name, "ana");
     }
 }
 
@@ -492,8 +492,8 @@ static void each_listener_takes_what_it_lists(void **state)
             fail_msg("case %zu: %s", i, fault_row(fault)->name);
         }
         if (cases[i].name != NULL) {
-            assert_string_equal(caller.name, cases[i].name);
-            assert_string_equal(caller.team, "platform");
+            assert_string_equal(caller.known->name, cases[i].name);
+            assert_string_equal(caller.known->team, "platform");
         }
     }
 }

@@ -6,9 +6,10 @@
 static const char key_a[] = "assay_aaaaaaaaaaaaaaaaaaaaaaaaaa000000";
 static const char key_b[] = "assay_bbbbbbbbbbbbbbbbbbbbbbbbbb000000";
 
-static const struct caller ana = { .team = "platform",
-                                   .name = "ana",
-                                   .key_id = "0123456789ab",
+static const struct known_caller known_ana = { .team = "platform",
+                                               .name = "ana",
+                                               .key_id = "0123456789ab" };
+static const struct caller ana = { .known = &known_ana,
                                    .credential = FIELD_AUTHORIZATION };
 
 /* A head as SDKs send it: the credential and the length are given. */
@@ -239,9 +240,8 @@ static void test_again(void **state)
 /* A caller who is known by a certificate: no field can be told to be the credential. */
 static void test_credential_that_is_no_field(void **state)
 {
-    static const struct caller bo = {
-        .team = "platform", .name = "bo", .key_id = "", .credential = FIELD_OTHER
-    };
+    static const struct known_caller known_bo = { .team = "platform", .name = "bo" };
+    static const struct caller bo = { .known = &known_bo, .credential = FIELD_OTHER };
     char raw[1024];
     struct span bytes =
         write_head(raw, sizeof raw, key_a, "Content-Length: 12\r\n", "x/1");

@@ -404,6 +404,116 @@ static void another_trust_forgets(void **state)
     rig_done(&other);
 }
 
+/* ---- keys that the verifier remembers ------------------------------------------- */
+
+static const char *key_verdict(struct rig *rig, const char *key, int64_t now)
+{
+    static char words[256];
+    const struct known_caller *caller;
+    enum fault fault =
+        verifier_key(rig->verifier, span_text(key), rig->trust, now, &caller);
+
+    if (fault != FAULT_NONE) {
+        return fault_row(fault)->name;
+    }
+    snprintf(words, sizeof words, "%s/%s %s [%s]%s", caller->team, caller->name,
+             caller->key_id, caller->tags, caller->service ? " service" : "");
+    return words;
+}
+
+static void key_make(const char *caller, int64_t expires, char key[KEY_TEXT_SIZE],
+                     struct key_record *made)
+{
+    struct key_record wanted = { .team = "red", .created = 1, .expires = expires };
+    struct error error;
+
+    error_init(&error);
+    snprintf(wanted.caller, sizeof wanted.caller, "%s", caller);
+    assert_true(key_add(folder, &wanted, key, made, &error));
+    error_done(&error);
+}
+
+/* Trusts what the store holds now. */
+static void trust_again(struct rig *rig)
+{
+    struct error error;
+
+    error_init(&error);
+    trust_unref(rig->trust);
+    rig->trust = trust_new(rig->config, rig->keeper, &error);
+    assert_non_null(rig->trust);
+    error_done(&error);
+}
+
+static void a_remembered_key_is_held_to_its_times(void **state)
+{
+    char key[KEY_TEXT_SIZE], wanted[128];
+    struct key_record made;
+    struct error error;
+    struct rig rig;
+
+    (void)state;
+    key_make("ci", 2000, key, &made);
+    snprintf(wanted, sizeof wanted, "red/ci %s [cost_centre=7] service", made.id);
+    rig = rig_new("leeway: 0s");
+    for (int64_t now = 1998; now < 2000; now++) {
+        assert_string_equal(key_verdict(&rig, key, now), wanted);
+    }
+    assert_string_equal(key_verdict(&rig, key, 2000), "bad_credential");
+    error_init(&error);
+    assert_true(key_revoke(folder, made.id, 1500, &error));
+    trust_again(&rig);
+    assert_string_equal(key_verdict(&rig, key, 1499), wanted);
+    assert_string_equal(key_verdict(&rig, key, 1499), wanted);
+    assert_string_equal(key_verdict(&rig, key, 1500), "bad_credential");
+    assert_true(key_revoke(folder, made.id, 1000, &error));
+    assert_string_equal(key_verdict(&rig, key, 1499), wanted);
+    trust_again(&rig);
+    assert_string_equal(key_verdict(&rig, key, 1499), "bad_credential");
+    rig_done(&rig);
+    error_done(&error);
+}
+
+static void a_changed_key_is_another_one(void **state)
+{
+    char key[KEY_TEXT_SIZE];
+    struct key_record made;
+    struct rig rig;
+
+    (void)state;
+    key_make("ana", 0, key, &made);
+    rig = rig_new("leeway: 0s");
+    for (size_t i = 0; key[i] != '\0'; i++) {
+        char was = key[i];
+
+        assert_memory_equal(key_verdict(&rig, key, 1000), "red/ana ", 8);
+        key[i] = was == 'a' ? 'b' : 'a';
+        assert_string_equal(key_verdict(&rig, key, 1000), "bad_credential");
+        key[i] = '\0';
+        assert_string_equal(key_verdict(&rig, key, 1000), "bad_credential");
+        key[i] = was;
+    }
+    rig_done(&rig);
+}
+
+/* Listeners share the memory, but not what they take. */
+static void a_remembered_token_is_no_key(void **state)
+{
+    struct rig rig = rig_new("leeway: 0s");
+    const char *token = token_of(signing_key, HEADER, claims_of("\"sub\":\"ana\""));
+    char key[KEY_TEXT_SIZE];
+    struct key_record made;
+
+    (void)state;
+    assert_string_equal(verdict(&rig, token, 1000), "red/ana [cost_centre=7]");
+    assert_string_equal(key_verdict(&rig, token, 1000), "bad_credential");
+    key_make("ana", 0, key, &made);
+    trust_again(&rig);
+    assert_memory_equal(key_verdict(&rig, key, 1000), "red/ana ", 8);
+    assert_string_equal(verdict(&rig, key, 1000), "bad_credential");
+    rig_done(&rig);
+}
+
 /* ---- ../shared/vectors/own-jwt --------------------------------------------------- */
 
 static void own_keys_write(EVP_PKEY *key)
@@ -482,6 +592,9 @@ int main(void)
         cmocka_unit_test(what_is_not_meant_for_us_is_refused),
         cmocka_unit_test(a_changed_token_is_another_one),
         cmocka_unit_test(another_trust_forgets),
+        cmocka_unit_test(a_remembered_key_is_held_to_its_times),
+        cmocka_unit_test(a_changed_key_is_another_one),
+        cmocka_unit_test(a_remembered_token_is_no_key),
         cmocka_unit_test(own_tokens),
     };
 
