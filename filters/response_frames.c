@@ -169,6 +169,7 @@ __attribute__((noinline)) static void fact_seen(struct response_watch *watch,
         turn_seen(watch, ANSWER_TYPE, value);
         watch->repeats = is_text && is_repeat(value->text);
         watch->terminal |= is_terminal(watch, value);
+        watch->error |= is_text && span_equal(value->text, SPAN("error"));
         if (watch->event != NULL && is_text) {
             watch->event->kind = watch->dialect->event(value->text);
         }

@@ -30,11 +30,16 @@ static const struct scan_path request[] = {
 static const struct scan_path response[] = {
     OPENAI_USAGE("usage"),
     OPENAI_USAGE("result.usage"),
+    /* models that answer as OpenAI's Responses do */
+    OPENAI_USAGE("response.usage"),
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "result.model", SEEN_MODEL, SCAN_WHOLE },
+    { "response.model", SEEN_MODEL, SCAN_WHOLE },
     { "result.shape", SEEN_VECTOR, SCAN_WHOLE }, /* of embeddings */
     { "response", SEEN_SAID, SCAN_PIECES },
     { "result.response", SEEN_SAID, SCAN_PIECES },
+    { "delta", SEEN_SAID, SCAN_PIECES },
+    { "result.output[].content[].text", SEEN_SAID, SCAN_PIECES },
     { "choices[].finish_reason", SEEN_FINISH, SCAN_WHOLE },
     OPENAI_CHAT_TEXT("choices[].delta"),
     OPENAI_CHAT_TEXT("result.choices[].message"),

@@ -33,6 +33,6 @@ const struct dialect dialect_mistral_moderations = {
     .merge = MERGE_REPLACE,
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
-    .balance = openai_balance,
+    .balance = openai_balance_input,
     .refuse = mistral_refuse,
 };

@@ -491,6 +491,38 @@ static const struct example {
       .output = 0,
       .reasoning = NO,
       .answered = "mistral-moderation-x" },
+    { .family = "mistral", /* what a total has more is nothing that was generated */
+      .path = "/v1/chat/classifications",
+      .asked = "{\"model\":\"c\",\"input\":[\"hi\"]}",
+      .model = "c",
+      .type = "application/json",
+      .body = "{\"model\":\"c\",\"usage\":{\"prompt_tokens\":12,\"total_tokens\":20,"
+              "\"completion_tokens\":0}}",
+      .source = USAGE_REPORTED,
+      .input = 12,
+      .read = NO,
+      .write = NO,
+      .output = 0,
+      .reasoning = NO,
+      .answered = "c" },
+    { .family = "cloudflare", /* models that answer as OpenAI's Responses do */
+      .path = "/client/v4/accounts/a/ai/run/@cf/openai/gpt-oss-120b",
+      .asked = "{\"input\":\"hi\",\"stream\":true}",
+      .model = "@cf/openai/gpt-oss-120b",
+      .stream = true,
+      .type = "text/event-stream",
+      .body = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"
+              "data: {\"type\":\"response.completed\",\"response\":{"
+              "\"model\":\"gpt-oss-120b\",\"usage\":{\"input_tokens\":9,"
+              "\"output_tokens\":4,\"total_tokens\":13}}}\n\ndata: [DONE]\n\n",
+      .source = USAGE_REPORTED,
+      .input = 9,
+      .read = NO,
+      .write = NO,
+      .output = 4,
+      .reasoning = NO,
+      .answered = "gpt-oss-120b",
+      .events = 3 },
     { .family = "", /* a path that nobody claims, with a usage */
       .path = "/v9/think",
       .asked = "{\"model\":\"m\"}",

@@ -450,6 +450,10 @@ static void errors_in_place_of_an_answer_cost_nothing(void **state)
         answered(state, answer, "\n\n {\"error\":{\"message\":\"x\"}}");
 
     assert_usage(&entry, (struct want){ USAGE_NONE, NO, NO, NO, NO, NO });
+    answer.path = responses;
+    entry = answered(state, answer, "data: {\"type\":\"error\",\"code\":\"x\"}\n\n");
+    assert_usage(&entry, (struct want){ USAGE_NONE, NO, NO, NO, NO, NO });
+    answer.path = chat;
     entry = answered(state, answer, "{\"error\":null}");
     assert_int_equal(entry.usage.source, USAGE_ESTIMATED);
 }
@@ -468,6 +472,8 @@ static void errors_in_mid_answer_are_flagged(void **state)
                      "\"code\":\"server_error\"},\"usage\":null}}\n\n" },
         { "/v1beta/models/g:streamGenerateContent",
           "data: {\"error\":{\"code\":503,\"status\":\"UNAVAILABLE\"}}\n\n" },
+        { responses, "data: {\"type\":\"error\",\"code\":\"server_error\","
+                     "\"message\":\"no\",\"param\":null}\n\n" },
     };
     struct entry entry;
 
