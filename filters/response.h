@@ -85,6 +85,7 @@ struct response_watch {
     bool later;      /* the answer comes later, and is counted then */
     bool streamed;   /* the request asked for a stream */
     bool batch;      /* it has the price of a batch */
+    bool told_ahead; /* the head counts what the whole call used */
     bool by_lines;   /* JSON lines, whatever type it claims */
     char front[FRONT_SIZE];
     char model[64];

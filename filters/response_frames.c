@@ -279,16 +279,20 @@ static bool is_reported(const struct tally *tally)
            tally_has(tally, COUNT_BACKUP_OUTPUT);
 }
 
-static void end_values(struct response_watch *watch)
+/* The values of an event or body have ended, all of them or as far as it is JSON. */
+static void end_values(struct response_watch *watch, bool whole)
 {
-    const uint32_t said_counts = 1U << COUNT_OUTPUT | 1U << COUNT_REASONING;
+    const uint32_t said_counts =
+        1U << COUNT_OUTPUT | 1U << COUNT_REASONING | 1U << COUNT_BACKUP_OUTPUT;
 
+    whole = whole || tallier_event_cut(&watch->tallier);
     if ((watch->tallier.now & said_counts) != 0) {
         watch->said_bytes = watch->text.bytes;
     }
     tallier_event_end(&watch->tallier);
     line_reader_event_end(watch->line_reader, watch->model);
-    watch->finished |= watch->unfinished == 0 && is_reported(&watch->tallier.tally);
+    watch->finished |=
+        whole && watch->unfinished == 0 && is_reported(&watch->tallier.tally);
 }
 
 /* False without memory: the text is not read. */
@@ -357,6 +361,7 @@ void response_text_data(void *self, struct span piece)
 void response_text_end(void *self)
 {
     struct response_watch *watch = self;
+    bool whole = true;
 
     if (watch->reader == NULL) {
         return;
@@ -365,10 +370,11 @@ void response_text_end(void *self)
         watch->finished = true;
     } else if (scan_end(&watch->reader->scan, value_seen, watch) != SCAN_COMPLETE) {
         watch->flags |= USAGE_FRAMING_ERROR;
+        whole = false;
     } else {
         watch->finished |= watch->terminal;
     }
-    end_values(watch);
+    end_values(watch, whole);
     response_text_over(watch);
 }
 
@@ -382,7 +388,7 @@ static size_t take_line(void *self, struct span rest)
     len = shapes_take_line(&watch->pool->shapes, watch->plan, rest, value_seen, watch);
     if (len > 0) {
         watch->finished |= watch->terminal;
-        end_values(watch);
+        end_values(watch, true);
     }
     return len;
 }

@@ -43,6 +43,13 @@ static uint64_t count_unsaid(const struct response_watch *watch, struct span mod
     return unsaid == 0 ? 0 : count_output(watch, model) * unsaid / bytes;
 }
 
+/* Did the provider count the output by itself? Else what is known of it was inferred
+ * from a total, which has the text in it. */
+static bool is_output_counted(const struct tally *tally)
+{
+    return tally_has(tally, COUNT_OUTPUT) || tally_has(tally, COUNT_BACKUP_OUTPUT);
+}
+
 /* What the provider said last, and what came after that. */
 static void estimate_output(const struct response_watch *watch, struct span model,
                             const struct facts *facts, struct usage *usage)
@@ -51,7 +58,11 @@ static void estimate_output(const struct response_watch *watch, struct span mode
     uint64_t unsaid = count_unsaid(watch, model);
     uint64_t count = usage_output(usage);
 
-    count += facts->per_mille == 0 ? unsaid : (unsaid * facts->per_mille + 500) / 1000;
+    if (facts->per_mille != 0) {
+        unsaid = (unsaid * facts->per_mille + 500) / 1000;
+    }
+    count += is_output_counted(tally) ? unsaid
+                                      : without(unsaid, usage->tokens[TOKENS_OUTPUT]);
     if (tally_has(tally, COUNT_OUTPUT_START) &&
         count < tally->value[COUNT_OUTPUT_START]) {
         count = tally->value[COUNT_OUTPUT_START];
@@ -143,7 +154,7 @@ static void settle_usage(struct response_watch *watch, bool whole,
 {
     struct tally *tally = &watch->tallier.tally;
     const char *model = watch->model[0] != '\0' ? watch->model : facts->model;
-    bool cut = !whole && !watch->finished;
+    bool cut = !whole && !watch->finished && !watch->told_ahead;
 
     if (tally_has(tally, COUNT_COST)) {
         usage->reported_nanousd = (int64_t)tally->value[COUNT_COST];

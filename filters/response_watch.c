@@ -179,6 +179,7 @@ struct response_watch *response_watch_open(struct watch_pool *pool,
     watch->reading = watch->counted;
     if (watch->counted) {
         tallier_fields(&watch->tallier, dialect->fields, head);
+        watch->told_ahead = tally_has(&watch->tallier.tally, COUNT_BACKUP_OUTPUT);
     }
     if (watch->reading && coding != NULL && decode_needed(coding->value)) {
         begin_decode(watch, coding->value);

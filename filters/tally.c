@@ -242,6 +242,7 @@ static void count_value(struct tallier *tallier, enum merge merge,
         if (value->type == SCAN_OBJECT) {
             begin_usage(tallier, merge, value->duplicate);
         }
+        tallier->usage_whole = value->type == SCAN_END;
         return;
     }
     if (value->type == SCAN_NULL || value->type == SCAN_END) {
@@ -292,6 +293,16 @@ static void keep_used(struct tallier *tallier)
     }
 }
 
+bool tallier_event_cut(struct tallier *tallier)
+{
+    if (!tallier->usage_whole && tallier->replaced && tallier->had_some) {
+        tallier->tally = *tallier->before;
+        tallier->replaced = false;
+        tallier->now = 0;
+    }
+    return tallier->usage_whole;
+}
+
 void tallier_event_end(struct tallier *tallier)
 {
     if (tallier->replaced) {
@@ -309,4 +320,5 @@ void tallier_event_end(struct tallier *tallier)
     tallier->replace = false;
     tallier->replaced = false;
     tallier->input_now = false;
+    tallier->usage_whole = false;
 }

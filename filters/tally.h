@@ -16,8 +16,9 @@ struct tallier {
     bool replace;         /* the current event's usage replaces what was there */
     bool had_some;        /* ... which was more than zeros: `before` */
     bool replaced;
-    bool input_now; /* the current event has a non-zero count of input */
-    bool quoted;    /* counts may be strings */
+    bool input_now;   /* the current event has a non-zero count of input */
+    bool usage_whole; /* ... a usage that has ended */
+    bool quoted;      /* counts may be strings */
     /* of the list element that is being read */
     bool list_numbered;
     uint8_t list;      /* which list: its tag less LIST_INPUT */
@@ -33,7 +34,11 @@ void tallier_fields(struct tallier *tallier, const struct count_field *fields,
 void tallier_value(struct tallier *tallier, enum merge merge,
                    const struct scan_value *value);
 
-/* The event has ended, or was cut. */
+/* The event breaks off, and ends now. Unless its usage had ended before, it replaces
+ * no earlier one, and is the last word on nothing: false. */
+bool tallier_event_cut(struct tallier *tallier);
+
+/* The event has ended. */
 void tallier_event_end(struct tallier *tallier);
 
 #endif

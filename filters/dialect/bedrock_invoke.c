@@ -108,6 +108,14 @@ static const struct scan_path response[] = {
     { .path = NULL },
 };
 
+static void back_up_missing(struct tally *tally, enum count count, enum count backup)
+{
+    if (!tally_has(tally, count) && tally_has(tally, backup)) {
+        tally->value[count] = tally->value[backup];
+        tally->seen |= UINT32_C(1) << count;
+    }
+}
+
 /* The cache stands inside the input in OpenAI's shape and in backups,
  * else beside it. */
 static void balance(const struct tally *tally, struct usage *usage)
@@ -118,11 +126,12 @@ static void balance(const struct tally *tally, struct usage *usage)
         backed.value[COUNT_INPUT] = tally->value[COUNT_ALL_INPUT];
         backed.seen |= UINT32_C(1) << COUNT_INPUT;
     }
+    backed = balance_backup(&backed);
     if (tally_has(tally, COUNT_INPUT) && !tally_has(tally, COUNT_ALL_INPUT)) {
-        backed = balance_backup(&backed);
+        back_up_missing(&backed, COUNT_CACHED, COUNT_BACKUP_CACHED);
+        back_up_missing(&backed, COUNT_CACHE_WRITE, COUNT_BACKUP_CACHE_WRITE);
         anthropic_balance(&backed, usage);
     } else {
-        backed = balance_backup(&backed);
         openai_balance(&backed, usage);
     }
 }

@@ -27,9 +27,6 @@ static const struct scan_path response[] = {
     { "error", SEEN_ERROR, SCAN_WHOLE },
     { "choices[].finish_reason", SEEN_FINISH, SCAN_WHOLE },
     { "choices[].text", SEEN_SAID, SCAN_PIECES },
-    /* fill-in-the-middle of Mistral answers as a chat does */
-    OPENAI_CHAT_TEXT("choices[].delta"),
-    OPENAI_CHAT_TEXT("choices[].message"),
     { .path = NULL },
 };
 

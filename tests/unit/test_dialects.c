@@ -886,11 +886,11 @@ static void a_guarded_answer_that_is_cut_is_estimated(void **state)
 
 static void heads_count_where_bodies_do_not(void **state)
 {
-    const struct stream stream = { .family = "bedrock",
-                                   .path = "/model/m/invoke",
-                                   .type = "application/json",
-                                   .field = "X-Amzn-Bedrock-Input-Token-Count",
-                                   .value = "7" };
+    struct stream stream = { .family = "bedrock",
+                             .path = "/model/m/invoke",
+                             .type = "application/json",
+                             .field = "X-Amzn-Bedrock-Input-Token-Count",
+                             .value = "7" };
     struct entry entry =
         stream_entry(&stream, SPAN("{\"generation_token_count\":4}"), SIZE_MAX);
 
@@ -900,6 +900,76 @@ static void heads_count_where_bodies_do_not(void **state)
     assert_int_equal(usage_output(&entry.usage), 4);
     entry = stream_entry(&stream, SPAN("{\"prompt_token_count\":5}"), SIZE_MAX);
     assert_int_equal(usage_input(&entry.usage), 5);
+    stream.field = "X-Amzn-Bedrock-Cache-Read-Input-Token-Count";
+    entry = stream_entry(&stream, SPAN("{\"usage\":{\"inputTokens\":5}}"), SIZE_MAX);
+    assert_int_equal(entry.usage.tokens[TOKENS_CACHE_READ], 7);
+    assert_int_equal(usage_input(&entry.usage), 12);
+}
+
+/* Cut behind every byte: what a head or a body has counted is not estimated once more. */
+static void a_cut_body_counts_nothing_twice(void **state)
+{
+    static const struct {
+        struct stream answer;
+        const char *body;
+        uint64_t least; /* output; the most is 9 */
+    } rows[] = {
+        /* a head counts the whole call, however little of the body comes */
+        { { .family = "bedrock",
+            .path = "/model/m/invoke",
+            .type = "application/json",
+            .field = "X-Amzn-Bedrock-Output-Token-Count",
+            .value = "9",
+            .cut = true },
+          "{\"content\":[{\"text\":\"hello there, you\"}],\"stop_reason\":\"x\","
+          "\"usage\":{\"input_tokens\":5,\"output_tokens\":9}}",
+          9 },
+        { { .family = "cohere",
+            .path = "/v2/chat",
+            .type = "application/json",
+            .cut = true },
+          "{\"message\":{\"content\":[{\"text\":\"hello there, you\"}]},\"usage\":{"
+          "\"billed_units\":{\"input_tokens\":20,\"output_tokens\":8},\"tokens\":{"
+          "\"input_tokens\":30,\"output_tokens\":9}}}",
+          0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (size_t len = 1; len <= strlen(rows[i].body); len++) {
+            struct entry entry =
+                stream_entry(&rows[i].answer, span_of(rows[i].body, len), 7);
+
+            assert_in_range(usage_output(&entry.usage), rows[i].least, 9);
+        }
+    }
+}
+
+/* Some chunks say the same text twice, as what was added and as a message. */
+static void text_that_comes_twice_counts_once(void **state)
+{
+    static const struct {
+        const char *family, *path, *body;
+    } rows[] = {
+        { "writer", "/v1/chat",
+          "data: {\"choices\":[{\"message\":{\"content\":\"0123456789abcdef\"},"
+          "\"delta\":{\"content\":\"0123456789abcdef\"}}]}\n\n" },
+        { "openai", "/v1/completions",
+          "data: {\"choices\":[{\"text\":\"0123456789abcdef\","
+          "\"delta\":{\"content\":\"0123456789abcdef\"}}]}\n\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct stream stream = { .family = rows[i].family,
+                                       .path = rows[i].path,
+                                       .type = "text/event-stream",
+                                       .cut = true };
+        struct entry entry = stream_entry(&stream, span_text(rows[i].body), 7);
+
+        assert_int_equal(entry.usage.source, USAGE_ESTIMATED);
+        assert_in_range(usage_output(&entry.usage), 3, 6);
+    }
 }
 
 /* What was counted up to a chunk stays exact; only the text behind it is estimated. */
@@ -1159,6 +1229,8 @@ int main(void)
         cmocka_unit_test(a_guardrail_answers_for_nothing),
         cmocka_unit_test(a_guarded_answer_that_is_cut_is_estimated),
         cmocka_unit_test(heads_count_where_bodies_do_not),
+        cmocka_unit_test(a_cut_body_counts_nothing_twice),
+        cmocka_unit_test(text_that_comes_twice_counts_once),
         cmocka_unit_test(a_cut_behind_a_report_adds_to_it),
         cmocka_unit_test(audio_may_be_told_by_its_length),
         cmocka_unit_test(enumerations_may_be_numbers),

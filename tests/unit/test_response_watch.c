@@ -369,6 +369,69 @@ static void cut_messages_are_partial(void **state)
     assert_usage(&entry, (struct want){ USAGE_REPORTED, 25, 40, 12, 9, 6 });
 }
 
+/* Cut behind every byte. Whatever is called reported is what the provider says in the
+ * end, and an output that it counted is not counted once more. */
+static void a_usage_that_is_cut_is_not_reported(void **state)
+{
+    static const struct {
+        const char *path, *type, *body;
+        uint64_t input, output;
+        uint64_t most; /* output of any cut */
+    } rows[] = {
+        { chat, json,
+          "{\"choices\":[{\"message\":{\"content\":\"hello there, you\"},"
+          "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":20,"
+          "\"completion_tokens\":4,\"total_tokens\":74,"
+          "\"completion_tokens_details\":{\"reasoning_tokens\":50}},\"id\":\"x\"}",
+          20, 54, 54 },
+        { chat, json,
+          "{\"choices\":[{\"message\":{\"content\":\"hello there, you\"}}],"
+          "\"usage\":{\"prompt_tokens\":20,\"total_tokens\":24,"
+          "\"completion_tokens\":4}}",
+          20, 4, 5 },
+        { chat, sse,
+          "data: {\"choices\":[{\"delta\":{\"content\":\"hello there, you\"}}],"
+          "\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":4,"
+          "\"total_tokens\":24}}\n\n"
+          "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],"
+          "\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":5,"
+          "\"total_tokens\":75,\"completion_tokens_details\":{"
+          "\"reasoning_tokens\":50}},\"id\":\"x\"}\n\n",
+          20, 55, 55 },
+        { "/v1beta/models/g:streamGenerateContent", sse,
+          "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hello there\"}"
+          "]}}],\"usageMetadata\":{\"promptTokenCount\":20,\"totalTokenCount\":20}}"
+          "\n\ndata: {\"candidates\":[{\"finishReason\":\"STOP\"}],"
+          "\"usageMetadata\":{\"promptTokenCount\":21,\"candidatesTokenCount\":2,"
+          "\"thoughtsTokenCount\":50,\"totalTokenCount\":73}}\n\n",
+          21, 52, 52 },
+    };
+    char body[1024];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct reading answer = {
+            .path = rows[i].path, .type = rows[i].type, .cut = true, .status = 200
+        };
+        size_t len = strlen(rows[i].body);
+        struct entry entry;
+
+        while (--len > 0) {
+            memcpy(body, rows[i].body, len);
+            body[len] = '\0';
+            entry = answer_entry(*state, &answer, span_text(body), 7);
+            if (entry.usage.source == USAGE_REPORTED) {
+                assert_int_equal(usage_input(&entry.usage), rows[i].input);
+                assert_int_equal(usage_output(&entry.usage), rows[i].output);
+            }
+            assert_in_range(usage_output(&entry.usage), 0, rows[i].most);
+        }
+        answer.cut = false;
+        entry = answer_entry(*state, &answer, span_text(rows[i].body), 7);
+        assert_int_equal(entry.usage.source, USAGE_REPORTED);
+        assert_int_equal(usage_output(&entry.usage), rows[i].output);
+    }
+}
+
 /* An array that lacks its end after the reason why the answer ends, which is a number
  * where enumerations are. */
 static void a_number_may_say_why_a_stream_ends(void **state)
@@ -926,6 +989,7 @@ int main(void)
         cmocka_unit_test(background_answers_wait),
         cmocka_unit_test(message_streams_merge_by_field),
         cmocka_unit_test(cut_messages_are_partial),
+        cmocka_unit_test(a_usage_that_is_cut_is_not_reported),
         cmocka_unit_test(a_number_may_say_why_a_stream_ends),
         cmocka_unit_test(zeros_are_believed_beside_numbers),
         cmocka_unit_test(whole_messages_are_counted),
