@@ -42,7 +42,8 @@ SSL_CTX *tls_settings_new(const SSL_METHOD *method)
     SSL_CTX_set_security_level(context, SECURITY_LEVEL);
     /* The client's order of ciphers is kept, as Mozilla advises: all of them are good,
      * and the client knows whether its processor has AES instructions. */
-    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||

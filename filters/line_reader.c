@@ -1,6 +1,6 @@
 #include "filters/line_reader.h"
 
-#include <stdlib.h>
+#include "proxy/base/wipe.h"
 
 /* An attempt of the model: a part of the main usage, unless it was given up. */
 enum { LINE_ATTEMPT = LINE_KINDS };
@@ -12,7 +12,7 @@ struct line_reader *line_reader_new(void)
 
 struct line_reader *line_reader_free(struct line_reader *reader)
 {
-    free(reader);
+    wipe_free(reader);
     return NULL;
 }
 

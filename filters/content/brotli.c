@@ -1,11 +1,24 @@
 /* br (RFC 7932). */
 #include "filters/content/coding.h"
+#include "proxy/base/wipe.h"
 
 #include <brotli/decode.h>
 
+static void *take(void *unused, size_t size)
+{
+    (void)unused;
+    return malloc(size);
+}
+
+static void give_back(void *unused, void *memory)
+{
+    (void)unused;
+    wipe_free(memory);
+}
+
 static void *open_br(void)
 {
-    return BrotliDecoderCreateInstance(NULL, NULL, NULL);
+    return BrotliDecoderCreateInstance(take, give_back, NULL);
 }
 
 static void close_br(void *state)

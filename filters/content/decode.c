@@ -2,8 +2,7 @@
 
 #include "filters/content/coding.h"
 #include "proxy/base/text.h"
-
-#include <stdlib.h>
+#include "proxy/base/wipe.h"
 
 enum {
     CODINGS_MAX = 3,             /* one upon another; nobody sends more than one */
@@ -126,7 +125,7 @@ struct decode *decode_free(struct decode *decode)
         for (size_t i = 0; i < decode->count; i++) {
             decode->stages[i].coding->close(decode->stages[i].state);
         }
-        free(decode);
+        wipe_free(decode);
     }
     return NULL;
 }

@@ -1,9 +1,7 @@
 /* gzip (RFC 1952), and what HTTP calls deflate: zlib (RFC 1950), or raw deflate (RFC
  * 1951) as some senders misread it. */
 #include "filters/content/coding.h"
-
-#include <stdlib.h>
-#include <zlib.h>
+#include "filters/content/zlib_memory.h"
 
 enum {
     WINDOW_ZLIB = 15,
@@ -30,6 +28,7 @@ static void *open_with(int window)
         return NULL;
     }
     inflater->window = window;
+    inflater->z = zlib_memory_stream();
     if (inflateInit2(&inflater->z, window == WINDOW_UNKNOWN ? WINDOW_ZLIB : window) !=
         Z_OK) {
         free(inflater);

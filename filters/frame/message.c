@@ -1,7 +1,6 @@
 #include "filters/frame/message.h"
 
-#include <stdlib.h>
-#include <zlib.h>
+#include "filters/content/zlib_memory.h"
 
 enum {
     PLAIN_PIECE = 4 * 1024,       /* unmasked at once */
@@ -47,7 +46,7 @@ struct message *message_free(struct message *message)
 static bool begin_inflate(struct message *message)
 {
     if (!message->inflating) {
-        message->z = (z_stream){ .zalloc = NULL };
+        message->z = zlib_memory_stream();
         message->inflating = inflateInit2(&message->z, WINDOW_RAW) == Z_OK;
     }
     return message->inflating;
@@ -62,12 +61,12 @@ static bool is_bomb(const struct message *message)
 
 /* Inflates one piece of payload. A block that ends the stream (BFINAL) is legal; what
  * follows it begins anew (RFC 7692, section 7.2.3.4). */
-static enum decode_verdict inflate_piece(struct message *message, struct span piece,
-                                         void (*out)(void *self, struct span text),
-                                         void *self)
+static enum decode_verdict inflate_text(struct message *message, struct span piece,
+                                        char text[static TEXT_PIECE],
+                                        void (*out)(void *self, struct span text),
+                                        void *self)
 {
     z_stream *z = &message->z;
-    SCRATCH char text[TEXT_PIECE];
     int result = Z_OK;
 
     z->next_in = (z_const Bytef *)(uintptr_t)piece.at;
@@ -97,6 +96,17 @@ static enum decode_verdict inflate_piece(struct message *message, struct span pi
         }
     } while (z->avail_in > 0 || z->avail_out == 0);
     return DECODE_OK;
+}
+
+static enum decode_verdict inflate_piece(struct message *message, struct span piece,
+                                         void (*out)(void *self, struct span text),
+                                         void *self)
+{
+    SCRATCH char text[TEXT_PIECE];
+    enum decode_verdict verdict = inflate_text(message, piece, text, out, self);
+
+    explicit_bzero(text, sizeof(text));
+    return verdict;
 }
 
 /* The sender left out what every flushed block ends with (section 7.2.1). */
@@ -145,6 +155,7 @@ enum decode_verdict message_feed(struct message *message,
         websocket_unmask(piece->mask, at, span_of(payload.at, len), plain);
         message->verdict =
             feed_plain(message, span_of(plain, len), piece->compressed, out, self);
+        explicit_bzero(plain, len);
         payload = span_after(payload, len);
         at += len;
     }

@@ -310,7 +310,7 @@ void answer_end(struct answer *answer)
 
     tool_ends(answer);
     sketch_response_end(&answer->said, &call->turn.response);
-    call->loop = answer->tool == NULL ? 0 : XXH3_64bits_digest(&answer->tool->loop);
+    call->loop = answer->tool == NULL ? 0 : sketch_digest(&answer->tool->loop);
     answer_wipe(answer);
 }
 

@@ -46,7 +46,7 @@ static void hash_bytes(struct hash_stream *stream, struct span bytes)
 static uint64_t hash_end(struct hash_stream *stream)
 {
     hash_flush(stream);
-    return XXH3_64bits_digest(&stream->state);
+    return sketch_digest(&stream->state);
 }
 
 /* ---- shingles ----------------------------------------------------------------------- */
@@ -373,7 +373,7 @@ void sketch_prompt_end(struct prompt_sketcher *sketcher, struct prompt_sketch *s
     }
     *sketch = (struct prompt_sketch){
         .whole = hash_end(&sketcher->whole),
-        .shape = XXH3_64bits_digest(&sketcher->shape),
+        .shape = sketch_digest(&sketcher->shape),
         .similar = similar_of(sketcher),
         .characters = sketcher->characters,
         .bottom_count = sketcher->bottom_count,

@@ -6,13 +6,10 @@
 #ifndef ASSAY_FILTERS_TURN_SKETCH_H
 #define ASSAY_FILTERS_TURN_SKETCH_H
 
-#define XXH_STATIC_LINKING_ONLY
 #include "filters/turn/characters.h"
 #include "filters/turn/template.h"
 #include "filters/turn/turn.h"
 #include "filters/turn/words.h"
-
-#include <xxhash.h>
 
 enum {
     SKETCH_CHARACTERS = 32768, /* beyond them only whole, shape and characters go on */

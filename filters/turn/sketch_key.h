@@ -3,7 +3,10 @@
 #ifndef ASSAY_FILTERS_TURN_SKETCH_KEY_H
 #define ASSAY_FILTERS_TURN_SKETCH_KEY_H
 
+#define XXH_STATIC_LINKING_ONLY /* states by value */
 #include "proxy/base/span.h"
+
+#include <xxhash.h>
 
 enum { SKETCH_KEY_SIZE = 192, SKETCH_SHORT = 16 };
 
@@ -15,6 +18,9 @@ struct sketch_key {
 void sketch_key_init(struct sketch_key *key, struct span secret);
 
 uint64_t sketch_hash(const struct sketch_key *key, const void *bytes, size_t len);
+
+/* As XXH3_64bits_digest(), which leaves the end of a text on the stack. */
+uint64_t sketch_digest(const XXH3_state_t *state);
 
 /* Scatters the bits of a hash: cheap, and one to one. */
 static inline uint64_t sketch_mix(uint64_t x)

@@ -23,15 +23,17 @@ static struct arena_block *block_new(struct arena_pool *pool, size_t size)
         pool->idle_count--;
         return block;
     }
-    block = malloc(sizeof *block + size);
+    block = calloc(1, sizeof *block + size);
     if (block != NULL) {
         block->size = size;
     }
     return block;
 }
 
-static void block_free(struct arena_pool *pool, struct arena_block *block)
+/* Of its bytes those up to `used` may not be zero. */
+static void block_free(struct arena_pool *pool, struct arena_block *block, size_t used)
 {
+    explicit_bzero(block->bytes, used);
     if (block->size == BLOCK_SIZE && pool->idle_count < pool->idle_limit) {
         block->next = pool->idle;
         pool->idle = block;
@@ -64,11 +66,14 @@ void arena_init(struct arena *arena, struct arena_pool *pool, size_t budget)
 
 void arena_done(struct arena *arena)
 {
+    size_t used = arena->used;
+
     while (arena->newest != NULL) {
         struct arena_block *block = arena->newest;
 
         arena->newest = block->next;
-        block_free(arena->pool, block);
+        block_free(arena->pool, block, used);
+        used = arena->newest != NULL ? arena->newest->size : 0;
     }
     arena->used = 0;
     arena->total = 0;
@@ -131,14 +136,12 @@ static char *take_small(struct arena *arena, size_t size)
 void *arena_take(struct arena *arena, size_t size)
 {
     const size_t align = alignof(max_align_t);
-    char *piece;
 
     if (size > arena->budget) {
         return NULL;
     }
     size = (size + align - 1) / align * align;
-    piece = size > BLOCK_SIZE ? take_large(arena, size) : take_small(arena, size);
-    return piece == NULL ? NULL : memset(piece, 0, size);
+    return size > BLOCK_SIZE ? take_large(arena, size) : take_small(arena, size);
 }
 
 struct span arena_copy(struct arena *arena, struct span bytes)

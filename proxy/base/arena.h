@@ -1,5 +1,6 @@
-/* Memory that is given back all at once. Every arena has a budget from birth; past it,
- * arena_take() returns NULL and the exchange fails, not the process.
+/* Memory that is given back all at once, and wiped then: keys and prompts are in it. Every
+ * arena has a budget from birth; past it, arena_take() returns NULL and the exchange fails,
+ * not the process.
  *
  * An arena deliberately has no free of single pieces, no locking and no growth of what
  * was handed out. Blocks come from a pool that its owner keeps, so that a busy worker
@@ -12,7 +13,7 @@
 
 struct arena_block;
 
-/* Blocks kept for reuse by the arenas of one thread. */
+/* Blocks kept for reuse by the arenas of one thread; all their bytes are zero. */
 struct arena_pool {
     struct arena_block *idle;
     size_t idle_count;
@@ -33,7 +34,7 @@ void arena_pool_done(struct arena_pool *pool);
 /* Takes no memory yet. `pool` outlives the arena. */
 void arena_init(struct arena *arena, struct arena_pool *pool, size_t budget);
 
-/* Gives everything back; the arena can be used again. */
+/* Wipes everything and gives it back; the arena can be used again. */
 void arena_done(struct arena *arena);
 
 /* Zeroed bytes, aligned for any type; NULL when the budget or memory is used up. */

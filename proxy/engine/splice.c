@@ -2,6 +2,7 @@
 
 #include "filters/frame/sse.h"
 #include "filters/json/scan.h"
+#include "proxy/base/wipe.h"
 
 #include <stdlib.h>
 
@@ -129,7 +130,7 @@ struct strip *strip_new(void)
 struct strip *strip_free(struct strip *strip)
 {
     if (strip != NULL) {
-        free(strip->held);
+        wipe_free(strip->held);
         free(strip);
     }
     return NULL;

@@ -2,6 +2,7 @@
 
 #include "filters/registry.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/wipe.h"
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/worker.h"
 #include "proxy/http/head.h"
@@ -261,7 +262,7 @@ static void head_arrives(struct upstream *upstream, struct span bytes)
             pending_keep(upstream, bytes);
         }
     }
-    free(joined);
+    wipe_free(joined);
 }
 
 static void on_readable(void *self, struct span bytes)

@@ -45,6 +45,7 @@ static struct block *block_new(struct block_pool *pool)
 
 static void block_free(struct block_pool *pool, struct block *block)
 {
+    explicit_bzero(block->bytes, block->end);
     if (pool->idle_count >= pool->idle_limit) {
         free(block);
         return;

@@ -1,5 +1,5 @@
-/* Bytes waiting: a queue of fixed-size blocks that a loop keeps for reuse. An empty
- * queue holds no memory. */
+/* Bytes waiting: a queue of fixed-size blocks that a loop keeps for reuse, wiped: prompts
+ * were in them. An empty queue holds no memory. */
 #ifndef ASSAY_NET_BLOCK_H
 #define ASSAY_NET_BLOCK_H
 

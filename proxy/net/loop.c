@@ -13,15 +13,15 @@ static bool loop_init(struct loop *loop)
 {
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     block_pool_init(&loop->blocks, IDLE_BLOCKS);
-    loop->read_buffer = malloc(LOOP_READ_BYTES);
-    loop->plain_buffer = malloc(LOOP_PLAIN_BYTES);
-    loop->scratch = malloc(LOOP_SCRATCH_BYTES);
-    loop->plain_out = malloc(LOOP_RECORD_BYTES);
+    loop->received.bytes = malloc(LOOP_READ_BYTES);
+    loop->decrypted.bytes = malloc(LOOP_PLAIN_BYTES);
+    loop->scratch.bytes = malloc(LOOP_SCRATCH_BYTES);
+    loop->record.bytes = malloc(LOOP_RECORD_BYTES);
     loop->cipher_buffer = malloc(LOOP_CIPHER_BYTES);
     loop->now_ns = clock_monotonic_ns();
-    return loop->epoll_fd >= 0 && loop->read_buffer != NULL &&
-           loop->plain_buffer != NULL && loop->scratch != NULL &&
-           loop->plain_out != NULL && loop->cipher_buffer != NULL;
+    return loop->epoll_fd >= 0 && loop->received.bytes != NULL &&
+           loop->decrypted.bytes != NULL && loop->scratch.bytes != NULL &&
+           loop->record.bytes != NULL && loop->cipher_buffer != NULL;
 }
 
 struct loop *loop_new(void)
@@ -57,10 +57,10 @@ struct loop *loop_free(struct loop *loop)
     if (loop->epoll_fd >= 0) {
         close(loop->epoll_fd);
     }
-    free(loop->read_buffer);
-    free(loop->plain_buffer);
-    free(loop->scratch);
-    free(loop->plain_out);
+    free(loop->received.bytes);
+    free(loop->decrypted.bytes);
+    free(loop->scratch.bytes);
+    free(loop->record.bytes);
     free(loop->cipher_buffer);
     free(loop);
     return NULL;
@@ -125,6 +125,22 @@ static void loop_serve(struct loop *loop)
     }
 }
 
+static void buffer_wipe(struct loop_buffer *buffer)
+{
+    if (buffer->dirty > 0) {
+        explicit_bzero(buffer->bytes, buffer->dirty);
+        buffer->dirty = 0;
+    }
+}
+
+static void loop_wipe(struct loop *loop)
+{
+    buffer_wipe(&loop->received);
+    buffer_wipe(&loop->decrypted);
+    buffer_wipe(&loop->scratch);
+    buffer_wipe(&loop->record);
+}
+
 void loop_turn(struct loop *loop)
 {
     int count = epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS, wait_ms(loop));
@@ -135,5 +151,6 @@ void loop_turn(struct loop *loop)
     stream_serve_woken(loop);
     deadlines_expire(&loop->deadlines, loop->now_ns);
     stream_flush_gathered(loop);
+    loop_wipe(loop);
     loop_bury(loop);
 }

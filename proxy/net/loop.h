@@ -27,6 +27,13 @@ enum {
 
 struct stream;
 
+/* Memory that all streams use in turn. Prompts go through it, so what was written in a turn
+ * is wiped at its end. */
+struct loop_buffer {
+    char *bytes;
+    size_t dirty; /* at the front */
+};
+
 /* Who is told of a descriptor's events; embedded by its owner. */
 struct loop_watch {
     void (*happened)(void *owner, uint32_t events); /* EPOLLIN ... */
@@ -49,11 +56,11 @@ struct loop {
     size_t event_next, event_count; /* of the running turn */
     struct epoll_event events[LOOP_EVENTS];
     struct iovec spans[LOOP_GATHER_SPANS];
-    char *read_buffer;   /* LOOP_READ_BYTES, from the wire */
-    char *plain_buffer;  /* LOOP_PLAIN_BYTES, decrypted */
-    char *scratch;       /* LOOP_SCRATCH_BYTES */
-    char *plain_out;     /* LOOP_RECORD_BYTES, a record before its encryption */
-    char *cipher_buffer; /* LOOP_CIPHER_BYTES */
+    struct loop_buffer received;  /* LOOP_READ_BYTES, from the wire */
+    struct loop_buffer decrypted; /* LOOP_PLAIN_BYTES */
+    struct loop_buffer scratch;   /* LOOP_SCRATCH_BYTES */
+    struct loop_buffer record;    /* LOOP_RECORD_BYTES, before its encryption */
+    char *cipher_buffer;          /* LOOP_CIPHER_BYTES */
 };
 
 /* NULL without memory. */
@@ -75,8 +82,14 @@ void loop_unwatch(struct loop *loop, int fd, struct loop_watch *watch);
  * its callback having been called for it yet? */
 bool loop_input_waits(const struct loop *loop, const struct loop_watch *watch);
 
-/* Waits for events and deadlines, serves them, sends what was gathered, frees
- * the turn's dead. */
+/* So many bytes of the buffer are written to in this turn. */
+static inline void loop_dirties(struct loop_buffer *buffer, size_t bytes)
+{
+    buffer->dirty = bytes > buffer->dirty ? bytes : buffer->dirty;
+}
+
+/* Waits for events and deadlines, serves them, sends what was gathered, wipes the buffers,
+ * frees the turn's dead. */
 void loop_turn(struct loop *loop);
 
 #endif

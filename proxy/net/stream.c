@@ -171,7 +171,7 @@ static void gather_begin(struct stream *stream)
 /* Adds bytes to the last span of the gathered ones, if that ends the scratch. */
 static bool scratch_extend(struct loop *loop, struct span bytes)
 {
-    char *end = loop->scratch + loop->scratch_used;
+    char *end = loop->scratch.bytes + loop->scratch_used;
     struct iovec *last;
 
     if (loop->gathered == 0 || bytes.len > LOOP_SCRATCH_BYTES - loop->scratch_used) {
@@ -184,6 +184,7 @@ static bool scratch_extend(struct loop *loop, struct span bytes)
     memcpy(end, bytes.at, bytes.len);
     last->iov_len += bytes.len;
     loop->scratch_used += bytes.len;
+    loop_dirties(&loop->scratch, loop->scratch_used);
     return true;
 }
 
@@ -221,9 +222,10 @@ void stream_send_copy(struct stream *stream, struct span bytes)
         stream_flush(stream);
         gather_begin(stream);
     }
-    copy = loop->scratch + loop->scratch_used;
+    copy = loop->scratch.bytes + loop->scratch_used;
     memcpy(copy, bytes.at, bytes.len);
     loop->scratch_used += bytes.len;
+    loop_dirties(&loop->scratch, loop->scratch_used);
     stream_send(stream, span_of(copy, bytes.len));
 }
 
@@ -362,10 +364,11 @@ static void bytes_arrived(struct stream *stream, struct span bytes)
 static bool socket_read(struct stream *stream)
 {
     struct loop *loop = stream->loop;
-    ssize_t n = recv(stream->fd, loop->read_buffer, LOOP_READ_BYTES, 0);
+    ssize_t n = recv(stream->fd, loop->received.bytes, LOOP_READ_BYTES, 0);
 
     if (n > 0) {
-        bytes_arrived(stream, span_of(loop->read_buffer, (size_t)n));
+        loop_dirties(&loop->received, (size_t)n);
+        bytes_arrived(stream, span_of(loop->received.bytes, (size_t)n));
         /* A short read emptied the socket; an end or reset behind it was announced. */
         if (n < LOOP_READ_BYTES && !stream->hung_up) {
             stream->unread = false;

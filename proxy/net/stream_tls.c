@@ -149,7 +149,7 @@ enum stream_tls_state stream_tls_read(struct stream *stream, struct span *plain)
     do {
         CHECK(LOOP_PLAIN_BYTES - used >= LOOP_RECORD_BYTES);
         errors_clear();
-        n = SSL_read(stream->ssl, loop->plain_buffer + used, LOOP_RECORD_BYTES);
+        n = SSL_read(stream->ssl, loop->decrypted.bytes + used, LOOP_RECORD_BYTES);
         if (n <= 0) {
             state = tls_state(stream, n);
         } else {
@@ -159,7 +159,8 @@ enum stream_tls_state stream_tls_read(struct stream *stream, struct span *plain)
     /* Reading session tickets leaves OpenSSL with a write buffer that it would keep
      * until the next write: 16 KiB of every idle connection. */
     SSL_free_buffers(stream->ssl);
-    *plain = span_of(loop->plain_buffer, used);
+    loop_dirties(&loop->decrypted, used);
+    *plain = span_of(loop->decrypted.bytes, used);
     return state;
 }
 
@@ -188,7 +189,7 @@ static struct span record_fill(struct loop *loop, const struct iovec **span,
         if (n > LOOP_RECORD_BYTES - used) {
             n = LOOP_RECORD_BYTES - used;
         }
-        memcpy(loop->plain_out + used, (const char *)(*span)->iov_base + *offset, n);
+        memcpy(loop->record.bytes + used, (const char *)(*span)->iov_base + *offset, n);
         used += n;
         *offset += n;
         if (*offset == (*span)->iov_len) {
@@ -197,7 +198,8 @@ static struct span record_fill(struct loop *loop, const struct iovec **span,
             *offset = 0;
         }
     }
-    return span_of(loop->plain_out, used);
+    loop_dirties(&loop->record, used);
+    return span_of(loop->record.bytes, used);
 }
 
 /* Encrypts it all; the peer may have asked for smaller records. */
