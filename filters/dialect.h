@@ -31,8 +31,7 @@ enum dialect_route_flag {
     ROUTE_MULTIPART = 1 << 3, /* the body may be a form; its parts are the facts then */
     ROUTE_STREAM = 1 << 4,    /* the path asks for a stream, whatever the body says */
     ROUTE_STREAM_UNSAID = 1 << 5, /* a body that says nothing else asks for a stream */
-    ROUTE_INPUT_ONLY =
-        1 << 6,             /* nothing is generated: a report is whole without output */
+    ROUTE_INPUT_ONLY = 1 << 6,    /* generates nothing: usage is whole without output */
     ROUTE_NO_TEXT = 1 << 7, /* what is generated is no text: it cannot be estimated */
     ROUTE_LATER = 1 << 8,   /* the answer may come later: nothing is estimated now */
     ROUTE_ONCE = 1 << 9,   /* shows an object, named in braces, that was made by another
@@ -260,6 +259,9 @@ struct dialect {
     bool guessed;       /* the shape is unknown: what is found is at most a part */
     bool counts_end;    /* the end of an answer is a token of the output, too */
     const char *object_prefix; /* of the ids that SEEN_ID takes; NULL: any */
+    /* The type (SEEN_TYPE) of events that repeat a tool's call as a whole, which is
+     * counted when it comes in parts; NULL: none. */
+    const char *repeat_type;
     /* The header a provider of this family wants its credential in, and how. */
     const char *credential_field;  /* "authorization", "x-api-key" ... */
     const char *credential_prefix; /* "Bearer " or "" */

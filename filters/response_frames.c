@@ -71,9 +71,11 @@ static void id_seen(struct response_watch *watch, const struct scan_value *value
 }
 
 /* Does an event of this type repeat what others said before? */
-static bool is_repeat(struct span type)
+static bool is_repeat(const struct response_watch *watch, struct span type)
 {
-    return span_equal(type, SPAN("response.output_item.done"));
+    const char *repeat = watch->dialect->repeat_type;
+
+    return repeat != NULL && span_equal(type, span_text(repeat));
 }
 
 static bool is_terminal(const struct response_watch *watch,
@@ -167,7 +169,7 @@ __attribute__((noinline)) static void fact_seen(struct response_watch *watch,
         break;
     case SEEN_TYPE:
         turn_seen(watch, ANSWER_TYPE, value);
-        watch->repeats = is_text && is_repeat(value->text);
+        watch->repeats = is_text && is_repeat(watch, value->text);
         watch->terminal |= is_terminal(watch, value);
         watch->error |= is_text && span_equal(value->text, SPAN("error"));
         if (watch->event != NULL && is_text) {

@@ -28,11 +28,9 @@ enum {
     START_FIRST_PAIR = 2 << RANK_BITS, /* its first byte, its last two */
     START_BYTES = 3 << RANK_BITS,      /* a token per byte */
 
-    START_TAKES_NEXT = 4 << RANK_BITS, /* may end a token that takes of the next */
-    START_TAKES_PREVIOUS =
-        8 << RANK_BITS, /* may begin one that takes of the previous */
-    START_LOSES_BEGIN =
-        16 << RANK_BITS, /* such a token comes before this is finished */
+    START_TAKES_NEXT = 4 << RANK_BITS,     /* may end a token that takes of the next */
+    START_TAKES_PREVIOUS = 8 << RANK_BITS, /* may begin one that takes of the last */
+    START_LOSES_BEGIN = 16 << RANK_BITS,   /* such a token comes before this is whole */
     START_LOSES_END = 32 << RANK_BITS,
 };
 

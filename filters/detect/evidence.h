@@ -5,8 +5,8 @@
 #include "filters/detect/identity_state.h"
 
 enum {
-    EVIDENCE_ROWS =
-        YES_NO_BETS + PHASES + 6, /* every bet has one, the circle, the contexts */
+    /* One of every bet, of the circle, and of each context. */
+    EVIDENCE_ROWS = YES_NO_BETS + PHASES + 6,
     EVIDENCE_SAYS_SIZE = 224
 };
 

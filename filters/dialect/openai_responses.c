@@ -126,6 +126,7 @@ const struct dialect dialect_openai_responses = {
     .credential_field = "authorization",
     .credential_prefix = "Bearer ",
     .object_prefix = "resp_",
+    .repeat_type = "response.output_item.done",
     .terminal = terminal,
     .request_type = "response.create",
     .event = event,

@@ -6,12 +6,12 @@
 #include <string.h>
 
 enum {
-    ROOTS = 48,
-    CONVERSATIONS = 16,
-    REPLIES = 24,
-    TURNS = 4,
-    WAYS = 8,    /* identities that share a place in the table */
-    RETRIES = 5, /* of answers that came, an hour */
+    ROOTS = 48,         /* of conversations, remembered of an identity ... */
+    CONVERSATIONS = 16, /* ... with their last prompts */
+    REPLIES = 24,       /* ... by which a next call names the one before it */
+    TURNS = 4,          /* ... that a companion may copy */
+    WAYS = 8,           /* identities that share a place in the table */
+    RETRIES = 5,        /* of answers that came, an hour */
     HOUR_MS = 3600 * 1000,
     RETRY_MS = 60 * 1000,
     COMPANION_MS = 10 * 1000,
@@ -22,9 +22,8 @@ enum {
 
 /* A conversation and its last prompt. */
 struct conversation {
-    uint64_t base; /* the session that is claimed, or the root */
-    uint64_t
-        session; /* what it is called: base, or its own name if that had one before */
+    uint64_t base;    /* the session that is claimed, or the root */
+    uint64_t session; /* its name: base, or another once base named an earlier one */
     int64_t begin_ms;
     uint32_t words;
     uint32_t messages;

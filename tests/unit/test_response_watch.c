@@ -99,6 +99,27 @@ static void chat_streams_are_counted(void **state)
     assert_int_equal(entry.usage.flags, 0);
 }
 
+/* A call of a tool is told when it begins and, as a whole, when it is done. */
+static void a_tool_that_is_told_twice_counts_once(void **state)
+{
+    static const char added[] =
+        "data: {\"type\":\"response.output_item.added\",\"item\":{\"type\":"
+        "\"function_call\",\"name\":\"look_up_the_weather_of_tomorrow\"}}\n\n";
+    static const char done[] =
+        "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":"
+        "\"function_call\",\"name\":\"look_up_the_weather_of_tomorrow\"}}\n\n";
+    const struct reading answer = { .path = responses, .type = sse };
+    char body[sizeof added + sizeof done];
+    struct entry once = answered(state, answer, added);
+    struct entry twice;
+
+    snprintf(body, sizeof body, "%s%s", added, done);
+    twice = answered(state, answer, body);
+    assert_true(once.usage.tokens[TOKENS_OUTPUT] > 0);
+    assert_int_equal(twice.usage.tokens[TOKENS_OUTPUT],
+                     once.usage.tokens[TOKENS_OUTPUT]);
+}
+
 /* Once the shape of its texts is known, an event is taken at a look: but only one that
  * is a text and nothing else. */
 static void odd_events_of_a_known_shape_are_read_alike(void **state)
@@ -977,6 +998,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chat_streams_are_counted),
+        cmocka_unit_test(a_tool_that_is_told_twice_counts_once),
         cmocka_unit_test(odd_events_of_a_known_shape_are_read_alike),
         cmocka_unit_test(streams_without_usage_are_estimated),
         cmocka_unit_test(one_bad_event_spoils_no_other),
