@@ -407,24 +407,24 @@ static int keys_rotate(const struct command_line *line, const struct config *con
     struct key_record made;
     char key[KEY_TEXT_SIZE];
     char until[MOMENT_TEXT_SIZE];
+    struct key_rotation rotation = { .now = now };
     struct error error;
-    int64_t expires;
-    int64_t end;
 
     grace = grace == NULL ? default_grace : grace;
-    if (!moment_parse(grace, now, MOMENT_AHEAD, &end) || end < now) {
+    if (!moment_parse(grace, now, MOMENT_AHEAD, &rotation.old_ends) ||
+        rotation.old_ends < now) {
         return command_misused(line, "--grace: '%s' is no duration (24h)", grace);
     }
-    if (!option_expires(line, now, &expires)) {
+    if (!option_expires(line, now, &rotation.new_expires)) {
         return COMMAND_MISUSED;
     }
     error_init(&error);
     if (!audited(config, "keys rotate", id, "", &error) ||
-        !key_rotate(config->state, id, now, end - now, expires, key, &made, &error)) {
+        !key_rotate(config->state, id, &rotation, key, &made, &error)) {
         return keys_failed(&error);
     }
     show(config, &made, key);
-    moment_print(end, until);
+    moment_print(rotation.old_ends, until);
     fprintf(stderr, "Key %s is refused from %s on.\n", id, until);
     return COMMAND_OK;
 }

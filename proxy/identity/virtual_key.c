@@ -149,9 +149,8 @@ static bool rotatable(const struct key_record *record, struct error *error)
     return true;
 }
 
-bool key_rotate(const char *state, const char *id, int64_t now, int64_t grace,
-                int64_t expires, char key[KEY_TEXT_SIZE], struct key_record *made,
-                struct error *error)
+bool key_rotate(const char *state, const char *id, const struct key_rotation *rotation,
+                char key[KEY_TEXT_SIZE], struct key_record *made, struct error *error)
 {
     struct key_row row = { 0 };
     struct key_record *record = &row.record;
@@ -160,13 +159,16 @@ bool key_rotate(const char *state, const char *id, int64_t now, int64_t grace,
                    key_store_find(db, id, record, error) && rotatable(record, error);
 
     if (rotated) {
-        if (expires == 0 && record->expires != 0) {
-            expires = now + (record->expires - record->created);
+        int64_t lifetime = record->expires - record->created;
+
+        if (rotation->new_expires != 0) {
+            record->expires = rotation->new_expires;
+        } else if (record->expires != 0) {
+            record->expires = rotation->now + lifetime;
         }
-        record->created = now;
-        record->expires = expires;
+        record->created = rotation->now;
         rotated = row_make(&row, key, error) && key_store_insert(db, &row, error) &&
-                  key_store_revoke(db, id, now + grace, error) &&
+                  key_store_revoke(db, id, rotation->old_ends, error) &&
                   key_store_commit(db, error);
     }
     key_store_close(db);

@@ -40,12 +40,18 @@ bool key_list(const char *state, void (*each)(void *self, const struct key_recor
 /* From `at` (Unix seconds, not 0) on the key of this id is refused. A revocation can be
  * moved forward, never back or undone. */
 bool key_revoke(const char *state, const char *id, int64_t at, struct error *error);
-/* A new key for the same team and caller, created at `now`; the old one is refused from
- * `now` + `grace` seconds on. `expires` of the new one: 0 means the old one's lifetime
- * counted from `now`. A key that is revoked already, or will be, is not rotated. */
-bool key_rotate(const char *state, const char *id, int64_t now, int64_t grace,
-                int64_t expires, char key[KEY_TEXT_SIZE], struct key_record *made,
-                struct error *error);
+
+/* In Unix seconds. */
+struct key_rotation {
+    int64_t now;         /* when the new key is made */
+    int64_t old_ends;    /* from then on the old one is refused; not 0 */
+    int64_t new_expires; /* 0: the new one lives as long as the old one was to */
+};
+
+/* A new key for the same team and caller in place of the one of this id. A key that is
+ * revoked already, or will be, is not rotated. */
+bool key_rotate(const char *state, const char *id, const struct key_rotation *rotation,
+                char key[KEY_TEXT_SIZE], struct key_record *made, struct error *error);
 
 /* Is this the shape of a virtual key, with the right checksum? */
 bool key_well_formed(struct span key);

@@ -173,7 +173,8 @@ static void an_unknown_id_is_a_mistake(void **state)
 
     add(fixture, 0, key);
     assert_false(key_revoke(fixture->state, "0123456789ab", NOW, &fixture->error));
-    assert_false(key_rotate(fixture->state, "0123456789ab", NOW, 0, 0, key, &made,
+    assert_false(key_rotate(fixture->state, "0123456789ab",
+                            &(struct key_rotation){ NOW, NOW, 0 }, key, &made,
                             &fixture->error));
     assert_int_equal(fixture->error.count, 2);
 }
@@ -186,8 +187,9 @@ static void rotation_replaces_a_key_after_a_grace(void **state)
     struct key_record old = add(fixture, NOW + 1000, old_key);
     struct key_record made;
 
-    assert_true(key_rotate(fixture->state, old.id, NOW + 400, 60, 0, new_key, &made,
-                           &fixture->error));
+    assert_true(key_rotate(fixture->state, old.id,
+                           &(struct key_rotation){ NOW + 400, NOW + 460, 0 }, new_key,
+                           &made, &fixture->error));
     assert_true(valid(fixture, old_key, NOW + 459));
     assert_false(valid(fixture, old_key, NOW + 460));
     assert_true(valid(fixture, new_key, NOW + 460));
@@ -196,8 +198,9 @@ static void rotation_replaces_a_key_after_a_grace(void **state)
     assert_string_equal(made.label, "laptop");
     assert_string_not_equal(made.id, old.id);
     assert_int_equal(made.expires, NOW + 1400); /* the old one's lifetime */
-    assert_false(key_rotate(fixture->state, old.id, NOW + 401, 60, 0, new_key, &made,
-                            &fixture->error));
+    assert_false(key_rotate(fixture->state, old.id,
+                            &(struct key_rotation){ NOW + 401, NOW + 461, 0 }, new_key,
+                            &made, &fixture->error));
     assert_non_null(strstr(fixture->error.entries[0].words, "revoked already"));
 }
 
