@@ -3,9 +3,9 @@
  * holds up a caller: what does not fit is dropped and counted, and the log says so when
  * it can.
  *
- * For engine, admin, alert and cli only; library layers return what went wrong instead.
- * Never pass bodies, keys, tokens, cookies or query strings. Do not include <syslog.h>
- * beside this header: it defines macros of the same names. */
+ * For alert, sharing, analyst, engine, admin and cli only; library layers return what
+ * went wrong instead. Never pass bodies, keys, tokens, cookies or query strings. Do not
+ * include <syslog.h> beside this header: it defines macros of the same names. */
 #ifndef ASSAY_BASE_LOG_H
 #define ASSAY_BASE_LOG_H
 

@@ -1,11 +1,11 @@
 /* assay export: an object or a row per exchange, in the order they began. */
 #include "filters/turn/record.h"
+#include "proxy/analyst/turn_log.h"
 #include "proxy/base/check.h"
 #include "proxy/base/clock.h"
 #include "proxy/cli/command.h"
 #include "proxy/cli/export_csv.h"
 #include "proxy/cli/period.h"
-#include "proxy/engine/turn_log.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -22,8 +22,8 @@
 #define ASSAY_ENGINE_EXCHANGE_H
 
 #include "filters/watch.h"
+#include "proxy/analyst/analyst.h"
 #include "proxy/base/arena.h"
-#include "proxy/engine/analyst.h"
 #include "proxy/engine/cut.h"
 #include "proxy/engine/flow.h"
 #include "proxy/meter/quota.h"

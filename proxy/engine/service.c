@@ -1,10 +1,10 @@
 #include "proxy/engine/service.h"
 
 #include "config/identity_rule.h"
+#include "proxy/analyst/analyst.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/credential/keeper.h"
-#include "proxy/engine/analyst.h"
 #include "proxy/engine/worker.h"
 #include "proxy/sharing/quota_redis.h"
 

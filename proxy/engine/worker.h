@@ -4,9 +4,9 @@
 #define ASSAY_ENGINE_WORKER_H
 
 #include "filters/watch.h"
+#include "proxy/analyst/analyst.h"
 #include "proxy/credential/wallet.h"
 #include "proxy/engine/adoption.h"
-#include "proxy/engine/analyst.h"
 #include "proxy/engine/exchange.h"
 #include "proxy/engine/snapshot.h"
 #include "proxy/engine/turn_pace.h"

@@ -1,7 +1,7 @@
 /* Calls handed over by threads, looked at by another, and
  * remembered across restarts. */
-#include "proxy/engine/analyst.h"
-#include "proxy/engine/turn_log.h"
+#include "proxy/analyst/analyst.h"
+#include "proxy/analyst/turn_log.h"
 #include "proxy/meter/finding_store.h"
 #include "tests/support/remove_folder.h"
 

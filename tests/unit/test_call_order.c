@@ -1,5 +1,5 @@
 /* Calls that come as they end and leave as they began. */
-#include "proxy/engine/call_order.h"
+#include "proxy/analyst/call_order.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Grades published by one thread and read by others. */
-#include "proxy/engine/grades.h"
+#include "proxy/analyst/grades.h"
 
 #include <pthread.h>
 #include <setjmp.h>

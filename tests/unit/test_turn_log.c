@@ -1,5 +1,5 @@
 /* Rows of calls that outlive the process. */
-#include "proxy/engine/turn_log.h"
+#include "proxy/analyst/turn_log.h"
 #include "tests/support/remove_folder.h"
 
 #include <fcntl.h>

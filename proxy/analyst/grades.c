@@ -1,4 +1,4 @@
-#include "proxy/engine/grades.h"
+#include "proxy/analyst/grades.h"
 
 #include <stdlib.h>
 

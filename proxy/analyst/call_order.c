@@ -1,4 +1,4 @@
-#include "proxy/engine/call_order.h"
+#include "proxy/analyst/call_order.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* The grades in force, by identity: written by the analyst, read by every worker.
  * Neither waits for the other. Identities that are not in it are unrated. */
-#ifndef ASSAY_ENGINE_GRADES_H
-#define ASSAY_ENGINE_GRADES_H
+#ifndef ASSAY_ANALYST_GRADES_H
+#define ASSAY_ANALYST_GRADES_H
 
 #include "filters/detect/score.h"
 

@@ -6,8 +6,8 @@
  * What is put reaches the page cache at turn_log_flush(), so that kill -9 costs
  * what was put since. A torn end, as a power failure leaves it, is cut off at
  * the next start. */
-#ifndef ASSAY_ENGINE_TURN_LOG_H
-#define ASSAY_ENGINE_TURN_LOG_H
+#ifndef ASSAY_ANALYST_TURN_LOG_H
+#define ASSAY_ANALYST_TURN_LOG_H
 
 #include "filters/turn/turn.h"
 #include "proxy/base/check.h"

@@ -1,8 +1,8 @@
 /* The secret behind an installation's sketches: `state`/sketch.key, 32 random bytes
  * that only the owner can read, made at the first start. Whoever replaces it starts
  * anew: nothing kept before resembles anything that comes after. */
-#ifndef ASSAY_ENGINE_SKETCH_SECRET_H
-#define ASSAY_ENGINE_SKETCH_SECRET_H
+#ifndef ASSAY_ANALYST_SKETCH_SECRET_H
+#define ASSAY_ANALYST_SKETCH_SECRET_H
 
 #include "config/config.h"
 #include "filters/turn/sketch_key.h"

@@ -1,4 +1,4 @@
-#include "proxy/engine/sketch_secret.h"
+#include "proxy/analyst/sketch_secret.h"
 
 #include "proxy/base/secret.h"
 #include "proxy/identity/installation_key.h"

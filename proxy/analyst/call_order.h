@@ -1,7 +1,7 @@
 /* Calls are handed over when they end and looked at in the order in which they began: a
  * bounded heap between the two. Of one thread. */
-#ifndef ASSAY_ENGINE_CALL_ORDER_H
-#define ASSAY_ENGINE_CALL_ORDER_H
+#ifndef ASSAY_ANALYST_CALL_ORDER_H
+#define ASSAY_ANALYST_CALL_ORDER_H
 
 #include "filters/turn/call.h"
 #include "proxy/base/check.h"

@@ -1,13 +1,13 @@
-#include "proxy/engine/analyst.h"
+#include "proxy/analyst/analyst.h"
 
 #include "filters/detect/detector.h"
 #include "filters/turn/gate.h"
+#include "proxy/analyst/call_order.h"
+#include "proxy/analyst/casebook.h"
+#include "proxy/analyst/grades.h"
+#include "proxy/analyst/sketch_secret.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/ring.h"
-#include "proxy/engine/call_order.h"
-#include "proxy/engine/casebook.h"
-#include "proxy/engine/grades.h"
-#include "proxy/engine/sketch_secret.h"
 #include "proxy/sharing/feed.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* What identities share, as a file: `state`/company. It is renewed whole, into a draft
  * that company_file_publish() moves into place. */
-#ifndef ASSAY_ENGINE_COMPANY_FILE_H
-#define ASSAY_ENGINE_COMPANY_FILE_H
+#ifndef ASSAY_ANALYST_COMPANY_FILE_H
+#define ASSAY_ANALYST_COMPANY_FILE_H
 
 #include "filters/detect/company.h"
 #include "proxy/base/check.h"

@@ -6,8 +6,8 @@
  * Calls are looked at in the order in which they began, as `assay replay` looks at
  * those of a file: a call waits while one that began before it, on any worker, is still
  * under way, but not longer than ANALYST_PATIENCE_MS. */
-#ifndef ASSAY_ENGINE_ANALYST_H
-#define ASSAY_ENGINE_ANALYST_H
+#ifndef ASSAY_ANALYST_ANALYST_H
+#define ASSAY_ANALYST_ANALYST_H
 
 #include "config/config.h"
 #include "filters/detect/score.h"

@@ -4,14 +4,14 @@
  * (turns/). Saved states and the company are at most CASEBOOK_ROUND_MS old; what came
  * after is taken in again from the calls. So kill -9 costs the calls not yet observed,
  * a power failure in addition what the disk had not yet got. */
-#ifndef ASSAY_ENGINE_CASEBOOK_H
-#define ASSAY_ENGINE_CASEBOOK_H
+#ifndef ASSAY_ANALYST_CASEBOOK_H
+#define ASSAY_ANALYST_CASEBOOK_H
 
 #include "config/config.h"
 #include "filters/detect/detector.h"
 #include "proxy/alert/webhook.h"
-#include "proxy/engine/call_order.h"
-#include "proxy/engine/grades.h"
+#include "proxy/analyst/call_order.h"
+#include "proxy/analyst/grades.h"
 
 enum { CASEBOOK_ROUND_MS = 60 * 1000 };
 

@@ -1,12 +1,12 @@
-#include "proxy/engine/casebook.h"
+#include "proxy/analyst/casebook.h"
 
 #include "filters/detect/clearing.h"
 #include "filters/detect/evidence_json.h"
 #include "filters/detect/state_pack.h"
+#include "proxy/analyst/company_file.h"
+#include "proxy/analyst/turn_log.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
-#include "proxy/engine/company_file.h"
-#include "proxy/engine/turn_log.h"
 #include "proxy/meter/finding_store.h"
 
 #include <math.h>

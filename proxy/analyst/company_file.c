@@ -1,4 +1,4 @@
-#include "proxy/engine/company_file.h"
+#include "proxy/analyst/company_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "proxy/engine/turn_log.h"
+#include "proxy/analyst/turn_log.h"
 
 #include "proxy/base/date.h"
 #include "proxy/base/span.h"
