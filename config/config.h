@@ -474,20 +474,22 @@ struct config {
     uint32_t journal_slots; /* per worker */
 };
 
+/* Whether credentials are read, and whether it is checked that named files can be. */
+enum config_secrets { CONFIG_WITHOUT_SECRETS, CONFIG_WITH_SECRETS };
+
 /* Reads, checks and resolves a file. Every mistake is an entry in *error with its place
  * and, for unknown keys, the nearest known key; NULL if there is any. `path` outlives
  * *error and the configuration: every place points to it.
  *
  * `families` are the words that a provider's `dialects` may hold, NULL at the end; NULL
- * takes any word. `resolve_secrets` false leaves credentials unread and does not look
- * whether named files can be read (for `assay check --no-secrets`). */
+ * takes any word. */
 struct config *config_load(const char *path, const char *const *families,
-                           bool resolve_secrets, struct error *error);
+                           enum config_secrets secrets, struct error *error);
 
 /* The same from memory: for tests and fuzzing. `name` stands for the file in errors;
  * the relative file names in `text` are relative to its folder. */
 struct config *config_parse(const char *name, struct span text,
-                            const char *const *families, bool resolve_secrets,
+                            const char *const *families, enum config_secrets secrets,
                             struct error *error);
 
 /* Frees all, wiping secrets; takes NULL; returns NULL. */

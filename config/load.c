@@ -405,18 +405,18 @@ static struct loaded *loaded_new(void)
 /* Passes two and three. */
 static struct config *config_from_tree(const char *name, const struct tree *tree,
                                        const char *const *families,
-                                       bool resolve_secrets, struct error *error)
+                                       enum config_secrets secrets, struct error *error)
 {
     struct loaded *loaded = loaded_new();
     struct loader loader = { .loaded = loaded, .error = error };
-    struct validation validation = { families, resolve_secrets, error };
+    struct validation validation = { families, secrets == CONFIG_WITH_SECRETS, error };
 
     if (loaded == NULL) {
         error_add(error, (struct error_place){ .file = name }, "not enough memory");
         return NULL;
     }
-    loader.values = (struct value_reader){ &loaded->arena, folder_of(name),
-                                           resolve_secrets, error };
+    loader.values =
+        (struct value_reader){ &loaded->arena, folder_of(name), secrets, error };
     fill_config(&loader, name, tree);
     config_validate(&loaded->config, &validation);
     return &loaded->config;
@@ -434,7 +434,7 @@ static int compare_places(const void *a, const void *b)
 }
 
 struct config *config_parse(const char *name, struct span text,
-                            const char *const *families, bool resolve_secrets,
+                            const char *const *families, enum config_secrets secrets,
                             struct error *error)
 {
     size_t mistakes = error->count;
@@ -446,7 +446,7 @@ struct config *config_parse(const char *name, struct span text,
     arena_pool_init(&pool, 0);
     arena_init(&arena, &pool, TREE_BUDGET);
     if (tree_read(name, text, &arena, &tree, error)) {
-        config = config_from_tree(name, &tree, families, resolve_secrets, error);
+        config = config_from_tree(name, &tree, families, secrets, error);
     }
     arena_done(&arena);
     arena_pool_done(&pool);
@@ -472,7 +472,7 @@ static bool read_file(FILE *file, char **text, size_t *len)
 }
 
 struct config *config_load(const char *path, const char *const *families,
-                           bool resolve_secrets, struct error *error)
+                           enum config_secrets secrets, struct error *error)
 {
     struct config *config = NULL;
     FILE *file = fopen(path, "re");
@@ -483,8 +483,7 @@ struct config *config_load(const char *path, const char *const *families,
         error_add(error, (struct error_place){ .file = path }, "cannot be read: %s",
                   strerror(errno));
     } else {
-        config =
-            config_parse(path, span_of(text, len), families, resolve_secrets, error);
+        config = config_parse(path, span_of(text, len), families, secrets, error);
     }
     free(text);
     if (file != NULL) {

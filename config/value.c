@@ -406,7 +406,7 @@ static void set_credential(const struct setting *setting)
         provider->credential = CREDENTIAL_GOOGLE;
     } else if (span_starts(text, SPAN("env:")) || span_starts(text, SPAN("file:"))) {
         provider->credential = CREDENTIAL_SECRET;
-        if (reader->resolve_secrets) {
+        if (reader->secrets == CONFIG_WITH_SECRETS) {
             read_credential(setting);
         }
     } else {
@@ -434,7 +434,7 @@ static void set_secret(const struct setting *setting)
     if (!span_starts(text, SPAN("env:")) && !span_starts(text, SPAN("file:"))) {
         error_add(setting->reader->error, setting->place,
                   "a secret is env:NAME or file:/path, and never the secret itself");
-    } else if (setting->reader->resolve_secrets) {
+    } else if (setting->reader->secrets == CONFIG_WITH_SECRETS) {
         *(struct secret **)member_of(setting) = read_secret(setting);
     }
 }

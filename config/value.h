@@ -2,6 +2,7 @@
 #ifndef ASSAY_CONFIG_VALUE_H
 #define ASSAY_CONFIG_VALUE_H
 
+#include "config/config.h"
 #include "config/field.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/error.h"
@@ -11,7 +12,7 @@
 struct value_reader {
     struct arena *arena; /* of the strings that are kept */
     struct span folder;  /* of the configuration file, "" or with a final slash */
-    bool resolve_secrets;
+    enum config_secrets secrets;
     struct error *error;
 };
 

@@ -51,8 +51,8 @@ static void add_change(struct zone *zone, int64_t at, int64_t offset)
 /* ---- the file's end: a POSIX TZ rule for the years behind its table -------------- */
 
 struct rule_date {
-    char
-        kind; /* 'M': month, week and weekday; 'J': day 1 to 365, no leap day; 'n': 0 on */
+    /* 'M': month, week and weekday; 'J': day 1 to 365, no leap day; 'n': day 0 to 365 */
+    char kind;
     unsigned month, week, day;
     int64_t time; /* of that day, on the wall clock before the change */
 };

@@ -30,7 +30,7 @@ static const struct action *choose(const struct command_line *line,
 
     list_names(actions, names);
     if (line->argument_count == 0) {
-        command_misused(line, "do what? %s", names);
+        command_misused(line, "say what to do: %s", names);
         return NULL;
     }
     nearest = nearest_to(line->arguments[0]);
@@ -87,7 +87,7 @@ int action_run(const struct command_line *line, const struct action *actions)
         return COMMAND_MISUSED;
     }
     if (action->configured) {
-        config = command_config(line, false);
+        config = command_config(line, CONFIG_WITHOUT_SECRETS);
         if (config == NULL) {
             return COMMAND_MISUSED;
         }

@@ -304,15 +304,15 @@ static void check_named_files(struct config *config, struct error *error)
 }
 
 /* Prints the summary, or all mistakes. */
-static int check(const struct command_line *line, bool resolve)
+static int check(const struct command_line *line, enum config_secrets secrets)
 {
     struct config *config;
     struct error error;
     bool good;
 
     error_init(&error);
-    config = command_config_read(line, resolve, &error);
-    if (config != NULL && resolve) {
+    config = command_config_read(line, secrets, &error);
+    if (config != NULL && secrets == CONFIG_WITH_SECRETS) {
         check_named_files(config, &error);
     } else if (config != NULL) {
         print_summary(config);
@@ -338,5 +338,7 @@ int command_check(const struct command_line *line)
         named.config = line->arguments[0];
         named.config_assumed = false;
     }
-    return check(&named, command_option(line, "no-secrets") == NULL);
+    return check(&named, command_option(line, "no-secrets") == NULL
+                             ? CONFIG_WITH_SECRETS
+                             : CONFIG_WITHOUT_SECRETS);
 }

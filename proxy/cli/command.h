@@ -72,11 +72,12 @@ const char *const *command_families(void);
  * names none. NULL when there are mistakes, all of which are then on stderr; the
  * command returns COMMAND_MISUSED. The caller frees it with config_free(). For
  * the main thread. */
-struct config *command_config(const struct command_line *line, bool resolve_secrets);
+struct config *command_config(const struct command_line *line,
+                              enum config_secrets secrets);
 
 /* The same with the mistakes in *error: for a reload, which logs them. */
 struct config *command_config_read(const struct command_line *line,
-                                   bool resolve_secrets, struct error *error);
+                                   enum config_secrets secrets, struct error *error);
 
 /* The whole program: parses argv, runs the command, returns the exit code. */
 int command_main(int argc, char **argv);

@@ -43,13 +43,13 @@ static const char *data_file(const char *name, char path[PATH_MAX])
 }
 
 struct config *command_config_read(const struct command_line *line,
-                                   bool resolve_secrets, struct error *error)
+                                   enum config_secrets secrets, struct error *error)
 {
     static char prices[PATH_MAX];
     static char clients[PATH_MAX];
     static char harness[PATH_MAX];
     struct config *config =
-        config_load(line->config, command_families(), resolve_secrets, error);
+        config_load(line->config, command_families(), secrets, error);
 
     if (config == NULL && line->config_assumed && access(line->config, F_OK) != 0) {
         error_add(error, (struct error_place){ .file = NULL },
@@ -67,13 +67,14 @@ struct config *command_config_read(const struct command_line *line,
     return config;
 }
 
-struct config *command_config(const struct command_line *line, bool resolve_secrets)
+struct config *command_config(const struct command_line *line,
+                              enum config_secrets secrets)
 {
     struct config *config;
     struct error error;
 
     error_init(&error);
-    config = command_config_read(line, resolve_secrets, &error);
+    config = command_config_read(line, secrets, &error);
     error_print(&error, stderr);
     error_done(&error);
     return config;

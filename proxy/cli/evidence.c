@@ -234,7 +234,7 @@ static int remark(const struct command_line *line, const struct config *config,
 
 int command_evidence(const struct command_line *line)
 {
-    struct config *config = command_config(line, false);
+    struct config *config = command_config(line, CONFIG_WITHOUT_SECRETS);
     struct error error;
     int code;
 

@@ -215,7 +215,7 @@ static bool export_what(const struct command_line *line, const struct config *co
 static int export_with(const struct command_line *line, const struct format *format,
                        const struct ledger_query *query, uint64_t id)
 {
-    struct config *config = command_config(line, false);
+    struct config *config = command_config(line, CONFIG_WITHOUT_SECRETS);
     struct error error;
     bool good;
 

@@ -176,7 +176,7 @@ static int prices_check(const struct command_line *line, const struct config *no
     if (line->argument_count > 1) {
         return check_file(line->arguments[1]);
     }
-    config = command_config(line, false);
+    config = command_config(line, CONFIG_WITHOUT_SECRETS);
     if (config == NULL) {
         return COMMAND_MISUSED;
     }

@@ -119,7 +119,7 @@ int quota_view_report(const struct command_line *line)
     if (!stands_alone(line)) {
         return command_misused(line, "--quota takes no other option");
     }
-    config = command_config(line, false);
+    config = command_config(line, CONFIG_WITHOUT_SECRETS);
     if (config == NULL) {
         return COMMAND_MISUSED;
     }

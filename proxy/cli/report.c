@@ -324,7 +324,7 @@ static void tell_of_deleted(const struct config *config, const struct report *re
 static int report_with(const struct command_line *line, struct report *report,
                        const struct format *format)
 {
-    struct config *config = command_config(line, false);
+    struct config *config = command_config(line, CONFIG_WITHOUT_SECRETS);
     struct error error;
     bool good;
 

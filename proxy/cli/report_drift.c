@@ -196,7 +196,7 @@ int report_drift(const struct command_line *line)
     if (!period_read(line, &query)) {
         return COMMAND_MISUSED;
     }
-    config = command_config(line, false);
+    config = command_config(line, CONFIG_WITHOUT_SECRETS);
     if (config == NULL) {
         return COMMAND_MISUSED;
     }

@@ -129,7 +129,7 @@ static void reload(struct run *run)
 
     error_init(&error);
     notify("RELOADING=1");
-    config = command_config_read(run->line, true, &error);
+    config = command_config_read(run->line, CONFIG_WITH_SECRETS, &error);
     if (config != NULL && reload_all(run, config, &error)) {
         log_line(LOG_INFO, "reloaded", "%s is in force", run->line->config);
     } else {
@@ -148,7 +148,7 @@ static void stop(struct run *run)
     } else {
         log_line(LOG_INFO, "stopping", "open exchanges may finish");
     }
-    service_stop(run->service, run->stopping);
+    service_stop(run->service, run->stopping ? WORKER_STOPS : WORKER_DRAINS);
     run->stopping = true;
 }
 
@@ -336,7 +336,7 @@ static void forget_start(const struct config *config)
 int command_run(const struct command_line *line)
 {
     struct run run = { .line = line };
-    struct config *config = command_config(line, true);
+    struct config *config = command_config(line, CONFIG_WITH_SECRETS);
     struct error error;
     int code = COMMAND_FAILED;
 
@@ -353,11 +353,13 @@ int command_run(const struct command_line *line)
             serve(&run);
             code = COMMAND_OK;
         }
-        service_stop(run.service, true);
+        service_stop(run.service, WORKER_STOPS);
         admin_free(run.admin);
         service_free(run.service);
         webhook_free(run.webhook);
-        log_line(LOG_INFO, "stopped", "every exchange is settled");
+        if (code == COMMAND_OK) {
+            log_line(LOG_INFO, "stopped", "every exchange is settled");
+        }
         log_close();
     }
     error_print(&error, stderr);

@@ -59,14 +59,14 @@ static void client_freed(void *self)
     worker_client_back(client->worker, client);
 }
 
-void client_close(struct client *client, bool reset)
+void client_close(struct client *client, enum stream_closing how)
 {
     struct exchange *exchange = client->exchange;
 
     if (client->stream.closed) {
         return;
     }
-    stream_close(&client->stream, reset, client_freed);
+    stream_close(&client->stream, how, client_freed);
     if (exchange != NULL) {
         client->exchange = NULL;
         exchange_client_left(exchange);
@@ -87,7 +87,7 @@ static void client_finish(struct client *client)
     client->closing = true;
     stream_flush(&client->stream);
     if (client->half_closed && stream_queued(&client->stream) == 0) {
-        client_close(client, false);
+        client_close(client, CLOSE_ORDERLY);
     } else if (stream_queued(&client->stream) == 0) {
         client_linger(client);
     } else {
@@ -111,7 +111,7 @@ static void client_wait(struct client *client)
 static void head_keep(struct client *client, struct span bytes)
 {
     if (!pending_put(client, bytes)) {
-        client_close(client, true);
+        client_close(client, CLOSE_RESET);
     } else if (!client->head_begun) {
         client->head_begun = true;
         client_wait(client);
@@ -154,7 +154,7 @@ static void client_feed(struct client *client, struct span bytes)
         } else {
             /* The next request: read when the response to this one is done. */
             if (!pending_put(client, bytes)) {
-                client_close(client, true);
+                client_close(client, CLOSE_RESET);
             }
             stream_pause(&client->stream);
             break;
@@ -184,7 +184,7 @@ static void client_linger_read(struct client *client, struct span bytes)
 {
     client->lingered += bytes.len;
     if (client->lingered > LINGER_BYTES) {
-        client_close(client, true);
+        client_close(client, CLOSE_RESET);
     }
 }
 
@@ -197,7 +197,7 @@ static void on_readable(void *self, struct span bytes)
     } else if (client->pending_len == 0) {
         client_feed(client, bytes);
     } else if (!pending_put(client, bytes)) {
-        client_close(client, true);
+        client_close(client, CLOSE_RESET);
     } else if (client->exchange == NULL) {
         client_feed_pending(client);
     } else {
@@ -238,7 +238,7 @@ static void on_ended(void *self, enum stream_end how)
     client->half_closed = true;
     if (lost || (client->exchange != NULL && exchange_wants_body(client->exchange))) {
         /* Also a client that ends in mid-request: its exchange cannot be completed. */
-        client_close(client, false);
+        client_close(client, CLOSE_ORDERLY);
     } else if (client->exchange == NULL) {
         client_finish(client);
     }
@@ -258,13 +258,13 @@ static void on_expired(void *self)
     if (reads_on(client)) {
         client_watch_queue(client);
     } else if (client->closing || stream_queued(&client->stream) > 0) {
-        client_close(client, true);
+        client_close(client, CLOSE_RESET);
     } else if (client->exchange != NULL) {
         exchange_fail(client->exchange, FAULT_BODY_TIMEOUT);
     } else if (client->pending_len > 0) {
         reply_refuse_head(client, FAULT_HEAD_TIMEOUT);
     } else {
-        client_close(client, false);
+        client_close(client, CLOSE_ORDERLY);
     }
     stream_flush(&client->stream);
 }

@@ -45,7 +45,7 @@ void client_resume(struct client *client);
 /* To be called after sending: gives a client that does not read a deadline. */
 void client_watch_queue(struct client *client);
 
-/* Closes at once. `reset`: as a visible break. */
-void client_close(struct client *client, bool reset);
+/* Closes at once. */
+void client_close(struct client *client, enum stream_closing how);
 
 #endif

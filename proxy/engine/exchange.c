@@ -103,7 +103,11 @@ void exchange_end(struct exchange *x, enum fault fault)
         bool reusable = upstream_reusable(x);
 
         x->upstream = NULL;
-        upstream_release(upstream, reusable);
+        if (reusable) {
+            upstream_release(upstream);
+        } else {
+            upstream_drop(upstream);
+        }
     }
     if (x->state == EXCHANGE_DRAIN) {
         worker->drain_count--;
@@ -142,7 +146,7 @@ void exchange_fail(struct exchange *x, enum fault fault)
 
         x->client = NULL;
         client->exchange = NULL;
-        client_close(client, true);
+        client_close(client, CLOSE_RESET);
     }
     exchange_end(x, fault);
 }

@@ -16,8 +16,7 @@
  * A response over a WebSocket is an exchange without connections of its own: from HOLD
  * it goes to AWAIT, RELAY and perhaps DRAIN (tunnel.h).
  *
- * Code: exchange.c (states, beginning, end),
- * exchange_request.c, exchange_response.c. */
+ * Code: exchange.c (states, beginning, end), exchange_request.c, exchange_response.c. */
 #ifndef ASSAY_ENGINE_EXCHANGE_H
 #define ASSAY_ENGINE_EXCHANGE_H
 
@@ -55,15 +54,15 @@ struct tunnel;
 struct exchange {
     struct exchange *next, *previous; /* of the same state */
     struct worker *worker;
-    struct view *view;
+    struct view *view;         /* the configuration that it began under */
     struct client *client;     /* NULL: it left */
     struct upstream *upstream; /* NULL: none yet, or given back */
-    struct origin *origin;
+    struct origin *origin;     /* the provider */
     const struct dialect *dialect;
     const struct dialect_route *route;
-    struct entry *entry; /* the journal's slot; NULL: not taken */
-    struct request_watch *asked;
-    struct response_watch *answered;
+    struct entry *entry;             /* the journal's slot; NULL: not taken */
+    struct request_watch *asked;     /* reads the request along; NULL: it ended */
+    struct response_watch *answered; /* reads the response along; NULL: none yet */
     struct tunnel *tunnel; /* the WebSocket that it opens or belongs to; NULL: none */
     struct strip *strip;   /* removes the usage chunk that a splice provoked */
     struct arena arena;
@@ -76,7 +75,7 @@ struct exchange {
     struct facts facts;
     struct claims *claims; /* borrowed; NULL: none, or in the entry */
     struct reservation reservation;
-    struct analyst_open looked_at; /* until it is settled */
+    struct analyst_open looked_at; /* the analyst waits for it until it is settled */
     struct call *call;             /* what the turn gate tells of it; NULL: nothing */
     struct span refusal_words;     /* in the arena; empty: the fault's own */
     uint64_t retry_after_s;        /* to tell with a refusal; 0: not told */
@@ -111,14 +110,12 @@ struct exchange {
 
 struct known_head;
 
+/* ---- the client's side: called by client.c ----------------------------------------- */
+
 /* A whole request head has come: begins an exchange, or refuses the request. `raw` is
  * borrowed. `known`: what is known of it already, or NULL. */
 void exchange_begin(struct client *client, struct span raw,
                     const struct known_head *known);
-
-/* Begins the exchange of a response over this one's WebSocket. NULL when there are too
- * many or no memory. */
-struct exchange *exchange_within(struct exchange *socket);
 
 /* Does it still want request body? */
 bool exchange_wants_body(const struct exchange *x);
@@ -135,20 +132,28 @@ void exchange_client_left(struct exchange *x);
 /* The client took what was queued. */
 void exchange_client_drained(struct exchange *x);
 
+/* ---- the provider's side: called by upstream.c ------------------------------------- */
+
 /* The upstream connection stands (or stood already): the request goes out. */
 void exchange_upstream_ready(struct exchange *x);
+
 /* No connection could be had. */
 void exchange_upstream_failed(struct exchange *x, enum fault fault);
+
+/* The provider took what was queued. */
 void exchange_upstream_drained(struct exchange *x);
-/* A whole response head; `rest` is what came behind it. */
+
+/* A whole response head, interim ones too; then what came of its body. */
 void exchange_response_head(struct exchange *x, const struct head *head);
 void exchange_response(struct exchange *x, struct span bytes);
-/* The upstream ended its side. */
+
+/* The provider ended its side. */
 void exchange_upstream_ended(struct exchange *x, enum stream_end how);
+
+/* The time of exchange_deadline() or exchange_await_more() is over. */
 void exchange_upstream_expired(struct exchange *x);
 
-/* The last byte of the request came (or it has no body). */
-void exchange_request_ended(struct exchange *x);
+/* ---- the end ----------------------------------------------------------------------- */
 
 /* Ends it: the one way out. Settles, gives connections back, forgets the exchange. */
 void exchange_end(struct exchange *x, enum fault fault);
@@ -156,9 +161,19 @@ void exchange_end(struct exchange *x, enum fault fault);
 /* Ends with a fault: refuses if nothing was sent to the client, cuts it otherwise. */
 void exchange_fail(struct exchange *x, enum fault fault);
 
-/* The upstream has this much time for its next step. */
+/* ---- for the parts of an exchange -------------------------------------------------- */
+
+/* Begins the exchange of a response over this one's WebSocket. NULL when there are too
+ * many or no memory. */
+struct exchange *exchange_within(struct exchange *socket);
+
+/* The last byte of the request came (or it has no body). */
+void exchange_request_ended(struct exchange *x);
+
+/* The provider has this much time for its next step. */
 void exchange_deadline(struct exchange *x, uint32_t wait_ms);
-/* The same for the time that may pass between bytes. */
+
+/* The same for the time that may pass between bytes: timeouts.idle. */
 void exchange_await_more(struct exchange *x);
 
 /* The client left: may the response be read on for its usage?

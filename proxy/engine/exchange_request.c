@@ -209,7 +209,7 @@ void exchange_upstream_ready(struct exchange *x)
         return;
     }
     while (!request_leaves(x)) {
-        upstream_release(x->upstream, false);
+        upstream_drop(x->upstream);
         x->upstream = NULL;
         exchange_move(x, EXCHANGE_CONNECT);
         if (!upstream_lease(x)) {

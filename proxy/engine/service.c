@@ -452,11 +452,11 @@ void service_sweep(struct service *service)
     quota_sweep(service->quota, clock_unix_ns(), clock_monotonic_ns());
 }
 
-void service_stop(struct service *service, bool now)
+void service_stop(struct service *service, enum worker_stop how)
 {
     __atomic_store_n(&service->ready, false, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < service->started; i++) {
-        worker_stop(service->workers[i], now ? WORKER_STOPS : WORKER_DRAINS);
+        worker_stop(service->workers[i], how);
     }
 }
 

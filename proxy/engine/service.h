@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "proxy/alert/webhook.h"
+#include "proxy/engine/worker.h"
 #include "proxy/identity/identity.h"
 #include "proxy/meter/ledger.h"
 #include "proxy/meter/metrics.h"
@@ -42,9 +43,9 @@ bool service_rekey(struct service *service, struct error *error);
  * times a second. */
 void service_sweep(struct service *service);
 
-/* Open exchanges finish, nothing new is accepted; `now`: they are cut.
- * Returns at once. */
-void service_stop(struct service *service, bool now);
+/* Nothing new is accepted; open exchanges may finish (WORKER_DRAINS) or are cut
+ * (WORKER_STOPS). Returns at once. */
+void service_stop(struct service *service, enum worker_stop how);
 
 /* Has every worker ended? */
 bool service_stopped(const struct service *service);

@@ -112,18 +112,24 @@ void origin_close_idle(struct origin *origin)
     }
 }
 
-void upstream_release(struct upstream *upstream, bool keep)
+void upstream_drop(struct upstream *upstream)
+{
+    upstream->exchange = NULL;
+    upstream_close(upstream);
+}
+
+void upstream_release(struct upstream *upstream)
 {
     struct origin *origin = upstream->origin;
     const struct config_provider *provider = origin->provider;
 
-    upstream->exchange = NULL;
-    if (!keep || upstream->stream.read_ended || upstream->stream.failed ||
+    if (upstream->stream.read_ended || upstream->stream.failed ||
         upstream->worker->stop != WORKER_RUNS ||
         origin->idle_count >= provider->pool_size) {
-        upstream_close(upstream);
+        upstream_drop(upstream);
         return;
     }
+    upstream->exchange = NULL;
     idle_add(upstream);
     stream_resume(&upstream->stream);
     stream_deadline(&upstream->stream, (uint64_t)provider->pool_idle_ms * NS_PER_MS);

@@ -53,7 +53,9 @@ bool upstream_lease(struct exchange *exchange);
  * it was dead all along, and the request may go over another. */
 bool upstream_was_dead(const struct upstream *upstream, uint64_t sent_before);
 
-/* The exchange is done with it: kept for another, or closed. */
-void upstream_release(struct upstream *upstream, bool keep);
+/* The exchange is done with it: kept for another, if there is room and it stands. */
+void upstream_release(struct upstream *upstream);
+/* The same for one that nobody may use again: closed. */
+void upstream_drop(struct upstream *upstream);
 
 #endif

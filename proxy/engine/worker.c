@@ -122,7 +122,8 @@ static void stop_now(void *self)
     for (struct client *client = worker->clients; client != NULL;
          client = client->next) {
         /* It leaves the list at the end of the turn. */
-        client_close(client, stream_queued(&client->stream) > 0);
+        client_close(client,
+                     stream_queued(&client->stream) > 0 ? CLOSE_RESET : CLOSE_ORDERLY);
     }
 }
 
@@ -133,7 +134,7 @@ static void close_idle_clients(struct worker *worker)
     for (struct client *client = worker->clients; client != NULL; client = next) {
         next = client->next;
         if (client->exchange == NULL && !client->closing && client->pending_len == 0) {
-            client_close(client, false);
+            client_close(client, CLOSE_ORDERLY);
         }
     }
 }

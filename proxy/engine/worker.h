@@ -84,10 +84,9 @@ struct worker {
     size_t spare_count;
     enum worker_stop stop;
     struct deadline stop_deadline;
-    struct adoption
-        *adoption; /* atomic: of the newest snapshot; see worker_adoption() */
-    bool ended;    /* atomic: the thread is done */
-    char *built;   /* text of the head being built */
+    struct adoption *adoption; /* atomic: of the newest snapshot, worker_adoption() */
+    bool ended;                /* atomic: the thread is done */
+    char *built;               /* text of the head being built */
 };
 
 /* What a worker writes to; outlives it. */

@@ -4,8 +4,7 @@
 #include "proxy/http/head_check.h"
 
 enum {
-    SIZE_DIGITS_MAX =
-        8, /* no chunk of 4 GiB or more; some senders pad to eight digits */
+    SIZE_DIGITS_MAX = 8, /* chunks below 4 GiB; some senders pad to eight digits */
     EXTENSIONS_MAX = 256,
     TRAILERS_MAX = 8 * 1024
 };

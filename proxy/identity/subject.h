@@ -20,10 +20,9 @@ struct subject {
     const char *method; /* "jwt", "certificate", "header" */
     const char *issuer; /* within the method; "" where there is but one */
     struct span name;
-    const struct member
-        *team;                /* the one he was said to be in; NULL: none, or unknown */
-    const char *default_team; /* NULL: none */
-    struct span tags;         /* that the credential itself gives */
+    const struct member *team; /* that the credential names; NULL: none, or unknown */
+    const char *default_team;  /* NULL: none */
+    struct span tags;          /* that the credential itself gives */
 };
 
 /* The first team of a list with commas that the directory knows; NULL: none. */

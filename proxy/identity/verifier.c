@@ -12,8 +12,7 @@
 enum {
     SETS = 512,
     WAYS = 4,
-    REMEMBERED_MAX =
-        4 * 1024, /* bytes of a credential; longer ones are verified each time */
+    REMEMBERED_MAX = 4 * 1024, /* bytes; longer credentials are verified each time */
     IDLE_BLOCKS = 2
 };
 

@@ -18,12 +18,11 @@ int quota_share_fd(const struct quota *quota);
 
 /* A counter that the others should hear of. */
 struct quota_shared {
-    struct quota_cell
-        *cell;        /* used until quota_share_heard() or quota_share_failed() */
-    uint64_t meaning; /* of its policy: the same in every replica */
-    int64_t window_s; /* when its window began; 0: of a period without windows */
-    int64_t keep_ms;  /* how long the others need to know it */
-    int64_t stale_ms; /* what was not told again for so long is void; 0: never */
+    struct quota_cell *cell; /* until quota_share_heard() or quota_share_failed() */
+    uint64_t meaning;        /* of its policy: the same in every replica */
+    int64_t window_s;        /* when its window began; 0: of a period without windows */
+    int64_t keep_ms;         /* how long the others need to know it */
+    int64_t stale_ms;        /* what was not told again for so long is void; 0: never */
     uint64_t limit, held, wanted;
 };
 

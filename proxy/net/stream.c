@@ -9,9 +9,8 @@
 
 enum {
     SEND_MERGED = 4096, /* smaller pieces are copied behind what is copied already */
-    READS_PER_TURN =
-        4, /* full buffers that one socket may take before others get a turn */
-    QUEUE_SPANS = 16, /* of one send from the queue */
+    READS_PER_TURN = 4, /* full buffers from one socket, before others get a turn */
+    QUEUE_SPANS = 16,   /* of one send from the queue */
     /* What a TLS peer may make us say (answers to key updates) while
      * it reads nothing. */
     ANSWERS_MAX = 64 * 1024
@@ -561,9 +560,9 @@ void stream_resume(struct stream *stream)
     }
 }
 
-static void farewell(struct stream *stream, bool reset)
+static void farewell(struct stream *stream, enum stream_closing how)
 {
-    if (reset) {
+    if (how == CLOSE_RESET) {
         struct linger now = { .l_onoff = 1, .l_linger = 0 };
 
         (void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -593,17 +592,18 @@ static void wake_forget(struct stream *stream)
     stream->woken = false;
 }
 
-void stream_close(struct stream *stream, bool reset, void (*freed)(void *owner))
+void stream_close(struct stream *stream, enum stream_closing how,
+                  void (*freed)(void *owner))
 {
     struct loop *loop = stream->loop;
 
     CHECK(!stream->closed);
-    if (loop->gather == stream && reset) {
+    if (loop->gather == stream && how == CLOSE_RESET) {
         loop->gather = NULL;
         loop->gathered = 0;
         loop->scratch_used = 0;
     }
-    farewell(stream, reset);
+    farewell(stream, how);
     stream->closed = true;
     loop_unwatch(loop, stream->fd, &stream->watch);
     deadline_clear(&stream->deadline);

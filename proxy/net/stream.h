@@ -107,10 +107,13 @@ void stream_resume(struct stream *stream);
 /* Ends our side of the conversation after what is queued (TLS: close_notify). */
 void stream_shutdown(struct stream *stream);
 
-/* Closes at once. `reset`: the peer shall see a broken connection, not an end. No
- * callback comes after it; the deadline is cleared. At the end of the turn
- * `freed(owner)` is called: only then may the memory that embeds the stream go. */
-void stream_close(struct stream *stream, bool reset, void (*freed)(void *owner));
+/* What the peer shall see: the end of the conversation, or a broken connection. */
+enum stream_closing { CLOSE_ORDERLY, CLOSE_RESET };
+
+/* Closes at once. No callback comes after it; the deadline is cleared. At the end of the
+ * turn `freed(owner)` is called: only then may the memory that embeds the stream go. */
+void stream_close(struct stream *stream, enum stream_closing how,
+                  void (*freed)(void *owner));
 
 /* For the loop. */
 void stream_serve_woken(struct loop *loop);

@@ -43,8 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct config *config;
 
     error_init(&error);
-    config =
-        config_parse("f", span_of((const char *)bytes, len), families, false, &error);
+    config = config_parse("f", span_of((const char *)bytes, len), families,
+                          CONFIG_WITHOUT_SECRETS, &error);
     CHECK((config == NULL) == error_any(&error));
     check_mistakes(&error);
     if (config != NULL) {

@@ -21,7 +21,8 @@ static const char *const known_families[] = { "openai",  "anthropic", "gemini",
 
 /* Reads `yaml` as "/etc/f.yaml"; *mistakes is what error_print() makes of the mistakes,
  * to be freed by the caller. */
-static inline struct config *read_text(const char *yaml, bool resolve, char **mistakes)
+static inline struct config *read_text(const char *yaml, enum config_secrets secrets,
+                                       char **mistakes)
 {
     struct error error;
     struct config *config;
@@ -31,7 +32,7 @@ static inline struct config *read_text(const char *yaml, bool resolve, char **mi
     assert_non_null(out);
     error_init(&error);
     config =
-        config_parse("/etc/f.yaml", span_text(yaml), known_families, resolve, &error);
+        config_parse("/etc/f.yaml", span_text(yaml), known_families, secrets, &error);
     assert_true((config == NULL) == error_any(&error));
     error_print(&error, out);
     error_done(&error);
@@ -43,7 +44,7 @@ static inline struct config *read_text(const char *yaml, bool resolve, char **mi
 static inline struct config *read_good(const char *yaml)
 {
     char *mistakes;
-    struct config *config = read_text(yaml, false, &mistakes);
+    struct config *config = read_text(yaml, CONFIG_WITHOUT_SECRETS, &mistakes);
 
     assert_string_equal(mistakes, "");
     free(mistakes);
@@ -56,7 +57,7 @@ static inline void assert_mistakes(const char *yaml, const char *expected)
     static const char name[] = "/etc/f.yaml";
     char *mistakes;
     char *kept;
-    struct config *config = read_text(yaml, false, &mistakes);
+    struct config *config = read_text(yaml, CONFIG_WITHOUT_SECRETS, &mistakes);
 
     assert_null(config);
     kept = mistakes;

@@ -51,7 +51,7 @@ static inline struct routing *routing_new(const char *gamma)
                    gamma);
     error_init(&error);
     routing->config = config_parse("/routing.yaml", span_text(yaml),
-                                   registry_families(), true, &error);
+                                   registry_families(), CONFIG_WITH_SECRETS, &error);
     error_print(&error, stderr);
     error_done(&error);
     assert_non_null(routing->config);

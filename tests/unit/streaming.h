@@ -38,7 +38,7 @@ struct end {
     bool patterned;                      /* byte_at() says what comes */
     struct span reply;                   /* sent at the first bytes */
     struct end *closes;                  /* closed at the next event of `closing_on` */
-    bool closes_reset;
+    enum stream_closing closes_how;
     enum end_event closing_on;
     bool pauses; /* after each piece */
 };
@@ -61,7 +61,7 @@ static inline void end_acts(struct end *end, enum end_event event)
 
     if (closes != NULL && end->closing_on == event) {
         end->closes = NULL;
-        stream_close(&closes->stream, end->closes_reset, end_freed);
+        stream_close(&closes->stream, end->closes_how, end_freed);
     }
 }
 
@@ -161,7 +161,7 @@ static inline void turn(struct rig *rig, int times)
 static inline void end_close(struct end *end)
 {
     if (!end->stream.closed) {
-        stream_close(&end->stream, false, end_freed);
+        stream_close(&end->stream, CLOSE_ORDERLY, end_freed);
     }
 }
 

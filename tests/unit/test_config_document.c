@@ -51,7 +51,8 @@ static void test_example_is_good(void **state)
 
     (void)state;
     error_init(&error);
-    config = config_load("config/assay.yaml", known_families, false, &error);
+    config = config_load("config/assay.yaml", known_families, CONFIG_WITHOUT_SECRETS,
+                         &error);
     error_print(&error, stderr);
     assert_non_null(config);
     config_free(config);

@@ -326,7 +326,7 @@ static void test_too_many_values(void **state)
         text[i] = '1';
     }
     memcpy(text + size - 2, "]\n", 3);
-    assert_null(read_text(text, false, &mistakes));
+    assert_null(read_text(text, CONFIG_WITHOUT_SECRETS, &mistakes));
     assert_non_null(strstr(mistakes, "too many values"));
     free(mistakes);
     free(text);
@@ -359,7 +359,8 @@ static void test_every_cut(void **state)
         assert_non_null(text);
         memcpy(text, whole, len);
         error_init(&error);
-        config = config_parse("f", span_of(text, len), known_families, false, &error);
+        config = config_parse("f", span_of(text, len), known_families,
+                              CONFIG_WITHOUT_SECRETS, &error);
         assert_true((config == NULL) == error_any(&error));
         config_free(config);
         error_done(&error);
@@ -372,7 +373,7 @@ static void assert_load_refused(const char *path, const char *expected)
     struct error error;
 
     error_init(&error);
-    assert_null(config_load(path, known_families, false, &error));
+    assert_null(config_load(path, known_families, CONFIG_WITHOUT_SECRETS, &error));
     assert_int_equal(error.count, 1);
     assert_string_equal(error.entries[0].words, expected);
     assert_string_equal(error.entries[0].place.file, path);
@@ -398,7 +399,7 @@ static void test_files(void **state)
     fputs(LEAST "state: here\n", file);
     assert_int_equal(fclose(file), 0);
     error_init(&error);
-    config = config_load(path, known_families, true, &error);
+    config = config_load(path, known_families, CONFIG_WITH_SECRETS, &error);
     assert_non_null(config);
     snprintf(expected, sizeof expected, "%s/here", folder);
     assert_string_equal(config->state, expected);
@@ -433,7 +434,7 @@ static void test_secret_beside_the_configuration(void **state)
                             "credential: 'file:provider.key'}}\n");
     write_file(key, "s3cret\n");
     error_init(&error);
-    config = config_load(path, known_families, true, &error);
+    config = config_load(path, known_families, CONFIG_WITH_SECRETS, &error);
     assert_non_null(config);
     assert_true(secret_equal(config->providers[0].secret, SPAN("s3cret")));
     config_free(config);
@@ -453,24 +454,24 @@ static void test_secrets(void **state)
 
     (void)state;
     assert_int_equal(setenv("ASSAY_TEST_SECRET", "s3cret", 1), 0);
-    config = read_text(env_yaml, true, &mistakes);
+    config = read_text(env_yaml, CONFIG_WITH_SECRETS, &mistakes);
     assert_non_null(config);
     assert_true(secret_equal(config->providers[0].secret, SPAN("s3cret")));
     config_free(config);
     free(mistakes);
 
     assert_int_equal(setenv("ASSAY_TEST_SECRET", "s3\nx-evil: 1", 1), 0);
-    assert_null(read_text(env_yaml, true, &mistakes));
+    assert_null(read_text(env_yaml, CONFIG_WITH_SECRETS, &mistakes));
     assert_non_null(strstr(mistakes, "env:ASSAY_TEST_SECRET holds a space"));
     assert_null(strstr(mistakes, "evil"));
     free(mistakes);
     assert_int_equal(setenv("ASSAY_TEST_SECRET", "", 1), 0);
-    assert_null(read_text(env_yaml, true, &mistakes));
+    assert_null(read_text(env_yaml, CONFIG_WITH_SECRETS, &mistakes));
     assert_non_null(strstr(mistakes, "/etc/f.yaml:2:67: "));
     free(mistakes);
 
     assert_int_equal(unsetenv("ASSAY_TEST_SECRET"), 0);
-    assert_null(read_text(env_yaml, true, &mistakes));
+    assert_null(read_text(env_yaml, CONFIG_WITH_SECRETS, &mistakes));
     free(mistakes);
     config_free(read_good(env_yaml));
 }

@@ -152,7 +152,7 @@ static void test_any_family(void **state)
 
     (void)state;
     error_init(&error);
-    config = config_parse("f", span_text(yaml), NULL, false, &error);
+    config = config_parse("f", span_text(yaml), NULL, CONFIG_WITHOUT_SECRETS, &error);
     assert_non_null(config);
     config_free(config);
     error_done(&error);
@@ -170,7 +170,7 @@ static void test_named_files(void **state)
 
     (void)state;
     config_free(read_good(yaml)); /* without resolving, files are not looked at */
-    assert_null(read_text(yaml, true, &mistakes));
+    assert_null(read_text(yaml, CONFIG_WITH_SECRETS, &mistakes));
     assert_string_equal(
         mistakes,
         "/etc/f.yaml:1:62: '/etc/none.pem' cannot be read: No such file or directory\n"
@@ -225,8 +225,8 @@ static void test_reload(void **state)
 
         assert_non_null(out);
         error_init(&error);
-        wanted = config_parse("f", span_text(changes[i].wanted), known_families, false,
-                              &error);
+        wanted = config_parse("f", span_text(changes[i].wanted), known_families,
+                              CONFIG_WITHOUT_SECRETS, &error);
         assert_non_null(wanted);
         config_reload_check(old, wanted, &error);
         error_print(&error, out);

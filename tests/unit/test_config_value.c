@@ -309,7 +309,7 @@ static void test_refused_values(void **state)
         char *mistakes;
 
         snprintf(yaml, sizeof yaml, "%s: %s\n", bad[i].key, bad[i].value);
-        assert_null(read_text(yaml, false, &mistakes));
+        assert_null(read_text(yaml, CONFIG_WITHOUT_SECRETS, &mistakes));
         assert_non_null(strstr(mistakes, bad[i].words));
         assert_null(strstr(mistakes, "hunter2"));
         free(mistakes);

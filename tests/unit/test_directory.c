@@ -38,7 +38,8 @@ static struct config *config_of(const char *teams)
              "providers: {p: {url: 'https://p', dialects: [openai]}}\nteams:\n%s",
              folder, teams);
     error_init(&error);
-    config = config_parse("/t.yaml", span_text(yaml), NULL, true, &error);
+    config =
+        config_parse("/t.yaml", span_text(yaml), NULL, CONFIG_WITH_SECRETS, &error);
     error_print(&error, stderr);
     assert_non_null(config);
     return config;

@@ -87,7 +87,8 @@ static struct config *house_config(struct house *house, uint16_t port,
                    "limits: {%s}\n",
                    house->folder, house->folder, here, here, (unsigned)port, provider,
                    limits);
-    return config_parse(house->file, span_text(yaml), registry_families(), true, error);
+    return config_parse(house->file, span_text(yaml), registry_families(),
+                        CONFIG_WITH_SECRETS, error);
 }
 
 /* `provider` are further lines of the provider, `limits` members of that map. */
@@ -118,7 +119,7 @@ static struct house *house_open(const char *provider, const char *limits)
 
 static void house_close(struct house *house)
 {
-    service_stop(house->service, true);
+    service_stop(house->service, WORKER_STOPS);
     house->service = service_free(house->service);
     close(house->provider);
     pthread_mutex_destroy(&house->lock);
@@ -554,7 +555,7 @@ static void a_call_that_assay_cuts_is_not_its_clients_fault(void **state)
     put(upstream, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc");
     assert_status(client, "200");
     get_bytes(client, 3, 3, 0);
-    service_stop(house->service, true);
+    service_stop(house->service, WORKER_STOPS);
     entry = first_entry(house);
     assert_int_equal(entry.fault, FAULT_STOPPING);
     assert_int_not_equal(entry.outcome, OUTCOME_CLIENT_ABORT);

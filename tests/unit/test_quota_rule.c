@@ -165,7 +165,7 @@ static void only_so_many_meet(void **state)
     }
     config_free(read_good(memory));
     text_printf(&text, "  - {name: one-more, for: {team: red}, limit: $5, per: day}\n");
-    assert_null(read_text(memory, false, &mistakes));
+    assert_null(read_text(memory, CONFIG_WITHOUT_SECRETS, &mistakes));
     assert_non_null(
         strstr(mistakes, "17 quotas may count the same call; at most 16 can"));
     free(mistakes);

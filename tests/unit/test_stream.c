@@ -430,7 +430,7 @@ static void closing_sends_what_is_gathered(void **state)
     char byte;
 
     stream_send_copy(&pair->end.stream, SPAN("bye"));
-    stream_close(&pair->end.stream, false, end_freed);
+    stream_close(&pair->end.stream, CLOSE_ORDERLY, end_freed);
     assert_peer_gets(pair, "bye");
     assert_int_equal(recv(pair->peer, &byte, 1, 0), 0);
     assert_int_equal(pair->end.freed, 0);
@@ -444,7 +444,7 @@ static void a_reset_is_seen_as_one(void **state)
     char byte;
 
     stream_send_copy(&pair->end.stream, SPAN("never sent"));
-    stream_close(&pair->end.stream, true, end_freed);
+    stream_close(&pair->end.stream, CLOSE_RESET, end_freed);
     turn(&pair->rig, 1);
     assert_int_equal(recv(pair->peer, &byte, 1, 0), -1);
     assert_int_equal(errno, ECONNRESET);
@@ -464,7 +464,7 @@ static void every_callback_may_close(void **state)
             pair = opened;
             pair->end.reply = SPAN("bye");
             pair->end.closes = &pair->end;
-            pair->end.closes_reset = reset == 1;
+            pair->end.closes_how = reset == 1 ? CLOSE_RESET : CLOSE_ORDERLY;
             pair->end.closing_on = events[i];
             assert_int_equal(send(pair->peer, "hello", 5, 0), 5);
             assert_int_equal(shutdown(pair->peer, SHUT_WR), 0);

@@ -126,7 +126,7 @@ static void close_notify_is_an_end(void **state)
     assert_memory_equal(both->far.kept, "last words", 10);
     /* The other direction lives on. */
     stream_send(&both->far.stream, SPAN("reply"));
-    stream_close(&both->far.stream, false, end_freed);
+    stream_close(&both->far.stream, CLOSE_ORDERLY, end_freed);
     TURN_UNTIL(&both->rig, both->near.ends[STREAM_EOF] == 1);
     assert_memory_equal(both->near.kept, "reply", 5);
     turn(&both->rig, 2);
@@ -154,7 +154,7 @@ static void data_before_a_reset_is_decrypted(void **state)
     both->far.closing_on = ON_ENDED;
     stream_send(&both->near.stream, SPAN("before"));
     stream_flush(&both->near.stream);
-    stream_close(&both->near.stream, true, end_freed);
+    stream_close(&both->near.stream, CLOSE_RESET, end_freed);
     TURN_UNTIL(&both->rig, both->far.ends[STREAM_RESET] == 1);
     assert_int_equal(both->far.bytes, 6);
 }

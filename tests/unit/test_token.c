@@ -114,7 +114,8 @@ static struct rig rig_of(const char *issuer, const char *more)
              "  corp: {issuer: '%s', audience: [meter, second],\n"
              "         jwks: 'file:%s', %s}\n",
              folder, issuer, keys_file, more);
-    rig.config = config_parse("/t.yaml", span_text(yaml), NULL, true, &error);
+    rig.config =
+        config_parse("/t.yaml", span_text(yaml), NULL, CONFIG_WITH_SECRETS, &error);
     error_print(&error, stderr);
     assert_non_null(rig.config);
     rig.keeper = jwks_keeper_new(rig.config, NULL, &error);

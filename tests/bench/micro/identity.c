@@ -160,7 +160,8 @@ static struct config *config_make(EVP_PKEY *rsa, EVP_PKEY *edwards)
              "'file:%s'}}\n",
              folder, path);
     error_init(&error);
-    config = config_parse("/micro.yaml", span_text(yaml), NULL, true, &error);
+    config =
+        config_parse("/micro.yaml", span_text(yaml), NULL, CONFIG_WITH_SECRETS, &error);
     error_print(&error, stderr);
     CHECK(config != NULL);
     return config;

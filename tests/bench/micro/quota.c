@@ -64,7 +64,8 @@ static struct config *read_config(const char *quotas, struct error *error)
                 "listen: [{address: 127.0.0.1:1}]\n"
                 "providers: {p: {url: 'http://localhost', dialects: [openai]}}\n%s",
                 quotas);
-    return config_parse("bench.yaml", text_span(&text), NULL, false, error);
+    return config_parse("bench.yaml", text_span(&text), NULL, CONFIG_WITHOUT_SECRETS,
+                        error);
 }
 
 static void run_call(struct quota *quota, struct quota_policies *policies,
