@@ -9,8 +9,8 @@ static const struct {
     { "o200k_harmony", ENCODING_O200K_HARMONY },
 };
 
-/* The first prefix that fits holds, so longer ones stand first. Beyond gpt-5 no mapping
- * is published; o200k_base is assumed (WIRE-FORMATS section 12.1). */
+/* As tiktoken/model.py maps them. The first prefix that fits holds, so longer ones stand
+ * first. Beyond gpt-5 no mapping is published; o200k_base is assumed. */
 static const struct {
     const char *prefix;
     enum encoding encoding;

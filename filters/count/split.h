@@ -1,5 +1,5 @@
 /* Cuts text into the pieces that byte-pair encoding never joins, as the regular
- * expressions of the encodings do (WIRE-FORMATS section 12.1), with scanners
+ * expressions of the encodings do (tiktoken_ext/openai_public.py), with scanners
  * written by hand. \s is White_Space, \p{...} is Unicode 16.0, letters of
  * contractions match without case. */
 #ifndef ASSAY_FILTERS_COUNT_SPLIT_H

@@ -1,3 +1,4 @@
+/* Prompts that repeat what a model answered: a bot that feeds answers back. */
 #ifndef ASSAY_FILTERS_DETECT_ECHO_H
 #define ASSAY_FILTERS_DETECT_ECHO_H
 

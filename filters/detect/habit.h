@@ -1,3 +1,4 @@
+/* What people repeat by habit, which is no evidence: "run the tests", one opener. */
 #ifndef ASSAY_FILTERS_DETECT_HABIT_H
 #define ASSAY_FILTERS_DETECT_HABIT_H
 

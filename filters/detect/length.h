@@ -1,3 +1,4 @@
+/* Lengths of prompts, in octaves: those of a script hardly vary. */
 #ifndef ASSAY_FILTERS_DETECT_LENGTH_H
 #define ASSAY_FILTERS_DETECT_LENGTH_H
 

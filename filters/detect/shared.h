@@ -1,3 +1,4 @@
+/* Prompts that resemble those of other identities: a ring of keys. */
 #ifndef ASSAY_FILTERS_DETECT_SHARED_H
 #define ASSAY_FILTERS_DETECT_SHARED_H
 

@@ -1,3 +1,4 @@
+/* The words of prompts in any order: what a template keeps while its slots change. */
 #ifndef ASSAY_FILTERS_DETECT_TOPIC_H
 #define ASSAY_FILTERS_DETECT_TOPIC_H
 
