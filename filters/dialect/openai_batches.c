@@ -11,6 +11,12 @@ static const struct dialect_route routes[] = {
     { METHOD_POST, "**/batches/{*}/cancel", "cancel", OPENAI_ONCE | ROUTE_BATCH },
     { METHOD_GET, "**/files/{*}/content", "retrieve",
       OPENAI_ONCE | ROUTE_BATCH | ROUTE_LINES },
+    /* Mistral */
+    { METHOD_POST, "**/batch/jobs", "create_batch",
+      ROUTE_NO_BODY | ROUTE_LATER | ROUTE_BATCH },
+    { METHOD_GET, "**/batch/jobs", "list", OPENAI_STORED },
+    { METHOD_GET, "**/batch/jobs/{*}", "retrieve", OPENAI_ONCE | ROUTE_BATCH },
+    { METHOD_POST, "**/batch/jobs/{*}/cancel", "cancel", OPENAI_ONCE | ROUTE_BATCH },
     { .path = NULL },
 };
 
@@ -21,6 +27,7 @@ static const struct scan_path response[] = {
     { "status", SEEN_STATUS, SCAN_WHOLE },
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "output_file_id", SEEN_FILE, SCAN_WHOLE },
+    { "output_file", SEEN_FILE, SCAN_WHOLE },
     /* a line of its output */
     { "response.body.usage", LINE_IS_PART, SCAN_WHOLE },
     OPENAI_LINE_USAGE("response.body.usage"),

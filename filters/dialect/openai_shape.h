@@ -77,6 +77,10 @@
     { at ".cached_tokens", IN_LINE(COUNT_CACHED), SCAN_WHOLE },                             \
     { at ".prompt_tokens_details.cached_tokens", IN_LINE(COUNT_CACHED), SCAN_WHOLE },       \
     { at ".input_tokens_details.cached_tokens", IN_LINE(COUNT_CACHED), SCAN_WHOLE },        \
+    { at ".prompt_tokens_details.cache_write_tokens", IN_LINE(COUNT_CACHE_WRITE),      \
+      SCAN_WHOLE },                                                                    \
+    { at ".input_tokens_details.cache_write_tokens", IN_LINE(COUNT_CACHE_WRITE),       \
+      SCAN_WHOLE },                                                                    \
     { at ".input_tokens_details.text_tokens", IN_LINE(COUNT_INPUT_TEXT), SCAN_WHOLE },      \
     { at ".input_tokens_details.image_tokens", IN_LINE(COUNT_INPUT_IMAGE), SCAN_WHOLE },    \
     { at ".output_tokens_details.image_tokens", IN_LINE(COUNT_OUTPUT_IMAGE), SCAN_WHOLE },  \

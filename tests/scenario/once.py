@@ -186,7 +186,8 @@ def line(number, model, usage):
 def batches(results):
     provider = Provider()
     lines = '\n'.join((line(1, 'gpt-5', CHAT_USAGE), line(2, 'gpt-4o', CHAT_USAGE),
-                       line(3, 'gpt-5', CHAT_USAGE))).encode() + b'\n'
+                       line(3, 'gpt-5', {**CHAT_USAGE, 'prompt_tokens_details': {
+                           'cached_tokens': 0, 'cache_write_tokens': 20}}))).encode() + b'\n'
     zero = {'input_tokens': 0, 'output_tokens': 0, 'total_tokens': 0}
     with house_of(provider) as house:
         batch = {'id': 'batch_1', 'object': 'batch', 'status': 'in_progress', 'usage': zero}
@@ -206,8 +207,9 @@ def batches(results):
         got, record = billed(house), house.record(first)
         parts = sorted((part['model'], part['tokens']['input'], part['within'])
                        for part in record['lines'])
-        results.ok(len(got) == 1 and got[0][2:4] == (90, 12) and
-                   parts == [('gpt-4o', 30, True), ('gpt-5', 60, True)] and
+        results.ok(len(got) == 1 and got[0][2:4] == (70, 12) and
+                   parts == [('gpt-4o', 30, True), ('gpt-5', 40, True)] and
+                   record['tokens']['cache_write'] == 20 and
                    record['service_tier'] == 'batch',
                    'the lines of a batch are billed, each model\'s at its own', got, parts)
         summed = {**done, 'id': 'batch_2', 'usage': USAGE, 'model': 'gpt-5',
@@ -219,8 +221,20 @@ def batches(results):
         house.get('/openai/v1/batches/batch_2')
         house.get('/openai/v1/files/file-2/content')
         got = billed(house)
-        results.ok([row[2:4] for row in got] == [(90, 12), (100, 10)],
+        results.ok([row[2:4] for row in got] == [(70, 12), (100, 10)],
                    'a batch that sums up is billed so, and its lines no more', got)
+        job = {'id': 'job-3', 'object': 'batch', 'status': 'RUNNING', 'output_file': None}
+        provider.answers = {'POST /v1/batch/jobs': job,
+                            'GET /v1/batch/jobs/job-3': {**job, 'status': 'SUCCESS',
+                                                         'output_file': 'file-3'},
+                            'GET /v1/files/file-3/content': lines}
+        house.post('/openai/v1/batch/jobs', {'input_files': ['file-0']})
+        house.get('/openai/v1/batch/jobs/job-3')
+        for _ in range(2):
+            house.get('/openai/v1/files/file-3/content')
+        got = billed(house)
+        results.ok([row[2:4] for row in got] == [(70, 12), (70, 12), (100, 10)],
+                   'a job of Mistral is a batch', got)
 
 
 def others(results):
