@@ -207,8 +207,14 @@ static enum event event_of(struct span type)
 
 static void type_seen(struct answer *answer, struct span type)
 {
-    enum event event = event_of(type);
+    enum event event;
 
+    if (span_equal(type, span_of(answer->type, answer->type_len))) {
+        return;
+    }
+    answer->type_len = (uint8_t)(type.len <= ANSWER_TYPE_MAX ? type.len : 0);
+    memcpy(answer->type, type.at, answer->type_len);
+    event = event_of(type);
     if (event != answer->event) {
         if (answer->event == EVENT_ARGUMENT) {
             argument_ends(answer);
@@ -301,6 +307,7 @@ void answer_begin(struct answer *answer, const struct sketch_key *key,
     answer->tool = NULL;
     answer->event = EVENT_SAID;
     answer->thought = false;
+    answer->type_len = 0;
     sketch_response_begin(&answer->said, key);
 }
 

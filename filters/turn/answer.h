@@ -20,6 +20,8 @@ enum answer_tag {
     ANSWER_TYPE      /* of an event, where what a text is depends on it */
 };
 
+enum { ANSWER_TYPE_MAX = 46 };
+
 struct answer {
     struct answer *next; /* in a pool */
     const struct sketch_key *key;
@@ -27,6 +29,8 @@ struct answer {
     struct tool_reader *tool; /* owned; NULL: no tool was called */
     uint8_t event;            /* enum: what its texts are */
     bool thought;             /* the part's text is none that is shown */
+    uint8_t type_len;
+    char type[ANSWER_TYPE_MAX]; /* of the last event that said it: most say the same */
     struct response_sketcher said;
 };
 
