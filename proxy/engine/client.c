@@ -143,6 +143,17 @@ static struct span head_read(struct client *client, struct span bytes)
     return span_after(bytes, size);
 }
 
+/* What came is all that comes: a request whose rest is missing cannot be completed. Who
+ * has finished sending may still read its response. */
+static void nothing_follows(struct client *client)
+{
+    if (client->exchange == NULL) {
+        client_finish(client);
+    } else if (exchange_wants_body(client->exchange)) {
+        client_close(client, CLOSE_ORDERLY);
+    }
+}
+
 static void client_feed(struct client *client, struct span bytes)
 {
     client->feeding = true;
@@ -164,8 +175,12 @@ static void client_feed(struct client *client, struct span bytes)
         exchange_keep(client->exchange);
     }
     client->feeding = false;
-    if (client->exchange == NULL && !client->closing && !client->stream.closed &&
-        client->stream.deadline.queue == NULL) {
+    if (client->closing || client->stream.closed) {
+        return;
+    }
+    if (client->half_closed) {
+        nothing_follows(client);
+    } else if (client->exchange == NULL && client->stream.deadline.queue == NULL) {
         client_wait(client); /* what came was refused, and nothing more is here */
     }
 }
@@ -236,13 +251,11 @@ static void on_ended(void *self, enum stream_end how)
     bool lost = how != STREAM_EOF && how != STREAM_TRUNCATED;
 
     client->half_closed = true;
-    if (lost || (client->exchange != NULL && exchange_wants_body(client->exchange))) {
-        /* Also a client that ends in mid-request: its exchange cannot be completed. */
+    if (lost) {
         client_close(client, CLOSE_ORDERLY);
-    } else if (client->exchange == NULL) {
-        client_finish(client);
+    } else {
+        nothing_follows(client);
     }
-    /* Else it has only finished sending: it may still read its response. */
 }
 
 /* A slow reader has time as long as it reads on. */
@@ -355,7 +368,7 @@ void client_exchange_over(struct client *client, bool keep)
         return;
     }
     deadline_clear(&client->stream.deadline);
-    if (!keep || client->half_closed || client->worker->stop != WORKER_RUNS) {
+    if (!keep || client->worker->stop != WORKER_RUNS) {
         client_finish(client);
         return;
     }
@@ -365,6 +378,8 @@ void client_exchange_over(struct client *client, bool keep)
     }
     if (client->pending_len > 0) {
         client_feed_pending(client);
+    } else if (client->half_closed) {
+        client_finish(client);
     } else {
         client_wait(client);
     }
