@@ -439,7 +439,10 @@ static void fetch_phrases(struct company_table *table,
                           const struct prompt_sketch *prompt)
 {
     for (unsigned i = 0; i < prompt->bottom_count; i++) {
-        __builtin_prefetch(phrase_set(table, prompt->bottom[i]));
+        const struct phrase *set = phrase_set(table, prompt->bottom[i]);
+
+        __builtin_prefetch(&set[0]);
+        __builtin_prefetch(&set[WAYS - 1]);
     }
 }
 
@@ -475,6 +478,20 @@ void company_expect(struct company_table *table, const struct turn *turn)
     fetch_samples(table, turn->response.samples, turn->response.count);
     if (turn->kind == TURN_PROMPT) {
         fetch_phrases(table, &turn->prompt);
+    }
+}
+
+void company_expect_circles(struct company_table *table, const struct turn *turn)
+{
+    if (turn->kind != TURN_PROMPT) {
+        return;
+    }
+    for (unsigned i = 0; i < turn->prompt.bottom_count; i++) {
+        const struct phrase *set = phrase_set(table, turn->prompt.bottom[i]);
+
+        for (unsigned way = 0; way < WAYS; way++) {
+            __builtin_prefetch(&table->circles[set[way].circle].generation);
+        }
     }
 }
 

@@ -60,9 +60,10 @@ void company_save(const struct company_table *table,
                   void (*put)(void *self, const void *bytes, size_t len), void *self);
 bool company_restore(struct company_table *table, struct span saved) MUST_CHECK;
 
-/* The call is looked at next: what is known of its prompt and its response is asked for from
- * memory. */
+/* The call is looked at soon: asks memory for what is known of its prompt's phrases and its
+ * response's samples, and then, which needs those, of the circles that they belong to. */
 void company_expect(struct company_table *table, const struct turn *turn);
+void company_expect_circles(struct company_table *table, const struct turn *turn);
 
 /* Finds the turn's company; then takes it in. For prompts that are no retries. */
 struct company company_of(struct company_table *table, const struct turn *turn);

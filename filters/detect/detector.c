@@ -228,14 +228,26 @@ static bool take_in(struct detector *detector, const struct turn *turn,
     return true;
 }
 
+void detector_expect(struct detector *detector, const struct turn *const *turns,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        state_table_expect(detector->states, turns[i]->identity);
+        company_expect(detector->company, turns[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        state_table_expect_state(detector->states, turns[i]->identity,
+                                 turns[i]->kind == TURN_PROMPT);
+        company_expect_circles(detector->company, turns[i]);
+    }
+}
+
 bool detector_observe(struct detector *detector, const struct turn *turn,
                       detector_found *found, void *self)
 {
     struct teller teller = { found, self };
     struct company company;
 
-    state_table_expect(detector->states, turn->identity);
-    company_expect(detector->company, turn);
     company = company_for(detector, turn);
     if (!take_in(detector, turn, &company, ++detector->number)) {
         return false;

@@ -55,6 +55,14 @@ void detector_threshold(struct detector *detector, float threshold);
 bool detector_observe(struct detector *detector, const struct turn *turn,
                       detector_found *found, void *self) MUST_CHECK;
 
+/* How many calls are worth expecting at once; the state of more would push out the first's. */
+enum { DETECTOR_AHEAD = 16 };
+
+/* These calls are observed next: asks memory for what is known of all of them at once, so
+ * that none waits for it alone. Changes nothing; without it, calls only take longer. */
+void detector_expect(struct detector *detector, const struct turn *const *turns,
+                     size_t count);
+
 /* After a restart: takes in call `number` of those that an earlier process observed, from 1,
  * into what does not have it yet. Tells nothing. */
 bool detector_recover(struct detector *detector, const struct turn *turn,

@@ -11,6 +11,7 @@
 #include "filters/turn/turn.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 #define STATE_EPOCH_MS INT64_C(1704067200000)
 
@@ -143,6 +144,9 @@ struct identity_state {
 
 static_assert(sizeof(struct identity_state) <= STATE_SIZE_MAX,
               "an identity takes more than its share");
+
+/* What every call touches, but for its samples' places in `responses`. */
+#define STATE_TOUCHED offsetof(struct identity_state, tombstones)
 
 /* Entries of `responses` hold the upper bits of a sample and a session's tag. */
 #define STATE_TAG_MASK UINT32_C(63)

@@ -5,8 +5,6 @@
 #include <assert.h>
 #include <string.h>
 
-enum { CACHE_LINE = 64 };
-
 struct slab_chunk {
     struct slab_chunk *before; /* of the slab, or of those unused */
     bool large;                /* it lies in a large page */

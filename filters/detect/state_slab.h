@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { CACHE_LINE = 64 };
+
 struct slab_chunk;
 
 /* Chunks that no slab needs now; held until the end. All zero at first. */

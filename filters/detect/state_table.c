@@ -121,6 +121,19 @@ void state_table_expect(const struct state_table *table, uint64_t identity)
     __builtin_prefetch(&table->slots[identity & (table->size - 1)]);
 }
 
+void state_table_expect_state(const struct state_table *table, uint64_t identity,
+                              bool all)
+{
+    const struct slot *slot = &table->slots[find(table->slots, table->size, identity)];
+    size_t size = slot->packed != 0 ? sizeof(uint64_t) + slot->packed
+                  : all             ? sizeof(struct identity_state)
+                                    : STATE_TOUCHED;
+
+    for (size_t at = 0; slot->memory != NULL && at < size; at += CACHE_LINE) {
+        __builtin_prefetch((const char *)slot->memory + at);
+    }
+}
+
 static bool grow(struct state_table *table)
 {
     size_t size = table->size * 2;

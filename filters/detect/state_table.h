@@ -20,8 +20,11 @@ struct state_table;
 struct state_table *state_table_new(uint64_t memory, const struct state_keeper *keeper);
 struct state_table *state_table_free(struct state_table *table);
 
-/* The identity is looked at next: its place is asked for from memory. */
+/* The identity is looked at soon: asks memory for its place, and then, which needs that, for
+ * its state: all of it, or what every call touches. */
 void state_table_expect(const struct state_table *table, uint64_t identity);
+void state_table_expect_state(const struct state_table *table, uint64_t identity,
+                              bool all);
 
 /* An identity's state, from the keeper if need be; `make`: a new one if there is none. While
  * it is open, no other may be made. */

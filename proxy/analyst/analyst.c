@@ -186,15 +186,34 @@ static void look_at(struct analyst *analyst, struct analyst_call *call)
     analyst->current = NULL;
 }
 
-static unsigned look_at_those(struct analyst *analyst, int64_t before_ms)
+/* At most this many together: what is known of each is on its way from memory while those
+ * before it are looked at. */
+static unsigned look_at_some(struct analyst *analyst, int64_t before_ms)
 {
-    struct analyst_call *call;
+    struct analyst_call *calls[DETECTOR_AHEAD];
+    const struct turn *turns[DETECTOR_AHEAD];
     unsigned count = 0;
 
-    while ((call = call_order_take(analyst->order, before_ms)) != NULL) {
-        look_at(analyst, call);
+    while (count < DETECTOR_AHEAD &&
+           (calls[count] = call_order_take(analyst->order, before_ms)) != NULL) {
+        turns[count] = &calls[count]->call.turn;
         count++;
     }
+    detector_expect(analyst->detector, turns, count);
+    for (unsigned i = 0; i < count; i++) {
+        look_at(analyst, calls[i]);
+    }
+    return count;
+}
+
+static unsigned look_at_those(struct analyst *analyst, int64_t before_ms)
+{
+    unsigned count = 0, some;
+
+    do {
+        some = look_at_some(analyst, before_ms);
+        count += some;
+    } while (some == DETECTOR_AHEAD);
     return count;
 }
 

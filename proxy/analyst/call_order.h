@@ -39,8 +39,8 @@ struct analyst_call *call_order_slot(struct call_order *order);
 void call_order_put(struct call_order *order);
 
 /* The call that began first, if it began before `before_ms`; NULL if none did.
- * It lives until the next call of call_order_slot(). Calls of one millisecond
- * keep their order. */
+ * All that were taken live until the next call of call_order_slot(). Calls of one
+ * millisecond keep their order. */
 struct analyst_call *call_order_take(struct call_order *order, int64_t before_ms);
 
 #endif

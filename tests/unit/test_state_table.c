@@ -293,6 +293,54 @@ static void test_saving_goes_round(void **state)
     state_table_free(table);
 }
 
+static void ignore(void *self, const struct finding *finding)
+{
+    *(uint64_t *)self += finding->turns;
+}
+
+/* Of strangers, newcomers and states that are kept whole, whatever comes of the others in
+ * the meantime. */
+static void test_expecting_calls_changes_nothing(void **state)
+{
+    enum { IDENTITIES = 40, ROUNDS = 500 };
+    const struct detector_options options = {
+        .threshold = 16,
+        .prompts_log2 = 8,
+        .samples_log2 = 8,
+        .memory = 64 * 1024 + 20 * sizeof(struct identity_state),
+    };
+    struct detector *plain = detector_new(&options), *ahead = detector_new(&options);
+    uint64_t turns[2] = { 0, 0 };
+
+    (void)state;
+    for (unsigned n = 0; n < ROUNDS; n++) {
+        struct turn calls[DETECTOR_AHEAD];
+        const struct turn *expected[DETECTOR_AHEAD];
+
+        for (unsigned i = 0; i < DETECTOR_AHEAD; i++) {
+            calls[i] = random_turn(next_random() % IDENTITIES + 1, n * 100 + i);
+            expected[i] = &calls[i];
+        }
+        detector_expect(ahead, expected, n % DETECTOR_AHEAD);
+        for (unsigned i = 0; i < DETECTOR_AHEAD; i++) {
+            assert_true(detector_observe(plain, &calls[i], ignore, &turns[0]));
+            assert_true(detector_observe(ahead, &calls[i], ignore, &turns[1]));
+        }
+    }
+    assert_int_equal(turns[0], turns[1]);
+    for (uint64_t i = 1; i <= IDENTITIES; i++) {
+        const struct identity_state *a = detector_state(plain, i);
+        const struct identity_state *b = detector_state(ahead, i);
+
+        assert_true((a == NULL) == (b == NULL));
+        if (a != NULL) {
+            assert_memory_equal(a, b, sizeof *a);
+        }
+    }
+    detector_free(plain);
+    detector_free(ahead);
+}
+
 /* ---- long: a million identities, ten million calls ------------------------------- */
 
 static bool is_long(void)
@@ -300,11 +348,6 @@ static bool is_long(void)
     const char *value = getenv("ASSAY_LONG");
 
     return value != NULL && strcmp(value, "1") == 0;
-}
-
-static void ignore(void *self, const struct finding *finding)
-{
-    *(uint64_t *)self += finding->turns;
 }
 
 /* As the analyst has it. A state has one size, whatever comes; all of them
@@ -347,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_newcomers_are_small),
         cmocka_unit_test(test_states_that_grow_leave_no_gaps),
         cmocka_unit_test(test_saving_goes_round),
+        cmocka_unit_test(test_expecting_calls_changes_nothing),
         cmocka_unit_test(test_a_million_identities_take_4_gib),
     };
 
