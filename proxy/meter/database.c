@@ -54,6 +54,14 @@ bool database_run_all(sqlite3 *sqlite, const char *const *statements)
     return true;
 }
 
+bool database_step(sqlite3_stmt *statement)
+{
+    int result = sqlite3_step(statement);
+
+    sqlite3_reset(statement);
+    return result == SQLITE_DONE;
+}
+
 void database_bind(sqlite3_stmt *statement, int at, const char *text)
 {
     if (text == NULL || text[0] == '\0') {

@@ -21,6 +21,9 @@ bool database_run(sqlite3 *sqlite, const char *sql, int64_t *number) MUST_CHECK;
 /* Runs one after the other, up to a NULL, as long as none fails. */
 bool database_run_all(sqlite3 *sqlite, const char *const *statements) MUST_CHECK;
 
+/* Runs a prepared statement that returns no rows, and resets it. */
+bool database_step(sqlite3_stmt *statement);
+
 /* Binds a text that lives until the statement is reset; NULL where it is
  * NULL or empty. */
 void database_bind(sqlite3_stmt *statement, int at, const char *text);

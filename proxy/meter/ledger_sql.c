@@ -1,54 +1,20 @@
 #include "proxy/meter/ledger_sql.h"
 
+#include "proxy/base/clock.h"
+#include "proxy/meter/database.h"
+#include "proxy/meter/ledger_label.h"
+#include "proxy/meter/ledger_schema.h"
+#include "proxy/meter/ledger_upgrade.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
-
-#define XXH_INLINE_ALL
-#include "proxy/base/clock.h"
-#include "proxy/base/fault.h"
-#include "proxy/meter/database.h"
-#include "proxy/meter/ledger_schema.h"
-#include "proxy/meter/ledger_upgrade.h"
-
-#include <xxhash.h>
-
-/* The texts of an entry lie side by side. */
-enum {
-    LABEL_TEXTS_END =
-        offsetof(struct entry, tags) + sizeof(((struct entry *)NULL)->tags),
-    LABEL_TEXTS_AT = offsetof(struct entry, team),
-    LABEL_TEXTS = LABEL_TEXTS_END - LABEL_TEXTS_AT
-};
 
 /* ---- statements ------------------------------------------------------------------ */
 
 /* By name: a ledger that began with an older schema has later columns at its end. */
-#define TEXT(name, field)           #name ", "
-#define WORD(name, value, to, from) #name ", "
-#define MARK(name, field)           #name ", "
-#define BITS(name, field)           #name ", "
-static const char insert_label[] = "INSERT INTO label ("
-#include "proxy/meter/ledger_column.def"
-#undef TEXT
-#undef WORD
-#undef MARK
-#undef BITS
-#define TEXT(name, field)           "?, "
-#define WORD(name, value, to, from) "?, "
-#define MARK(name, field)           "?, "
-#define BITS(name, field)           "?, "
-                                   "id) VALUES ("
-#include "proxy/meter/ledger_column.def"
-                                   "NULL)";
-#undef TEXT
-#undef WORD
-#undef MARK
-#undef BITS
-
 #define NUMBER(name, field)            #name ", "
 #define KNOWN(name, value, known, bit) #name ", "
 static const char insert_exchanges[] =
@@ -83,30 +49,7 @@ static const char insert_line[] =
 #undef KNOWN
 #undef PART
 
-/* ---- labels ---------------------------------------------------------------------- */
-
-/* What an entry's label is made of: its texts as they lie in the entry, and the rest. */
-struct label_marks {
-    uint16_t status;
-    uint8_t outcome, fault, stream, free, drained, source, flags, service, grade, turn,
-        known_lifetimes, known_modalities;
-};
-
-struct label_key {
-    char texts[LABEL_TEXTS];
-    struct label_marks marks;
-};
-static_assert(sizeof(struct label_key) == LABEL_TEXTS + 14, "no padding is compared");
-
-/* Which labels were written lately: a cache of limited size, WAYS places per label. One
- * that fell out, or was written before a restart, is written once more, which costs a
- * row and changes no sum. */
-enum { LABEL_SETS = 1024, LABEL_WAYS = 4 };
-
-struct label_known {
-    XXH128_hash_t hash;
-    int64_t id; /* 0: an empty place */
-};
+/* ---- the writer ------------------------------------------------------------------ */
 
 /* What a column was bound to last. SQLite keeps it from row to row, and most columns
  * of most rows are those of an earlier row. */
@@ -151,49 +94,11 @@ enum { LOG_PAGES = 1000 };
 
 struct ledger_db {
     sqlite3 *sqlite;
-    sqlite3_stmt *begin, *commit, *rollback, *add_label, *add_object, *add_line;
+    sqlite3_stmt *begin, *commit, *rollback, *add_object, *add_line;
     struct exchange_insert add_exchanges, add_exchange; /* ROWS of them; one */
-    uint64_t seed;         /* a client that cannot know it cannot make labels collide */
-    int log_pages;         /* of the write-ahead log after the last commit */
-    uint8_t turn;          /* which place of a full set is given up next */
-    struct label_key last; /* what the last entry's label was made of */
-    int64_t last_id;       /* its number; 0: there is none */
-    struct label_known known[LABEL_SETS][LABEL_WAYS];
+    struct ledger_labels *labels;
+    int log_pages; /* of the write-ahead log after the last commit */
 };
-
-static struct label_marks label_marks(const struct entry *entry)
-{
-    return (struct label_marks){
-        .status = entry->status,
-        .outcome = entry->outcome,
-        .fault = entry->fault,
-        .stream = entry->stream,
-        .free = entry->free,
-        .drained = entry->drained,
-        .source = entry->usage.source,
-        .flags = entry->usage.flags,
-        .service = entry->service,
-        .grade = entry->grade,
-        .turn = entry->turn,
-        .known_lifetimes = entry->usage.known_lifetimes,
-        .known_modalities = entry->usage.known_modalities,
-    };
-}
-
-static void forget_labels(struct ledger_db *db)
-{
-    memset(db->known, 0, sizeof db->known);
-    db->last_id = 0;
-}
-
-static void bind_text(sqlite3_stmt *statement, int *at, const char *text)
-{
-    if (text[0] == '\0') {
-        sqlite3_bind_null(statement, (*at)++);
-    } else {
-        sqlite3_bind_text(statement, (*at)++, text, -1, SQLITE_STATIC);
-    }
-}
 
 /* Counts beyond what SQLite can hold are not counts; the greatest number
  * stands for them. */
@@ -225,111 +130,25 @@ static void bind_money(sqlite3_stmt *statement, int at, int64_t nanousd, bool kn
     }
 }
 
-/* Runs a statement that returns no rows. */
-static bool run(sqlite3_stmt *statement)
-{
-    int result = sqlite3_step(statement);
-
-    sqlite3_reset(statement);
-    return result == SQLITE_DONE;
-}
-
-static const char *outcome_word(unsigned value)
-{
-    return outcome_name(value);
-}
-
-static const char *usage_source_word(unsigned value)
-{
-    return usage_source_name(value);
-}
-
-static const char *fault_word(unsigned value)
-{
-    return value == FAULT_NONE ? "" : fault_row(value)->name;
-}
-
-static const char *grade_word(unsigned value)
-{
-    return grade_name(value);
-}
-
-static const char *turn_class_word(unsigned value)
-{
-    return turn_class_name(value);
-}
-
-static bool label_add(struct ledger_db *db, const struct entry *entry)
-{
-    sqlite3_stmt *statement = db->add_label;
-    int at = 1;
-
-#define TEXT(name, field)           bind_text(statement, &at, entry->field);
-#define WORD(name, value, to, from) bind_text(statement, &at, to(entry->value));
-#define MARK(name, field)           bind_number(statement, &at, entry->field);
-#define BITS(name, field)           bind_number(statement, &at, entry->field);
-#include "proxy/meter/ledger_column.def"
-#undef TEXT
-#undef WORD
-#undef MARK
-#undef BITS
-    return run(statement);
-}
-
-/* The number of the label that db->last is the key of, and the entry has; 0 on failure. */
-static int64_t find_label(struct ledger_db *db, const struct entry *entry)
-{
-    XXH128_hash_t hash = XXH3_128bits_withSeed(&db->last, sizeof db->last, db->seed);
-    struct label_known *set = db->known[hash.low64 % LABEL_SETS], *place;
-
-    for (int way = 0; way < LABEL_WAYS; way++) {
-        if (set[way].id != 0 && XXH128_isEqual(set[way].hash, hash)) {
-            return set[way].id;
-        }
-    }
-    if (!label_add(db, entry)) {
-        return 0;
-    }
-    place = &set[db->turn++ % LABEL_WAYS];
-    *place = (struct label_known){ hash, sqlite3_last_insert_rowid(db->sqlite) };
-    return place->id;
-}
-
-/* The number of the entry's label, which often is that of the entry before; 0 on
- * failure. */
-static int64_t label_id(struct ledger_db *db, const struct entry *entry)
-{
-    const struct label_marks marks = label_marks(entry);
-    const char *texts = (const char *)entry + LABEL_TEXTS_AT;
-
-    if (db->last_id == 0 || memcmp(&db->last.marks, &marks, sizeof marks) != 0 ||
-        memcmp(db->last.texts, texts, LABEL_TEXTS) != 0) {
-        memcpy(db->last.texts, texts, LABEL_TEXTS);
-        db->last.marks = marks;
-        db->last_id = find_label(db, entry);
-    }
-    return db->last_id;
-}
-
 /* ---- writing --------------------------------------------------------------------- */
 
 bool ledger_db_begin(struct ledger_db *db)
 {
-    return run(db->begin);
+    return database_step(db->begin);
 }
 
 bool ledger_db_commit(struct ledger_db *db)
 {
-    return run(db->commit);
+    return database_step(db->commit);
 }
 
 void ledger_db_rollback(struct ledger_db *db)
 {
     /* Fails if SQLite has rolled back by itself already, which is as good. */
     if (sqlite3_get_autocommit(db->sqlite) == 0) {
-        (void)run(db->rollback);
+        (void)database_step(db->rollback);
     }
-    forget_labels(db); /* they were rolled back too */
+    ledger_labels_forget(db->labels); /* they were rolled back too */
 }
 
 /* Runs a statement of two numbers once. */
@@ -343,7 +162,7 @@ static bool run_once(struct ledger_db *db, const char *sql, int64_t first,
         sqlite3_bind_int64(statement, 1, first);
         sqlite3_bind_int64(statement, 2, second);
     }
-    good = good && run(statement);
+    good = good && database_step(statement);
     sqlite3_finalize(statement);
     return good;
 }
@@ -372,7 +191,7 @@ int ledger_db_forget(struct ledger_db *db, uint64_t before_id, int most)
 
 bool ledger_db_forget_names(struct ledger_db *db)
 {
-    forget_labels(db);
+    ledger_labels_forget(db->labels);
     return run_once(db,
                     "DELETE FROM label WHERE id NOT IN (SELECT label FROM exchange)", 0,
                     0);
@@ -421,8 +240,8 @@ static bool add_line(struct ledger_db *db, const struct entry *entry, uint8_t nu
 
     sqlite3_bind_int64(statement, at++, (int64_t)entry->id);
     bind_number(statement, &at, number);
-    bind_text(statement, &at, line_kind_name(line->kind));
-    bind_text(statement, &at, line->model);
+    database_bind(statement, at++, line_kind_name(line->kind));
+    database_bind(statement, at++, line->model);
     bind_number(statement, &at, line->within);
 #define KNOWN(name, value, known, bit)                                                 \
     bind_known(statement, &at, line->value, (line->known >> (bit)&1) != 0);
@@ -433,14 +252,14 @@ static bool add_line(struct ledger_db *db, const struct entry *entry, uint8_t nu
 #undef KNOWN
 #undef PART
     bind_money(statement, at, line->cost_nanousd, line->priced);
-    return run(statement);
+    return database_step(statement);
 }
 
 static bool add_object(struct ledger_db *db, const struct entry *entry)
 {
     sqlite3_bind_int64(db->add_object, 1, (int64_t)entry->id);
     sqlite3_bind_int64(db->add_object, 2, storable(entry->object));
-    return run(db->add_object);
+    return database_step(db->add_object);
 }
 
 static inline void put_rare(struct text *rare, struct span key, uint64_t value,
@@ -552,14 +371,14 @@ static bool add_entries(struct ledger_db *db, struct exchange_insert *insert,
                         const struct entry *const *entries)
 {
     for (size_t i = 0; i < insert->count; i++) {
-        int64_t label = label_id(db, entries[i]);
+        int64_t label = ledger_label(db->labels, entries[i]);
 
         if (label == 0 || !add_parts(db, entries[i])) {
             return false;
         }
         bind_exchange(insert, i, entries[i], label);
     }
-    return run(insert->statement);
+    return database_step(insert->statement);
 }
 
 bool ledger_db_add(struct ledger_db *db, const struct entry *const *entries,
@@ -668,14 +487,14 @@ static bool open_writer(struct ledger_db *db, const char *path,
         !prepare(db->sqlite, "BEGIN IMMEDIATE", &db->begin) ||
         !prepare(db->sqlite, "COMMIT", &db->commit) ||
         !prepare(db->sqlite, "ROLLBACK", &db->rollback) ||
-        !prepare(db->sqlite, insert_label, &db->add_label) ||
         !prepare_insert(db->sqlite, ROWS, &db->add_exchanges) ||
         !prepare_insert(db->sqlite, 1, &db->add_exchange) ||
         !prepare(db->sqlite, insert_object, &db->add_object) ||
         !prepare(db->sqlite, insert_line, &db->add_line)) {
         return fail(error, path, sqlite3_errmsg(db->sqlite));
     }
-    return true;
+    db->labels = ledger_labels_new(db->sqlite);
+    return db->labels != NULL || fail(error, path, sqlite3_errmsg(db->sqlite));
 }
 
 enum { PATH_SIZE = 4096 };
@@ -706,7 +525,6 @@ struct ledger_db *ledger_db_open(const char *directory, void (*tell)(const char 
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     db = calloc(1, sizeof *db);
     CHECK(db != NULL);
-    CHECK(getrandom(&db->seed, sizeof db->seed, 0) == sizeof db->seed);
     return open_writer(db, path, tell, error) ? db : ledger_db_close(db);
 }
 
@@ -718,11 +536,11 @@ struct ledger_db *ledger_db_close(struct ledger_db *db)
     sqlite3_finalize(db->begin);
     sqlite3_finalize(db->commit);
     sqlite3_finalize(db->rollback);
-    sqlite3_finalize(db->add_label);
     sqlite3_finalize(db->add_exchanges.statement);
     sqlite3_finalize(db->add_exchange.statement);
     sqlite3_finalize(db->add_object);
     sqlite3_finalize(db->add_line);
+    ledger_labels_free(db->labels);
     sqlite3_close(db->sqlite);
     free(db);
     return NULL;
