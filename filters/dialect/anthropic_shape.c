@@ -62,7 +62,11 @@ void anthropic_refuse(const struct refusal *refusal, struct text *lines,
     text_put(body, SPAN(",\"message\":"));
     text_put_json(body, refusal->words);
     text_put(body, SPAN("},\"request_id\":"));
-    text_put_json(body, refusal->id);
+    if (refusal->id.len > 0) {
+        text_put_json(body, refusal->id);
+    } else {
+        text_put(body, SPAN("null"));
+    }
     text_put(body, SPAN("}"));
 }
 

@@ -101,6 +101,22 @@ static void refusals_raise_the_right_exception(void **state)
     }
 }
 
+static void a_refusal_before_there_is_an_id_has_none(void **state)
+{
+    char line_bytes[128], body_bytes[512];
+    struct text lines = text_over(line_bytes, sizeof(line_bytes));
+    struct text body = text_over(body_bytes, sizeof(body_bytes));
+    const struct refusal refusal = { .status = 401, .words = SPAN("no") };
+
+    (void)state;
+    anthropic_refuse(&refusal, &lines, &body);
+    assert_int_equal(lines.len, 0);
+    assert_true(span_equal(text_span(&body),
+                           SPAN("{\"type\":\"error\",\"error\":{\"type\":"
+                                "\"authentication_error\",\"message\":\"no\"},"
+                                "\"request_id\":null}")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +124,7 @@ int main(void)
         cmocka_unit_test(what_is_not_said_is_unknown),
         cmocka_unit_test(contradictions_are_flagged),
         cmocka_unit_test(refusals_raise_the_right_exception),
+        cmocka_unit_test(a_refusal_before_there_is_an_id_has_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
