@@ -12,7 +12,7 @@ enum fault {
     FAULT_COUNT
 };
 
-enum blame { BLAME_NONE, BLAME_CLIENT, BLAME_ASSAY, BLAME_UPSTREAM };
+enum blame { BLAME_NONE, BLAME_CLIENT, BLAME_POLICY, BLAME_ASSAY, BLAME_UPSTREAM };
 
 struct fault_row {
     const char *name; /* as in logs, the ledger and metrics */

@@ -75,17 +75,12 @@ static bool upstream_reusable(const struct exchange *x)
            x->response.source != FRAMING_CLOSE && x->upstream_keeps && !x->surplus;
 }
 
-/* May the client's connection live on after a refusal? Not where its sender and assay
+/* May the client's connection live on? After a refusal not where its sender and assay
  * may disagree about where the request ends. */
 static bool survives(const struct exchange *x, enum fault fault)
 {
-    const struct fault_row *row = fault_row(fault);
-
-    return fault == FAULT_NONE ||
-           (x->refused && fault != FAULT_STOPPING &&
-            (row->blame != BLAME_CLIENT || row->status == 404 ||
-             fault == FAULT_QUOTA_EXCEEDED || fault == FAULT_QUOTA_LEASE ||
-             fault == FAULT_NOT_PERMITTED || fault == FAULT_UNPRICED_MODEL));
+    return fault == FAULT_NONE || (x->refused && fault != FAULT_STOPPING &&
+                                   fault_row(fault)->blame != BLAME_CLIENT);
 }
 
 void exchange_end(struct exchange *x, enum fault fault)

@@ -154,6 +154,14 @@ static enum websocket_code read_piece(struct tunnel *tunnel,
     return WEBSOCKET_SOUND;
 }
 
+static enum websocket_code closing_code(enum fault fault)
+{
+    enum blame blame = fault_row(fault)->blame;
+
+    return blame == BLAME_CLIENT || blame == BLAME_POLICY ? WEBSOCKET_POLICY
+                                                          : WEBSOCKET_INTERNAL;
+}
+
 /* A message whose front went on already cannot be refused any more. */
 static bool relay_piece(struct tunnel *tunnel, const struct websocket_piece *piece)
 {
@@ -172,9 +180,7 @@ static bool relay_piece(struct tunnel *tunnel, const struct websocket_piece *pie
         send_raw(tunnel, piece->raw);
     }
     if (fault != FAULT_NONE) {
-        tunnel_fail(tunnel, fault,
-                    fault_row(fault)->blame == BLAME_CLIENT ? WEBSOCKET_POLICY
-                                                            : WEBSOCKET_INTERNAL);
+        tunnel_fail(tunnel, fault, closing_code(fault));
         return false;
     }
     return true;
