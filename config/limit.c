@@ -72,13 +72,13 @@ static bool unit_of(struct span words, enum config_limit_unit *unit)
         struct span words;
         enum config_limit_unit unit;
     } units[] = {
-        { { "tokens", 6 }, LIMIT_TOKENS },
-        { { "input tokens", 12 }, LIMIT_INPUT },
-        { { "output tokens", 13 }, LIMIT_OUTPUT },
-        { { "weighted tokens", 15 }, LIMIT_WEIGHTED },
-        { { "requests", 8 }, LIMIT_REQUESTS },
-        { { "request", 7 }, LIMIT_REQUESTS },
-        { { "concurrent", 10 }, LIMIT_CONCURRENT },
+        { SPAN_INIT("tokens"), LIMIT_TOKENS },
+        { SPAN_INIT("input tokens"), LIMIT_INPUT },
+        { SPAN_INIT("output tokens"), LIMIT_OUTPUT },
+        { SPAN_INIT("weighted tokens"), LIMIT_WEIGHTED },
+        { SPAN_INIT("requests"), LIMIT_REQUESTS },
+        { SPAN_INIT("request"), LIMIT_REQUESTS },
+        { SPAN_INIT("concurrent"), LIMIT_CONCURRENT },
     };
 
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
@@ -118,9 +118,9 @@ bool period_parse(struct span text, struct config_period *period)
         struct span word;
         enum config_period_unit unit;
     } units[] = {
-        { { "minute", 6 }, PERIOD_MINUTE }, { { "hour", 4 }, PERIOD_HOUR },
-        { { "day", 3 }, PERIOD_DAY },       { { "week", 4 }, PERIOD_WEEK },
-        { { "month", 5 }, PERIOD_MONTH },
+        { SPAN_INIT("minute"), PERIOD_MINUTE }, { SPAN_INIT("hour"), PERIOD_HOUR },
+        { SPAN_INIT("day"), PERIOD_DAY },       { SPAN_INIT("week"), PERIOD_WEEK },
+        { SPAN_INIT("month"), PERIOD_MONTH },
     };
     uint64_t ms;
 

@@ -8,22 +8,22 @@ struct unit {
 
 /* Greatest first; the first of equal factor is the one shown. */
 static const struct unit sizes[] = {
-    { { "GiB", 3 }, { " GiB", 4 }, UINT64_C(1) << 30 },
-    { { "G", 1 }, { " GiB", 4 }, UINT64_C(1) << 30 },
-    { { "MiB", 3 }, { " MiB", 4 }, UINT64_C(1) << 20 },
-    { { "M", 1 }, { " MiB", 4 }, UINT64_C(1) << 20 },
-    { { "KiB", 3 }, { " KiB", 4 }, UINT64_C(1) << 10 },
-    { { "K", 1 }, { " KiB", 4 }, UINT64_C(1) << 10 },
-    { { "B", 1 }, { "", 0 }, 1 },
-    { { "", 0 }, { "", 0 }, 1 },
+    { SPAN_INIT("GiB"), SPAN_INIT(" GiB"), UINT64_C(1) << 30 },
+    { SPAN_INIT("G"), SPAN_INIT(" GiB"), UINT64_C(1) << 30 },
+    { SPAN_INIT("MiB"), SPAN_INIT(" MiB"), UINT64_C(1) << 20 },
+    { SPAN_INIT("M"), SPAN_INIT(" MiB"), UINT64_C(1) << 20 },
+    { SPAN_INIT("KiB"), SPAN_INIT(" KiB"), UINT64_C(1) << 10 },
+    { SPAN_INIT("K"), SPAN_INIT(" KiB"), UINT64_C(1) << 10 },
+    { SPAN_INIT("B"), SPAN_INIT(""), 1 },
+    { SPAN_INIT(""), SPAN_INIT(""), 1 },
 };
 
 static const struct unit durations[] = {
-    { { "d", 1 }, { "d", 1 }, 24 * 60 * 60 * 1000 },
-    { { "h", 1 }, { "h", 1 }, 60 * 60 * 1000 },
-    { { "m", 1 }, { "m", 1 }, 60 * 1000 },
-    { { "s", 1 }, { "s", 1 }, 1000 },
-    { { "ms", 2 }, { "ms", 2 }, 1 },
+    { SPAN_INIT("d"), SPAN_INIT("d"), 24 * 60 * 60 * 1000 },
+    { SPAN_INIT("h"), SPAN_INIT("h"), 60 * 60 * 1000 },
+    { SPAN_INIT("m"), SPAN_INIT("m"), 60 * 1000 },
+    { SPAN_INIT("s"), SPAN_INIT("s"), 1000 },
+    { SPAN_INIT("ms"), SPAN_INIT("ms"), 1 },
 };
 
 enum {

@@ -223,8 +223,9 @@ static void set_switch(const struct setting *setting)
         struct span word;
         bool on;
     } words[] = {
-        { { "on", 2 }, true },   { { "true", 4 }, true },   { { "yes", 3 }, true },
-        { { "off", 3 }, false }, { { "false", 5 }, false }, { { "no", 2 }, false },
+        { SPAN_INIT("on"), true },     { SPAN_INIT("true"), true },
+        { SPAN_INIT("yes"), true },    { SPAN_INIT("off"), false },
+        { SPAN_INIT("false"), false }, { SPAN_INIT("no"), false },
     };
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

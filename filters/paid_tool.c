@@ -5,12 +5,12 @@ static const struct {
     struct span type;
     bool front; /* versions follow: bash_20250124 */
 } unpaid[] = {
-    { { "function", 8 }, false },     { { "custom", 6 }, false },
-    { { "namespace", 9 }, false },    { { "local_shell", 11 }, false },
-    { { "apply_patch", 11 }, false }, { { "mcp", 3 }, true },
-    { { "tool_search", 11 }, true },  { { "bash_", 5 }, true },
-    { { "text_editor_", 12 }, true }, { { "memory_", 7 }, true },
-    { { "computer_2", 10 }, true },
+    { SPAN_INIT("function"), false },    { SPAN_INIT("custom"), false },
+    { SPAN_INIT("namespace"), false },   { SPAN_INIT("local_shell"), false },
+    { SPAN_INIT("apply_patch"), false }, { SPAN_INIT("mcp"), true },
+    { SPAN_INIT("tool_search"), true },  { SPAN_INIT("bash_"), true },
+    { SPAN_INIT("text_editor_"), true }, { SPAN_INIT("memory_"), true },
+    { SPAN_INIT("computer_2"), true },
 };
 
 bool paid_tool(struct span type)

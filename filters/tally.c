@@ -135,22 +135,22 @@ struct list_row {
 /* Google's modalities have numbers besides, which its older SDKs ask for:
  * google/cloud/aiplatform/v1/content.proto */
 static const struct list_row list_rows[] = {
-    { LIST_INPUT, { "text", 4 }, COUNT_INPUT_TEXT },
-    { LIST_INPUT, { "audio", 5 }, COUNT_INPUT_AUDIO },
-    { LIST_INPUT, { "image", 5 }, COUNT_INPUT_IMAGE },
-    { LIST_INPUT, { "video", 5 }, COUNT_INPUT_VIDEO },
-    { LIST_INPUT, { "document", 8 }, COUNT_INPUT_DOCUMENT },
-    { LIST_INPUT, { "1", 1 }, COUNT_INPUT_TEXT },
-    { LIST_INPUT, { "2", 1 }, COUNT_INPUT_IMAGE },
-    { LIST_INPUT, { "3", 1 }, COUNT_INPUT_VIDEO },
-    { LIST_INPUT, { "4", 1 }, COUNT_INPUT_AUDIO },
-    { LIST_INPUT, { "5", 1 }, COUNT_INPUT_DOCUMENT },
-    { LIST_OUTPUT, { "audio", 5 }, COUNT_OUTPUT_AUDIO },
-    { LIST_OUTPUT, { "image", 5 }, COUNT_OUTPUT_IMAGE },
-    { LIST_OUTPUT, { "2", 1 }, COUNT_OUTPUT_IMAGE },
-    { LIST_OUTPUT, { "4", 1 }, COUNT_OUTPUT_AUDIO },
-    { LIST_LIFETIME, { "5m", 2 }, COUNT_WRITE_5M },
-    { LIST_LIFETIME, { "1h", 2 }, COUNT_WRITE_1H },
+    { LIST_INPUT, SPAN_INIT("text"), COUNT_INPUT_TEXT },
+    { LIST_INPUT, SPAN_INIT("audio"), COUNT_INPUT_AUDIO },
+    { LIST_INPUT, SPAN_INIT("image"), COUNT_INPUT_IMAGE },
+    { LIST_INPUT, SPAN_INIT("video"), COUNT_INPUT_VIDEO },
+    { LIST_INPUT, SPAN_INIT("document"), COUNT_INPUT_DOCUMENT },
+    { LIST_INPUT, SPAN_INIT("1"), COUNT_INPUT_TEXT },
+    { LIST_INPUT, SPAN_INIT("2"), COUNT_INPUT_IMAGE },
+    { LIST_INPUT, SPAN_INIT("3"), COUNT_INPUT_VIDEO },
+    { LIST_INPUT, SPAN_INIT("4"), COUNT_INPUT_AUDIO },
+    { LIST_INPUT, SPAN_INIT("5"), COUNT_INPUT_DOCUMENT },
+    { LIST_OUTPUT, SPAN_INIT("audio"), COUNT_OUTPUT_AUDIO },
+    { LIST_OUTPUT, SPAN_INIT("image"), COUNT_OUTPUT_IMAGE },
+    { LIST_OUTPUT, SPAN_INIT("2"), COUNT_OUTPUT_IMAGE },
+    { LIST_OUTPUT, SPAN_INIT("4"), COUNT_OUTPUT_AUDIO },
+    { LIST_LIFETIME, SPAN_INIT("5m"), COUNT_WRITE_5M },
+    { LIST_LIFETIME, SPAN_INIT("1h"), COUNT_WRITE_1H },
 };
 
 /* Adds to a count of the current event; the first number replaces

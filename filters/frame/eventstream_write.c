@@ -34,9 +34,10 @@ static void put_crc(struct text *out, size_t from)
 
 void eventstream_put_exception(struct text *out, struct span name, struct span payload)
 {
-    static const struct span kind[] = { { ":message-type", 13 }, { "exception", 9 } };
-    static const struct span type[] = { { ":content-type", 13 },
-                                        { "application/json", 16 } };
+    static const struct span kind[] = { SPAN_INIT(":message-type"),
+                                        SPAN_INIT("exception") };
+    static const struct span type[] = { SPAN_INIT(":content-type"),
+                                        SPAN_INIT("application/json") };
     const struct span exception = SPAN(":exception-type");
     size_t headers = header_size(exception, name) + header_size(type[0], type[1]) +
                      header_size(kind[0], kind[1]);

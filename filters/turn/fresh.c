@@ -28,12 +28,12 @@ static unsigned meaning_of(const struct meaning *row, struct span text)
 static enum fresh_role role_of(struct span text)
 {
     static const struct meaning roles[] = {
-        { { "user", 4 }, ROLE_USER },     { { "assistant", 9 }, ROLE_MODEL },
-        { { "tool", 4 }, ROLE_TOOL },     { { "system", 6 }, ROLE_SYSTEM },
-        { { "model", 5 }, ROLE_MODEL },   { { "developer", 9 }, ROLE_SYSTEM },
-        { { "function", 8 }, ROLE_TOOL }, { { "CHATBOT", 7 }, ROLE_MODEL },
-        { { "SYSTEM", 6 }, ROLE_SYSTEM }, { { "TOOL", 4 }, ROLE_TOOL },
-        { { "", 0 }, ROLE_USER },
+        { SPAN_INIT("user"), ROLE_USER },     { SPAN_INIT("assistant"), ROLE_MODEL },
+        { SPAN_INIT("tool"), ROLE_TOOL },     { SPAN_INIT("system"), ROLE_SYSTEM },
+        { SPAN_INIT("model"), ROLE_MODEL },   { SPAN_INIT("developer"), ROLE_SYSTEM },
+        { SPAN_INIT("function"), ROLE_TOOL }, { SPAN_INIT("CHATBOT"), ROLE_MODEL },
+        { SPAN_INIT("SYSTEM"), ROLE_SYSTEM }, { SPAN_INIT("TOOL"), ROLE_TOOL },
+        { SPAN_INIT(""), ROLE_USER },
     };
 
     return (enum fresh_role)meaning_of(roles, text);
@@ -50,26 +50,26 @@ static bool ends(struct span text, struct span tail)
 static enum type type_of(struct span text)
 {
     static const struct meaning types[] = {
-        { { "text", 4 }, TYPE_OTHER },
-        { { "tool_use", 8 }, TYPE_OTHER },
-        { { "function.result", 15 }, TYPE_RESULT },
-        { { "mcp_approval_response", 21 }, TYPE_RESULT },
-        { { "image", 5 }, TYPE_IMAGE },
-        { { "image_url", 9 }, TYPE_IMAGE },
-        { { "input_image", 11 }, TYPE_IMAGE },
-        { { "document", 8 }, TYPE_IMAGE },
-        { { "document_url", 12 }, TYPE_IMAGE },
-        { { "file", 4 }, TYPE_IMAGE },
-        { { "input_file", 10 }, TYPE_IMAGE },
-        { { "input_audio", 11 }, TYPE_IMAGE },
-        { { "reasoning", 9 }, TYPE_MODEL },
-        { { "item_reference", 14 }, TYPE_MODEL },
-        { { "compaction", 10 }, TYPE_MODEL },
-        { { "message.output", 14 }, TYPE_MODEL },
-        { { "tool.execution", 14 }, TYPE_MODEL },
-        { { "mcp_list_tools", 14 }, TYPE_MODEL },
-        { { "mcp_approval_request", 20 }, TYPE_MODEL },
-        { { "", 0 }, TYPE_OTHER },
+        { SPAN_INIT("text"), TYPE_OTHER },
+        { SPAN_INIT("tool_use"), TYPE_OTHER },
+        { SPAN_INIT("function.result"), TYPE_RESULT },
+        { SPAN_INIT("mcp_approval_response"), TYPE_RESULT },
+        { SPAN_INIT("image"), TYPE_IMAGE },
+        { SPAN_INIT("image_url"), TYPE_IMAGE },
+        { SPAN_INIT("input_image"), TYPE_IMAGE },
+        { SPAN_INIT("document"), TYPE_IMAGE },
+        { SPAN_INIT("document_url"), TYPE_IMAGE },
+        { SPAN_INIT("file"), TYPE_IMAGE },
+        { SPAN_INIT("input_file"), TYPE_IMAGE },
+        { SPAN_INIT("input_audio"), TYPE_IMAGE },
+        { SPAN_INIT("reasoning"), TYPE_MODEL },
+        { SPAN_INIT("item_reference"), TYPE_MODEL },
+        { SPAN_INIT("compaction"), TYPE_MODEL },
+        { SPAN_INIT("message.output"), TYPE_MODEL },
+        { SPAN_INIT("tool.execution"), TYPE_MODEL },
+        { SPAN_INIT("mcp_list_tools"), TYPE_MODEL },
+        { SPAN_INIT("mcp_approval_request"), TYPE_MODEL },
+        { SPAN_INIT(""), TYPE_OTHER },
     };
 
     if (ends(text, SPAN("_output")) || ends(text, SPAN("_result"))) {

@@ -12,8 +12,12 @@ struct span {
     size_t len;
 };
 
-/* A span of a string literal, usable in initialisers. */
-#define SPAN(literal) ((struct span){ "" literal, sizeof(literal) - 1 })
+/* A span of a string literal: in expressions, and in initialisers of constants. */
+#define SPAN(literal) ((struct span)SPAN_INIT(literal))
+#define SPAN_INIT(literal)                                                             \
+    {                                                                                  \
+        "" literal, sizeof(literal) - 1                                                \
+    }
 
 static inline struct span span_of(const char *at, size_t len)
 {

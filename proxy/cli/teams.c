@@ -117,11 +117,11 @@ static bool service_store(const struct import *import, const struct csv_row *row
     static const struct {
         struct span word;
         bool value;
-    } words[] = { { { "", 0 }, false },    { { "no", 2 }, false },
-                  { { "off", 3 }, false }, { { "false", 5 }, false },
-                  { { "0", 1 }, false },   { { "yes", 3 }, true },
-                  { { "on", 2 }, true },   { { "true", 4 }, true },
-                  { { "1", 1 }, true } };
+    } words[] = { { SPAN_INIT(""), false },    { SPAN_INIT("no"), false },
+                  { SPAN_INIT("off"), false }, { SPAN_INIT("false"), false },
+                  { SPAN_INIT("0"), false },   { SPAN_INIT("yes"), true },
+                  { SPAN_INIT("on"), true },   { SPAN_INIT("true"), true },
+                  { SPAN_INIT("1"), true } };
     struct span cell = cell_of(row, import->service);
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

@@ -10,8 +10,8 @@ enum {
     BITS_MOST = 15
 };
 
-static const struct span deflate_name = { "permessage-deflate", 18 };
-static const struct span credential_prefix = { "openai-insecure-api-key.", 24 };
+static const struct span deflate_name = SPAN_INIT("permessage-deflate");
+static const struct span credential_prefix = SPAN_INIT("openai-insecure-api-key.");
 
 /* ---- fields ---------------------------------------------------------------------- */
 

@@ -41,10 +41,10 @@ const struct field *head_field(const struct head *head, enum field_name id)
 struct span method_text(enum method method)
 {
     static const struct span texts[] = {
-        [METHOD_GET] = { "GET", 3 },         [METHOD_HEAD] = { "HEAD", 4 },
-        [METHOD_POST] = { "POST", 4 },       [METHOD_PUT] = { "PUT", 3 },
-        [METHOD_PATCH] = { "PATCH", 5 },     [METHOD_DELETE] = { "DELETE", 6 },
-        [METHOD_OPTIONS] = { "OPTIONS", 7 },
+        [METHOD_GET] = SPAN_INIT("GET"),         [METHOD_HEAD] = SPAN_INIT("HEAD"),
+        [METHOD_POST] = SPAN_INIT("POST"),       [METHOD_PUT] = SPAN_INIT("PUT"),
+        [METHOD_PATCH] = SPAN_INIT("PATCH"),     [METHOD_DELETE] = SPAN_INIT("DELETE"),
+        [METHOD_OPTIONS] = SPAN_INIT("OPTIONS"),
     };
 
     return texts[method];
@@ -117,12 +117,12 @@ static const bool hop_by_hop[FIELD_NAME_COUNT] = {
 /* Fields that Connection may not take away: they frame, identify or version the call. A
  * row that ends in '-' stands for every name that starts so. */
 static const struct span end_to_end[] = {
-    { "accept", 6 },       { "anthropic-", 10 },   { "cache-control", 13 },
-    { "content-", 8 },     { "date", 4 },          { "idempotency-key", 15 },
-    { "openai-", 7 },      { "originator", 10 },   { "session_id", 10 },
-    { "traceparent", 11 }, { "tracestate", 10 },   { "x-amz-", 6 },
-    { "x-api-", 6 },       { "x-assay-", 8 },      { "x-claude-", 9 },
-    { "x-goog-", 7 },      { "x-request-id", 12 }, { "x-stainless-", 12 },
+    SPAN_INIT("accept"),      SPAN_INIT("anthropic-"),   SPAN_INIT("cache-control"),
+    SPAN_INIT("content-"),    SPAN_INIT("date"),         SPAN_INIT("idempotency-key"),
+    SPAN_INIT("openai-"),     SPAN_INIT("originator"),   SPAN_INIT("session_id"),
+    SPAN_INIT("traceparent"), SPAN_INIT("tracestate"),   SPAN_INIT("x-amz-"),
+    SPAN_INIT("x-api-"),      SPAN_INIT("x-assay-"),     SPAN_INIT("x-claude-"),
+    SPAN_INIT("x-goog-"),     SPAN_INIT("x-request-id"), SPAN_INIT("x-stainless-"),
 };
 
 static bool is_end_to_end(struct span name)

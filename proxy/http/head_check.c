@@ -103,7 +103,7 @@ static size_t leading_crlf(struct span bytes)
  * protocols are answered at once and not when a timer ends. */
 static bool looks_like_http(struct span line)
 {
-    static const struct span version = { " HTTP/", 6 };
+    static const struct span version = SPAN_INIT(" HTTP/");
 
     return span_starts(line, SPAN("HTTP/")) ||
            (line.len > 9 && span_starts(span_after(line, line.len - 9), version));

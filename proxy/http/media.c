@@ -6,25 +6,25 @@ struct media_row {
 };
 
 static const struct media_row types[] = {
-    { { "application/json", 16 }, MEDIA_JSON },
-    { { "text/json", 9 }, MEDIA_JSON },
-    { { "text/event-stream", 17 }, MEDIA_EVENTS },
-    { { "application/x-ndjson", 20 }, MEDIA_JSON_LINES },
-    { { "application/ndjson", 18 }, MEDIA_JSON_LINES },
-    { { "application/jsonl", 17 }, MEDIA_JSON_LINES },
-    { { "application/x-jsonl", 19 }, MEDIA_JSON_LINES },
-    { { "application/jsonlines", 21 }, MEDIA_JSON_LINES },
-    { { "application/x-jsonlines", 23 }, MEDIA_JSON_LINES },
-    { { "application/json-lines", 22 }, MEDIA_JSON_LINES },
-    { { "application/stream+json", 23 }, MEDIA_JSON_LINES },
-    { { "application/vnd.amazon.eventstream", 34 }, MEDIA_EVENTSTREAM },
-    { { "multipart/form-data", 19 }, MEDIA_MULTIPART },
+    { SPAN_INIT("application/json"), MEDIA_JSON },
+    { SPAN_INIT("text/json"), MEDIA_JSON },
+    { SPAN_INIT("text/event-stream"), MEDIA_EVENTS },
+    { SPAN_INIT("application/x-ndjson"), MEDIA_JSON_LINES },
+    { SPAN_INIT("application/ndjson"), MEDIA_JSON_LINES },
+    { SPAN_INIT("application/jsonl"), MEDIA_JSON_LINES },
+    { SPAN_INIT("application/x-jsonl"), MEDIA_JSON_LINES },
+    { SPAN_INIT("application/jsonlines"), MEDIA_JSON_LINES },
+    { SPAN_INIT("application/x-jsonlines"), MEDIA_JSON_LINES },
+    { SPAN_INIT("application/json-lines"), MEDIA_JSON_LINES },
+    { SPAN_INIT("application/stream+json"), MEDIA_JSON_LINES },
+    { SPAN_INIT("application/vnd.amazon.eventstream"), MEDIA_EVENTSTREAM },
+    { SPAN_INIT("multipart/form-data"), MEDIA_MULTIPART },
 };
 
 static const struct span opaque_families[] = {
-    { "audio/", 6 },
-    { "image/", 6 },
-    { "video/", 6 },
+    SPAN_INIT("audio/"),
+    SPAN_INIT("image/"),
+    SPAN_INIT("video/"),
 };
 
 enum media media_of(struct span content_type)
@@ -66,10 +66,10 @@ static struct span skip_blank(struct span s)
 static bool begins_events(struct span s)
 {
     static const struct span fields[] = {
-        { "data", 4 },
-        { "event", 5 },
-        { "id", 2 },
-        { "retry", 5 },
+        SPAN_INIT("data"),
+        SPAN_INIT("event"),
+        SPAN_INIT("id"),
+        SPAN_INIT("retry"),
     };
 
     if (s.len > 0 && s.at[0] == ':') {

@@ -30,7 +30,7 @@ static bool takes_fields(const struct evidence *evidence)
 
 /* ---- finding --------------------------------------------------------------------- */
 
-static const struct span signature_scheme = { "AWS4-HMAC-SHA256 ", 17 };
+static const struct span signature_scheme = SPAN_INIT("AWS4-HMAC-SHA256 ");
 
 /* A signature proves nothing to assay, which does not know the secret; but what an SDK
  * takes for its access key id may be a virtual key. */

@@ -246,9 +246,9 @@ static bool read_word(struct reader *reader, struct json_node *node)
     static const struct {
         struct span word;
         enum json_kind kind;
-    } words[] = { { { "null", 4 }, JSON_NULL },
-                  { { "false", 5 }, JSON_FALSE },
-                  { { "true", 4 }, JSON_TRUE } };
+    } words[] = { { SPAN_INIT("null"), JSON_NULL },
+                  { SPAN_INIT("false"), JSON_FALSE },
+                  { SPAN_INIT("true"), JSON_TRUE } };
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (span_starts(reader->rest, words[i].word)) {

@@ -32,7 +32,8 @@ static bool parts_cut(struct span text, struct span parts[PARTS])
 /* A token of another kind (a logout, a proof of possession) says so in its type. */
 static bool type_fits(const struct json_node *header)
 {
-    static const struct span known[] = { { "JWT", 3 }, { "at+jwt", 6 }, { "JOSE", 4 } };
+    static const struct span known[] = { SPAN_INIT("JWT"), SPAN_INIT("at+jwt"),
+                                         SPAN_INIT("JOSE") };
     const struct json_node *node = json_member(header, SPAN("typ"));
     struct span type = json_string(node);
 
