@@ -1,4 +1,5 @@
-/* What the values of a request say: facts, claims, and for the turn gate what is said. */
+/* What the values of a request say: facts, claims, and for the turn gate what is
+ * said. */
 #include "filters/clients.h"
 #include "filters/paid_tool.h"
 #include "filters/request.h"

@@ -7,8 +7,8 @@
 
 enum { CLEARING_MAX = 1000 };
 
-/* How many ordinary turns bring the score below the threshold: prompts that did not come
- * before, at times of their own. More than CLEARING_MAX are CLEARING_MAX. */
+/* How many ordinary turns bring the score below the threshold: prompts that did not
+ * come before, at times of their own. More than CLEARING_MAX are CLEARING_MAX. */
 unsigned clearing_turns(const struct identity_state *state, float threshold);
 
 /* Appends a sentence of it. */

@@ -1,4 +1,5 @@
-/* Prompts that are made of responses given in other conversations, or to others (G2). */
+/* Prompts that are made of responses given in other conversations, or to others
+ * (G2). */
 #include "filters/detect/echo.h"
 
 #include "filters/detect/reference.h"
@@ -12,9 +13,9 @@ static unsigned place_of(uint32_t sample)
     return sample / (STATE_TAG_MASK + 1) % PLACES;
 }
 
-/* How many of the samples did responses of other sessions hold? Entries that differ from a
- * sample with our own tag in the tag alone are others'. Hardly any entry is at the place of
- * a sample. */
+/* How many of the samples did responses of other sessions hold? Entries that differ
+ * from a sample with our own tag in the tag alone are others'. Hardly any entry is at
+ * the place of a sample. */
 static unsigned in_others(const struct identity_state *state,
                           uint32_t samples[ECHO_SAMPLES], unsigned count, uint32_t tag)
 {

@@ -1,9 +1,9 @@
-/* People have habits: "run the tests and fix what fails" after every change, one and the
- * same prompt to open most conversations. What tells them from a script is that they also
- * say what was never said. So a conversation in which somebody does has excuses for what
- * came before, and what its opener won is taken back and lost instead. Habits have their
- * place: a prompt that is known only from the other stratum is none. This never adds to a
- * score. */
+/* People have habits: "run the tests and fix what fails" after every change, one and
+ * the same prompt to open most conversations. What tells them from a script is that
+ * they also say what was never said. So a conversation in which somebody does has
+ * excuses for what came before, and what its opener won is taken back and lost instead.
+ * Habits have their place: a prompt that is known only from the other stratum is none.
+ * This never adds to a score. */
 #include "filters/detect/habit.h"
 
 #include "filters/detect/reference.h"
@@ -76,7 +76,8 @@ static uint16_t won_by(const struct occasion *occasion)
     return won;
 }
 
-/* As if the opener had been no occasion; a bet that began anew since does not have it. */
+/* As if the opener had been no occasion; a bet that began anew since does not have
+ * it. */
 static void take_back(struct yes_no_bet *bet, const struct reference_row *odds,
                       uint32_t opened)
 {

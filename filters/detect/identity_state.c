@@ -32,7 +32,7 @@ int64_t state_unix_ms(uint32_t time)
     return STATE_EPOCH_MS + (int64_t)time * (1000 / STATE_TICKS);
 }
 
-/* ---- sessions ----------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------- */
 
 static uint32_t root_of(const struct turn *turn)
 {
@@ -92,7 +92,7 @@ static struct session_state *touch_session(struct identity_state *state, uint32_
     return &state->sessions[0];
 }
 
-/* ---- calls -------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------- */
 
 static void keep_response(struct identity_state *state, const struct turn *turn)
 {

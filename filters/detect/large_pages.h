@@ -1,6 +1,6 @@
-/* Memory that is looked at here and there: in small pages, nearly every look would wait for
- * the page tables as well. In large ones it takes up two mebibytes as soon as a byte of
- * them is touched, so that is for what is in use. */
+/* Memory that is looked at here and there: in small pages, nearly every look would wait
+ * for the page tables as well. In large ones it takes up two mebibytes as soon as a
+ * byte of them is touched, so that is for what is in use. */
 #ifndef ASSAY_FILTERS_DETECT_LARGE_PAGES_H
 #define ASSAY_FILTERS_DETECT_LARGE_PAGES_H
 

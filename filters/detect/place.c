@@ -1,5 +1,5 @@
-/* Prompts that open conversations and also come inside others. People have prompts to begin
- * with and prompts to go on with; a pool of prompts has none. */
+/* Prompts that open conversations and also come inside others. People have prompts to
+ * begin with and prompts to go on with; a pool of prompts has none. */
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 

@@ -65,7 +65,7 @@ static float take_phrases(struct identity_state *state,
                                      : (float)recycled / (float)prompt->bottom_count;
 }
 
-/* ---- templates, for the evidence ---------------------------------------------------- */
+/* ---- templates, for the evidence ------------------------------------------------- */
 
 static uint32_t strength(const struct template_state *template)
 {

@@ -1,8 +1,9 @@
-/* A memory of 16-bit fingerprints that noise cannot empty: what came once lies in a ring
- * that the next newcomers overwrite; what came again lies also in a ring of its own, which
- * only others that came again overwrite. Either ring is cut into banks, and a value has its
- * bank, so that few entries are looked at and few can be mistaken for it: with n entries of
- * either kind together, one value in 65,536 * RECALL_BANKS / n. */
+/* A memory of 16-bit fingerprints that noise cannot empty: what came once lies in a
+ * ring that the next newcomers overwrite; what came again lies also in a ring of its
+ * own, which only others that came again overwrite. Either ring is cut into banks, and
+ * a value has its bank, so that few entries are looked at and few can be mistaken for
+ * it: with n entries of either kind together, one value in 65,536 * RECALL_BANKS /
+ * n. */
 #ifndef ASSAY_FILTERS_DETECT_RECALL_H
 #define ASSAY_FILTERS_DETECT_RECALL_H
 

@@ -16,7 +16,8 @@ enum {
     TOPIC_MIN = 2      /* bags of words before the next is compared */
 };
 
-/* The share of a prompt's sampled phrases that came before which makes it a near-repeat. */
+/* The share of a prompt's sampled phrases that came before which makes it a
+ * near-repeat. */
 #define NEAR_RECYCLED .5F
 
 /* ... which is little enough for the prompt to be a new one. */
@@ -25,8 +26,8 @@ enum {
 /* The cosine of a bag of words with the mean of those before. */
 #define TOPIC_COSINE .75
 
-/* Nats of its own that implicate an identity in a ring: two shared prompts and at most one
- * other between them. */
+/* Nats of its own that implicate an identity in a ring: two shared prompts and at most
+ * one other between them. */
 #define RING_OWN 4.4F
 
 /* What a yes/no bet is about, in words. */

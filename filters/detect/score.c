@@ -28,8 +28,8 @@ static float greatest(const struct identity_state *state, enum yes_no a, enum ye
     return greater(greater(bet(state, a), bet(state, b)), bet(state, c));
 }
 
-/* The bets on one stratum's texts look at the same thing in three ways; those on the two
- * strata do not. Variety sees the same prompts, but asks for something else. */
+/* The bets on one stratum's texts look at the same thing in three ways; those on the
+ * two strata do not. Variety sees the same prompts, but asks for something else. */
 static float prompts(const struct identity_state *state)
 {
     return greatest(state, BET_repeat_open, BET_near_open, BET_topic_open) +

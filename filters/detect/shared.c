@@ -1,11 +1,11 @@
-/* Prompts that resemble those of other identities. Whoever shares a prompt now and then is
- * no ring, so this bet decides who belongs to one; it scores nothing by itself. */
+/* Prompts that resemble those of other identities. Whoever shares a prompt now and then
+ * is no ring, so this bet decides who belongs to one; it scores nothing by itself. */
 #include "filters/detect/shared.h"
 
 #include "filters/detect/reference.h"
 
-/* An exercise that a class copies, a prompt that a team hands round: who sends it for the
- * first time, or again in one conversation, gives no evidence. */
+/* An exercise that a class copies, a prompt that a team hands round: who sends it for
+ * the first time, or again in one conversation, gives no evidence. */
 static bool is_handed_round(const struct occasion *occasion)
 {
     return occasion->company.copied &&

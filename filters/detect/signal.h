@@ -1,7 +1,7 @@
-/* A signal: one way in which automated traffic differs from people's, one file each. A row
- * SIGNAL(name) in filters/filters.def and a file filters/detect/NAME.c that defines
- * signal_NAME are all it takes. Signals keep their state in struct identity_state and see
- * each turn once, as an occasion, and each call once if they ask for it. */
+/* A signal: one way in which automated traffic differs from people's, one file each. A
+ * row SIGNAL(name) in filters/filters.def and a file filters/detect/NAME.c that defines
+ * signal_NAME are all it takes. Signals keep their state in struct identity_state and
+ * see each turn once, as an occasion, and each call once if they ask for it. */
 #ifndef ASSAY_FILTERS_DETECT_SIGNAL_H
 #define ASSAY_FILTERS_DETECT_SIGNAL_H
 

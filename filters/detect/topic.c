@@ -1,5 +1,5 @@
-/* Prompts that consist of the same words over and over: one template, whatever fills its
- * slots. People of one project share words too, but not nearly as many. */
+/* Prompts that consist of the same words over and over: one template, whatever fills
+ * its slots. People of one project share words too, but not nearly as many. */
 #include "filters/detect/topic.h"
 
 #include "filters/detect/reference.h"

@@ -1,7 +1,7 @@
-/* Tokens, calls and agent turns per human turn, halved every week; and agents that call the
- * same tool with the same arguments over and over, which their own people want to know.
- * Delegated busywork shows here, and so do forged marks of harness text, subagents and tool
- * results. Context only. */
+/* Tokens, calls and agent turns per human turn, halved every week; and agents that call
+ * the same tool with the same arguments over and over, which their own people want to
+ * know. Delegated busywork shows here, and so do forged marks of harness text,
+ * subagents and tool results. Context only. */
 #include "filters/detect/context.h"
 #include "filters/detect/signal.h"
 

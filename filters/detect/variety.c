@@ -1,7 +1,7 @@
-/* Many different prompts that each come again: a pool to draw from. People who like a prompt
- * repeat that one, which counts here once and then against it; and who says again what he
- * opened a conversation with has not got through with it. What is known from the other
- * stratum alone is place's. */
+/* Many different prompts that each come again: a pool to draw from. People who like a
+ * prompt repeat that one, which counts here once and then against it; and who says
+ * again what he opened a conversation with has not got through with it. What is known
+ * from the other stratum alone is place's. */
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 

@@ -9,8 +9,9 @@
 enum { CALL_ARGUMENTS = 96 }; /* samples kept of a response's tool arguments */
 
 /* Of `turn`, kind is TURN_PROMPT where the fresh input has a person's words, else
- * TURN_CONTINUATION; harness says that the words were the client's own. gate_judge() decides
- * the rest: session, retry, and which prompts are none. Hashes are keyed; 0 is none. */
+ * TURN_CONTINUATION; harness says that the words were the client's own. gate_judge()
+ * decides the rest: session, retry, and which prompts are none. Hashes are keyed; 0 is
+ * none. */
 struct call {
     struct turn turn;
     uint64_t root;        /* of the system prompt and the first user message */

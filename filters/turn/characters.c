@@ -67,7 +67,7 @@ unsigned utf8_put_wide(char *at, uint32_t code)
     return 4;
 }
 
-/* ---- what a code point is ----------------------------------------------------------- */
+/* ---- what a code point is -------------------------------------------------------- */
 
 struct range {
     uint32_t first, last;
@@ -93,7 +93,8 @@ static const struct {
     { { 0x531, 0x556 }, 48 }, { { 0xff21, 0xff3a }, 32 },
 };
 
-/* Capitals with even, or with odd, code points that lie just before their small letters. */
+/* Capitals with even, or with odd, code points that lie just before their small
+ * letters. */
 static const struct range even_pairs[] = { { 0x100, 0x137 },   { 0x14a, 0x177 },
                                            { 0x370, 0x373 },   { 0x460, 0x481 },
                                            { 0x48a, 0x4bf },   { 0x4d0, 0x52f },

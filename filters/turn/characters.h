@@ -1,5 +1,5 @@
-/* Text as code points: UTF-8 decoded in any split, a bad byte read as U+FFFD, and what the
- * sketches ask of a code point. */
+/* Text as code points: UTF-8 decoded in any split, a bad byte read as U+FFFD, and what
+ * the sketches ask of a code point. */
 #ifndef ASSAY_FILTERS_TURN_CHARACTERS_H
 #define ASSAY_FILTERS_TURN_CHARACTERS_H
 
@@ -20,8 +20,8 @@ unsigned utf8_take(struct utf8 *utf8, unsigned char byte, uint32_t codes[2]);
 
 typedef void utf8_seen(void *self, uint32_t code);
 
-/* Calls `seen` for every code point that is complete. Inline, so that most of them cost no
- * call. */
+/* Calls `seen` for every code point that is complete. Inline, so that most of them cost
+ * no call. */
 RUN_INLINE void utf8_feed(struct utf8 *utf8, struct span bytes, utf8_seen *seen,
                           void *self)
 {
@@ -81,7 +81,8 @@ static inline bool character_is_space(uint32_t code)
                        : character_is_wide_space(code);
 }
 
-/* A script that does not put spaces between words: Han, Kana, Thai, Lao, Khmer, Burmese. */
+/* A script that does not put spaces between words: Han, Kana, Thai, Lao, Khmer,
+ * Burmese. */
 bool character_is_unspaced(uint32_t code);
 
 #endif

@@ -1,11 +1,12 @@
-/* The fresh input of a request: what follows the last thing a model said. Reads the values
- * on the paths of a dialect's request as they stream past, in constant memory, and tells
- * whether a person's words are in it, and the sketch of the last message that has some.
+/* The fresh input of a request: what follows the last thing a model said. Reads the
+ * values on the paths of a dialect's request as they stream past, in constant memory,
+ * and tells whether a person's words are in it, and the sketch of the last message that
+ * has some.
  *
- * Which user message is the last is known at the end only. Until then a message is kept as
- * its bytes stand in the JSON text, so that one that turns out to be history costs no more
- * than a copy; one of more than FRESH_HELD bytes is sketched as it passes. What was kept is
- * wiped. */
+ * Which user message is the last is known at the end only. Until then a message is kept
+ * as its bytes stand in the JSON text, so that one that turns out to be history costs
+ * no more than a copy; one of more than FRESH_HELD bytes is sketched as it passes. What
+ * was kept is wiped. */
 #ifndef ASSAY_FILTERS_TURN_FRESH_H
 #define ASSAY_FILTERS_TURN_FRESH_H
 

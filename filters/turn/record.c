@@ -84,7 +84,7 @@ struct record_reader *record_reader_free(struct record_reader *reader)
     return NULL;
 }
 
-/* ---- values ------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------- */
 
 /* Seconds with a fraction as whole milliseconds, rounded. */
 static bool read_time(struct span number, int64_t *ms)
@@ -313,7 +313,7 @@ static void see(void *self, const struct scan_value *value)
     }
 }
 
-/* ---- lines -------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------- */
 
 static const char *missing(const struct reading *reading)
 {
@@ -369,7 +369,7 @@ const char *record_read(const struct record_reader *reader, struct span line,
     return reading.wrong;
 }
 
-/* ---- writing ------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------- */
 
 static void put_time(struct text *out, int64_t unix_ms)
 {

@@ -20,8 +20,9 @@ struct record {
 
 struct record_reader;
 
-/* Compiles what lines are read with. Identities and sessions are hashed with `seed`, but for
- * those of 16 hex digits, which are hashes: so an export gives the hashes it came from. */
+/* Compiles what lines are read with. Identities and sessions are hashed with `seed`,
+ * but for those of 16 hex digits, which are hashes: so an export gives the hashes it
+ * came from. */
 struct record_reader *record_reader_new(uint64_t seed);
 struct record_reader *record_reader_free(struct record_reader *reader);
 
@@ -31,8 +32,8 @@ const char *record_read(const struct record_reader *reader, struct span line,
 
 enum { RECORD_LINE_MAX = 4096 };
 
-/* Appends the line of a turn, without a newline; identity and session are its hashes. Empty
- * names are those that nobody knows. */
+/* Appends the line of a turn, without a newline; identity and session are its hashes.
+ * Empty names are those that nobody knows. */
 void record_write(const struct turn *turn, int64_t at_ms, const char *model,
                   const char *agent, struct text *out);
 

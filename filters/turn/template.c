@@ -53,8 +53,8 @@ static bool is_url(const uint32_t *at, unsigned len)
     return at[0] == 'h' && (begins(at, len, "http://") || begins(at, len, "https://"));
 }
 
-/* Characters from the opening quote to the closing one, both counted; 0: it is not closed
- * soon enough. */
+/* Characters from the opening quote to the closing one, both counted; 0: it is not
+ * closed soon enough. */
 static unsigned quoted(const uint32_t *at, unsigned len)
 {
     if (at[0] != '"' && at[0] != '\'' && at[0] != '`') {
@@ -163,7 +163,8 @@ static void decide(struct template *template, const uint32_t *at, unsigned len)
 }
 
 /* A word of letters and the space behind it, which most of a text are: nothing in it is
- * masked. How many characters it has; 0: there is none, or it is within what is masked. */
+ * masked. How many characters it has; 0: there is none, or it is within what is
+ * masked. */
 static unsigned plain_word(struct template *template, const uint32_t *at, unsigned len)
 {
     unsigned done = 0;

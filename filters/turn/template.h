@@ -1,5 +1,5 @@
-/* A prompt's skeleton: what stays of the normalised text when URLs (<u>), quotations (<q>),
- * paths (<p>) and numbers (#) go. Each place is decided by what stands up to
+/* A prompt's skeleton: what stays of the normalised text when URLs (<u>), quotations
+ * (<q>), paths (<p>) and numbers (#) go. Each place is decided by what stands up to
  * TEMPLATE_AHEAD characters behind it, so that any split gives the same. */
 #ifndef ASSAY_FILTERS_TURN_TEMPLATE_H
 #define ASSAY_FILTERS_TURN_TEMPLATE_H

@@ -1,6 +1,7 @@
-/* The record of one call: who asked, when, what kind of call it was, and sketches of the
- * prompt and the response. Fixed size and no text: this is all that the detector reads and
- * all that `assay export --turns` writes. The fields are those of the turn record. */
+/* The record of one call: who asked, when, what kind of call it was, and sketches of
+ * the prompt and the response. Fixed size and no text: this is all that the detector
+ * reads and all that `assay export --turns` writes. The fields are those of the turn
+ * record. */
 #ifndef ASSAY_FILTERS_TURN_TURN_H
 #define ASSAY_FILTERS_TURN_TURN_H
 

@@ -148,8 +148,8 @@ static bool is_digit(char byte)
     return (unsigned)(byte - '0') < 10;
 }
 
-/* As many bytes as are of the kind that `text` begins with, and as the chunk has room for.
- * Digits have the bit that makes letters small. */
+/* As many bytes as are of the kind that `text` begins with, and as the chunk has room
+ * for. Digits have the bit that makes letters small. */
 static size_t append_run(struct words *words, struct span text)
 {
     size_t most = WORD_CHUNK - UTF8_MAX + 1U - words->len, len = 0;

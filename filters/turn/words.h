@@ -1,7 +1,7 @@
 /* A text as hashes of its tokens: (a) a run of ASCII letters, "_" and U+0080 to U+FFFF,
- * (b) a run of ASCII digits, (c) any other single code point that is not white space. Where
- * a script puts no spaces between words, each character is a token, hashed with the two
- * before it: three such tokens in a row are five characters. */
+ * (b) a run of ASCII digits, (c) any other single code point that is not white space.
+ * Where a script puts no spaces between words, each character is a token, hashed with
+ * the two before it: three such tokens in a row are five characters. */
 #ifndef ASSAY_FILTERS_TURN_WORDS_H
 #define ASSAY_FILTERS_TURN_WORDS_H
 
@@ -40,9 +40,9 @@ void words_init(struct words *words, const struct sketch_key *key, word_seen *se
 /* The next code point, in lower case. */
 void words_put(struct words *words, uint32_t code);
 
-/* A space, or a run of ASCII letters in either case or of digits, which is most of every
- * text: how many bytes at the front of `text`, which is not empty; 0 if it begins with
- * something else. The same as words_put() of each. */
+/* A space, or a run of ASCII letters in either case or of digits, which is most of
+ * every text: how many bytes at the front of `text`, which is not empty; 0 if it begins
+ * with something else. The same as words_put() of each. */
 size_t words_put_plain(struct words *words, struct span text);
 
 void words_end(struct words *words);

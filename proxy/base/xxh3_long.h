@@ -1,5 +1,6 @@
 /* XXH3 for inputs of hundreds of bytes: with the widest vectors that the machine turns
- * out to have, where the library offers the choice. The hashes are XXH3's in any case. */
+ * out to have, where the library offers the choice. The hashes are XXH3's in any
+ * case. */
 #ifndef ASSAY_BASE_XXH3_LONG_H
 #define ASSAY_BASE_XXH3_LONG_H
 

@@ -44,7 +44,8 @@ void head_forms_done(struct head_forms *forms);
 const struct head *head_forms_read(struct head_forms *forms, struct span bytes,
                                    enum method method, size_t *size);
 
-/* Keeps the form of a response head in place of the one that was not used for longest. */
+/* Keeps the form of a response head in place of the one that was not used for
+ * longest. */
 void head_forms_add(struct head_forms *forms, struct span raw, const struct head *head);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* ---- what became of each schema --------------------------------------------------- */
+/* ---- what became of each schema -------------------------------------------------- */
 
 /* A step leads from one schema to the next, which is past: what it creates is written
  * out here, not taken from ledger_column.def, and never changes. Views come at the end
@@ -104,7 +104,7 @@ static const char *const *const steps[LEDGER_SCHEMA] = {
     [3] = step_from_3,
 };
 
-/* ---- telling how far it is -------------------------------------------------------- */
+/* ---- telling how far it is ------------------------------------------------------- */
 
 enum { TELL_S = 10 };
 
@@ -170,7 +170,7 @@ static void tell_end(sqlite3 *sqlite, const struct telling *telling)
     telling->tell(words);
 }
 
-/* ---- the way ---------------------------------------------------------------------- */
+/* ---- the way --------------------------------------------------------------------- */
 
 static bool take_steps(sqlite3 *sqlite, int64_t from)
 {
@@ -188,8 +188,9 @@ static bool take_steps(sqlite3 *sqlite, int64_t from)
 }
 
 /* What the old rows took is as much as the new ones do. To give it back takes an eighth
- * of the time that the steps took, and less of the disk: the write-ahead log, which they
- * have filled, is emptied first. What is not given back is used by calls to come. */
+ * of the time that the steps took, and less of the disk: the write-ahead log, which
+ * they have filled, is emptied first. What is not given back is used by calls to
+ * come. */
 static bool give_back(sqlite3 *sqlite)
 {
     static const char *const statements[] = {

@@ -1,4 +1,5 @@
-/* Makes of a ledger that an older version of assay wrote one with the tables of today. */
+/* Makes of a ledger that an older version of assay wrote one with the tables of
+ * today. */
 #ifndef ASSAY_METER_LEDGER_UPGRADE_H
 #define ASSAY_METER_LEDGER_UPGRADE_H
 

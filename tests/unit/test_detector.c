@@ -110,7 +110,7 @@ static void assert_nats(const struct identity_state *state, enum yes_no bet,
     }
 }
 
-/* ---- signals ------------------------------------------------------------------------ */
+/* ---- signals --------------------------------------------------------------------- */
 
 static void a_repeated_opener_wins(void **unused)
 {
@@ -218,7 +218,8 @@ static void a_conversation_that_goes_on_as_ever_takes_nothing_back(void **unused
     assert_true(score_of(state) >= SCORE_FLAG);
 }
 
-/* A conversation's opener is said within the next: twelve prompts drawn in any place. */
+/* A conversation's opener is said within the next: twelve prompts drawn in any
+ * place. */
 static void prompts_without_a_place_win(void **unused)
 {
     struct identity_state *state = new_state();
@@ -272,7 +273,8 @@ static void an_opener_said_again_once_is_excused(void **unused)
     assert_true(nats(state, BET_repeat_mid) > 6);
 }
 
-/* Two of three prompts inside the conversations are "run the tests and fix what fails". */
+/* Two of three prompts inside the conversations are "run the tests and fix what
+ * fails". */
 static void what_is_new_excuses_habits(void **unused)
 {
     struct identity_state *state = new_state();
@@ -593,7 +595,7 @@ static void a_sprint_is_context(void **unused)
     assert_non_null(strstr(evidence.rows[0].says, "usually 5%"));
 }
 
-/* ---- detector ----------------------------------------------------------------------- */
+/* ---- detector -------------------------------------------------------------------- */
 
 struct seen {
     unsigned lines;
@@ -880,7 +882,7 @@ static void echoes_across_keys_are_found(void **unused)
     detector_free(detector);
 }
 
-/* ---- properties --------------------------------------------------------------------- */
+/* ---- properties ------------------------------------------------------------------ */
 
 static struct turn random_turn(uint64_t n)
 {

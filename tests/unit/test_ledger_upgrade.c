@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 /* tests/unit/ledgers/schema_N.sql: what assay of that time had written for 24 calls, as
- * `sqlite3 ledger.db .dump` shows it, and the numbers of the file's header. A new schema
- * brings one for itself, and a step that leads to it. */
+ * `sqlite3 ledger.db .dump` shows it, and the numbers of the file's header. A new
+ * schema brings one for itself, and a step that leads to it. */
 #define LEDGERS "tests/unit/ledgers/"
 
 enum { CALLS = 24, TEXT_SIZE = 32 * 1024 };
@@ -221,7 +221,7 @@ static void test_use(void **state)
     }
 }
 
-/* ---- room ------------------------------------------------------------------------- */
+/* ---- room ------------------------------------------------------------------------ */
 
 static const char many_calls[] =
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "

@@ -170,7 +170,7 @@ static void test_strict_mode(void **state)
     assert_false(request_seen());
 }
 
-/* ---- under sanitizers ------------------------------------------------------------- */
+/* ---- under sanitizers ------------------------------------------------------------ */
 
 #if defined(__has_feature)
     #define SEES_ADDRESSES __has_feature(address_sanitizer)

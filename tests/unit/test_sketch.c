@@ -95,7 +95,7 @@ static void any_split_gives_the_same(void **unused)
     }
 }
 
-/* ---- runs and single characters ------------------------------------------------------ */
+/* ---- runs and single characters -------------------------------------------------- */
 
 enum { MANY_WORDS = 512, MIXED_SIZE = 400 };
 
