@@ -422,7 +422,7 @@ static const struct field team_fields[] = {
       .count_offset = IN_TEAM(alias_count),
       .without = "none",
       .most = 4096,
-      .help = "caller by what a token, certificate or header calls him" },
+      .help = "names in tokens, certificates and headers, and whose each one is" },
     { 0 }
 };
 

@@ -235,7 +235,7 @@ static const struct field user_fields[] = {
       .type = FIELD_TEXT,
       .offset = IN_USER(certificate),
       .without = "none",
-      .help = "or the name in his client certificate, by tls.clients.names" },
+      .help = "or the name in their client certificate, by tls.clients.names" },
     { 0 }
 };
 

@@ -1,4 +1,4 @@
-/* assay keys: make, show and withdraw virtual keys. A running assay follows within a
+/* assay keys: make, list, rotate and revoke virtual keys. A running assay follows within a
  * second. */
 #include "config/nearest.h"
 #include "proxy/base/text.h"
