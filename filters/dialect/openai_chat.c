@@ -7,6 +7,8 @@ static const struct dialect_route routes[] = {
     { METHOD_POST, "/openai", "chat", 0 },                   /* Pollinations */
     { METHOD_POST, "**/text/chatcompletion_v2", "chat", 0 }, /* MiniMax */
     { METHOD_POST, "**/serving-endpoints/{*}/invocations", "chat", 0 }, /* Databricks */
+    { METHOD_GET, "**/chat/deferred-completion/{*}", "retrieve",
+      OPENAI_ONCE }, /* xAI */
     /* stored completions repeat a usage that was counted when they were made */
     { METHOD_GET, "**/chat/completions", "list", OPENAI_STORED },
     { METHOD_GET, "**/chat/completions/*", "retrieve", OPENAI_STORED },
@@ -28,6 +30,8 @@ const struct scan_path openai_chat_request[] = {
     { "tools", FACT_INPUT_JSON, SCAN_WHOLE },
     { "functions", FACT_INPUT_JSON, SCAN_WHOLE },
     { "response_format", FACT_INPUT_JSON, SCAN_WHOLE },
+    /* xAI: the answer comes later, and is asked for by the id that comes now */
+    { "deferred", FACT_BACKGROUND, SCAN_WHOLE },
     { .path = NULL },
 };
 
@@ -44,6 +48,7 @@ const struct scan_path openai_chat_response[] = {
     { "timings.prompt_n", COUNT_BACKUP_INPUT, SCAN_WHOLE },
     { "timings.cache_n", COUNT_BACKUP_CACHED, SCAN_WHOLE },
     { "timings.predicted_n", COUNT_BACKUP_OUTPUT, SCAN_WHOLE },
+    { "request_id", SEEN_ID, SCAN_WHOLE },
     { "model", SEEN_MODEL, SCAN_WHOLE },
     { "service_tier", SEEN_TIER, SCAN_WHOLE },
     { "error", SEEN_ERROR, SCAN_WHOLE },

@@ -5,10 +5,12 @@ static const struct dialect_route routes[] = {
     { METHOD_POST, "**/deployments/{*}/embeddings", "embeddings", ROUTE_INPUT_ONLY },
     { METHOD_POST, "**/embeddings", "embeddings", ROUTE_INPUT_ONLY },
     { METHOD_POST, "**/multimodalembeddings", "embeddings", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/embeddings/multimodal", "embeddings", ROUTE_INPUT_ONLY },
     { METHOD_POST, "**/contextualizedembeddings", "embeddings", ROUTE_INPUT_ONLY },
     { METHOD_POST, "**/pooling", "embeddings", ROUTE_INPUT_ONLY },
     { METHOD_POST, "**/rerank", "rerank", ROUTE_INPUT_ONLY },
     { METHOD_POST, "**/reranking", "rerank", ROUTE_INPUT_ONLY },
+    { METHOD_POST, "**/v1/ranking", "rerank", ROUTE_INPUT_ONLY }, /* NVIDIA */
     { METHOD_POST, "**/score", "score", ROUTE_INPUT_ONLY },
     { .path = NULL },
 };

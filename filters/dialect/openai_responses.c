@@ -6,6 +6,7 @@
 static const struct dialect_route routes[] = {
     { METHOD_POST, "**/responses", "chat", 0 },
     { METHOD_GET, "**/responses", "chat", ROUTE_WEBSOCKET },
+    { METHOD_POST, "**/v1/agent", "chat", 0 }, /* Perplexity */
     { METHOD_POST, "**/decisions", "decide", 0 },
     { METHOD_POST, "**/responses/compact", "compact", 0 },
     { METHOD_POST, "**/responses/input_tokens", "count_tokens",

@@ -264,13 +264,16 @@ def others(results):
          'GET /v1/threads/t1/runs/run_1',
          {'id': 'run_1', 'object': 'thread.run', 'status': 'completed', 'model': 'gpt-4o',
           'usage': CHAT_USAGE}, 'openai', (30, 4)),
+        ('a deferred chat', 'POST /v1/chat/completions', {'request_id': 'd1'},
+         'GET /v1/chat/deferred-completion/d1',
+         {'id': 'x', 'model': 'gpt-4o', 'usage': CHAT_USAGE}, 'openai', (30, 4)),
     )
     for name, make, made, show, shown, family, wanted in cases:
         with house_of(provider) as house:
             provider.answers = {make: made, show: shown}
             method, path = make.split()
             house.settled(method, '/%s%s' % (family, path),
-                          {'model': 'gpt-4o', 'background': True})
+                          {'model': 'gpt-4o', 'background': True, 'deferred': True})
             for _ in range(2):
                 house.get('/%s%s' % (family, show.split()[1]))
             got = billed(house)
