@@ -22,15 +22,36 @@ static struct evidence_row *add(struct evidence *evidence, const char *signal)
     return row;
 }
 
+/* The row of a bet; NULL if that is too weak to be shown, so that nothing is written which
+ * nobody reads. */
+static struct evidence_row *add_bet(struct evidence *evidence, const char *signal,
+                                    float nats)
+{
+    bool only_weak = evidence->count == 1 && evidence->rows[0].nats < LEAST_NATS;
+    struct evidence_row *row;
+
+    if (only_weak && nats > evidence->rows[0].nats) {
+        evidence->count = 0;
+    }
+    if (evidence->count > 0 && nats < LEAST_NATS) {
+        return NULL;
+    }
+    row = add(evidence, signal);
+    row->nats = nats;
+    return row;
+}
+
 struct evidence_row *evidence_add_yes_no(struct evidence *evidence,
                                          const struct identity_state *state,
                                          enum yes_no bet)
 {
     const struct yes_no_bet *held = &state->bets[bet];
     const struct reference_row *people = &reference[bet];
-    struct evidence_row *row = add(evidence, people->name);
+    struct evidence_row *row = add_bet(evidence, people->name, held->nats);
 
-    row->nats = held->nats;
+    if (row == NULL) {
+        return NULL;
+    }
     row->n = held->n;
     row->k = held->k;
     row->since_ms = held->since == 0 ? 0 : state_unix_ms(held->since);
@@ -45,7 +66,7 @@ void evidence_add_content(struct evidence *evidence, const struct identity_state
     struct evidence_row *row = evidence_add_yes_no(evidence, state, bet);
     const struct template_state *top = prompts_top(state);
 
-    if (top->count > 0) {
+    if (row != NULL && top->count > 0) {
         row->has_template = true;
         row->template_id = top->shape;
         row->template_turns = top->count;
@@ -60,10 +81,12 @@ void evidence_add_histogram(struct evidence *evidence, const char *signal,
                             const struct histogram_bet *bet, unsigned k,
                             const char *format, ...)
 {
-    struct evidence_row *row = add(evidence, signal);
+    struct evidence_row *row = add_bet(evidence, signal, bet->nats);
     va_list arguments;
 
-    row->nats = bet->nats;
+    if (row == NULL) {
+        return;
+    }
     row->n = bet->total;
     row->k = k;
     va_start(arguments, format);
@@ -98,8 +121,6 @@ static int strongest_first(const void *a, const void *b)
 
 void evidence_collect(const struct identity_state *state, struct evidence *evidence)
 {
-    unsigned strong = 0;
-
     evidence->count = 0;
     for (unsigned i = 0; signals[i] != NULL; i++) {
         if (signals[i]->explain != NULL) {
@@ -107,10 +128,6 @@ void evidence_collect(const struct identity_state *state, struct evidence *evide
         }
     }
     qsort(evidence->rows, evidence->count, sizeof(*evidence->rows), strongest_first);
-    while (strong < evidence->count && evidence->rows[strong].nats >= LEAST_NATS) {
-        strong++;
-    }
-    evidence->count = strong > 0 ? strong : 1;
 }
 
 void evidence_put_circle(struct evidence *evidence, const struct circle *circle)

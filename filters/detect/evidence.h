@@ -36,7 +36,7 @@ void evidence_collect(const struct identity_state *state, struct evidence *evide
 /* Puts the row of a circle of identities before the others. */
 void evidence_put_circle(struct evidence *evidence, const struct circle *circle);
 
-/* Adds the row of a yes/no bet; returns it. */
+/* Adds the row of a yes/no bet and returns it; NULL if it is too weak to be shown. */
 struct evidence_row *evidence_add_yes_no(struct evidence *evidence,
                                          const struct identity_state *state,
                                          enum yes_no bet);

@@ -1023,6 +1023,29 @@ static void ordinary_turns_clear(void **unused)
     assert_true(score_of(state) < SCORE_FLAG);
 }
 
+/* What is shown is what has weight, strongest first; where nothing has, what has most. */
+static void only_what_has_weight_is_shown(void **unused)
+{
+    static struct identity_state seen;
+    static struct evidence evidence;
+
+    (void)unused;
+    identity_state_init(&seen, 1);
+    seen.bets[BET_typing].nats = 1.2F;
+    seen.gap.nats = 1.9F;
+    seen.length.nats = 1.5F;
+    evidence_collect(&seen, &evidence);
+    assert_int_equal(evidence.count, 1);
+    assert_string_equal(evidence.rows[0].signal, "gap");
+
+    seen.bets[BET_rest].nats = 2;
+    seen.bets[BET_oneshot].nats = 2.5F;
+    evidence_collect(&seen, &evidence);
+    assert_int_equal(evidence.count, 2);
+    assert_string_equal(evidence.rows[0].signal, "oneshot");
+    assert_string_equal(evidence.rows[1].signal, "rest");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1065,6 +1088,7 @@ int main(void)
         cmocka_unit_test(the_name_does_not_matter),
         cmocka_unit_test(what_is_shared_survives_saving),
         cmocka_unit_test(ordinary_turns_clear),
+        cmocka_unit_test(only_what_has_weight_is_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
