@@ -450,6 +450,10 @@ static void *worker_run(void *self)
 {
     struct worker *worker = self;
 
+    /* Nobody cancels a worker. Told so, and that it could be done at any time, the C
+     * library spares each system call the locked instructions of a cancellation point. */
+    CHECK(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL) == 0);
+    CHECK(pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL) == 0);
     while (!worker_done(worker)) {
         loop_turn(worker->loop);
     }
