@@ -139,11 +139,11 @@ static struct response_watch *take_watch(struct watch_pool *pool,
         if (watch == NULL) {
             return NULL;
         }
+        watch->text = (struct sample){ 0 };
     }
     memset(watch, 0, offsetof(struct response_watch, sse));
     watch->reader = NULL;
     watch->line_reader = NULL;
-    watch->text = (struct sample){ 0 };
     watch->pool = pool;
     watch->dialect = dialect;
     watch->plan = watch_pool_plans(pool, dialect)->response;
@@ -353,11 +353,12 @@ struct response_watch *response_watch_close(struct response_watch *watch)
         return NULL;
     }
     free_parts(watch);
-    sample_wipe(&watch->text);
     if (watch->pool->response_count == WATCH_POOL_IDLE_MAX) {
+        sample_wipe(&watch->text);
         free(watch);
         return NULL;
     }
+    sample_clear(&watch->text);
     watch->next = watch->pool->responses;
     watch->pool->responses = watch;
     watch->pool->response_count++;
@@ -369,6 +370,7 @@ void response_watch_drop(struct response_watch *watch)
     while (watch != NULL) {
         struct response_watch *next = watch->next;
 
+        sample_wipe(&watch->text);
         free(watch);
         watch = next;
     }

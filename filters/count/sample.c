@@ -102,6 +102,18 @@ void sample_add(struct sample *sample, const struct sample *text)
     sample->bytes = bytes;
 }
 
+void sample_clear(struct sample *sample)
+{
+    if (sample->room > SAMPLE_SPARE) {
+        sample_wipe(sample);
+    } else if (sample->text != NULL) {
+        wipe(sample->text, sample->most);
+        *sample = (struct sample){ .room = sample->room, .text = sample->text };
+    } else {
+        *sample = (struct sample){ 0 };
+    }
+}
+
 void sample_wipe(struct sample *sample)
 {
     if (sample->text != NULL) {

@@ -8,6 +8,7 @@
 #include "filters/count/bpe.h"
 
 enum { SAMPLE_CHUNK = 64, SAMPLE_MAX = 128 * SAMPLE_CHUNK, SAMPLE_ROOM = 32 };
+enum { SAMPLE_SPARE = 1024 }; /* room that an empty sample has at most */
 
 struct sample {
     uint64_t bytes;  /* of the whole text */
@@ -26,7 +27,10 @@ void sample_put(struct sample *sample, struct span piece);
 /* Puts what is kept of another text, which stands for all of it. */
 void sample_add(struct sample *sample, const struct sample *text);
 
-/* Wipes and frees what is kept; the sample is empty then. */
+/* Wipes what is kept, for the next text: the sample is empty then, but has room as long
+ * as the text was short. */
+void sample_clear(struct sample *sample);
+/* The same, and gives the room back. */
 void sample_wipe(struct sample *sample);
 
 /* The tokens of the whole text: exact if all of it is kept, else right within a few

@@ -134,6 +134,29 @@ static void nothing_is_left_of_a_text(void **state)
     }
 }
 
+static void a_cleared_sample_keeps_room_but_no_text(void **state)
+{
+    static struct sample sample;
+    char *room = NULL;
+
+    (void)state;
+    for (size_t times = 1; times < 4; times++) {
+        put_prose(&sample, 1, PROSE);
+        assert_true(room == NULL || sample.text == room);
+        room = sample.text;
+        sample_clear(&sample);
+        assert_ptr_equal(sample.text, room);
+        for (size_t i = 0; i < sample.room; i++) {
+            assert_int_equal(sample.text[i], 0);
+        }
+        assert_int_equal(sample_tokens(&sample, ENCODING_O200K_BASE), 0);
+    }
+    put_prose(&sample, SAMPLE_SPARE / PROSE + 1, PROSE);
+    sample_clear(&sample);
+    assert_null(sample.text);
+    assert_int_equal(left_behind, 0);
+}
+
 static void families_scale_what_is_counted(void **state)
 {
     static struct sample sample;
@@ -164,6 +187,7 @@ int main(void)
         cmocka_unit_test(cut_characters_do_not_count),
         cmocka_unit_test(long_texts_are_sampled),
         cmocka_unit_test(nothing_is_left_of_a_text),
+        cmocka_unit_test(a_cleared_sample_keeps_room_but_no_text),
         cmocka_unit_test(families_scale_what_is_counted),
     };
 
