@@ -58,4 +58,7 @@ struct tls_client *tls_client_free(struct tls_client *client);
 /* A new client-side SSL with SNI, name check and the newest session offered. */
 SSL *tls_client_ssl(struct tls_client *client);
 
+/* Why the server's certificate was refused; NULL if it was not, or if `ssl` is NULL. */
+const char *tls_client_refusal(const SSL *ssl);
+
 #endif

@@ -186,3 +186,11 @@ SSL *tls_client_ssl(struct tls_client *client)
     session_offer(client, ssl);
     return ssl;
 }
+
+const char *tls_client_refusal(const SSL *ssl)
+{
+    bool verified = ssl != NULL && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE;
+    long verdict = verified ? SSL_get_verify_result(ssl) : X509_V_OK;
+
+    return verdict == X509_V_OK ? NULL : X509_verify_cert_error_string(verdict);
+}

@@ -16,7 +16,7 @@ enum {
     EVENTS_MAX = 16,
     HEAD_MAX = 16 * 1024, /* of an answer */
     BODY_MAX = 64 * 1024,
-    REASON_MAX = 64
+    REASON_MAX = 160
 };
 
 struct receiver {
@@ -29,6 +29,7 @@ struct receiver {
     struct tls_client *tls; /* NULL: plain HTTP */
     /* of the attempt under way */
     struct evhttp_connection *connection;
+    SSL *ssl;  /* the connection's */
     bool over; /* the connection is only to be freed */
     int64_t deadline_ms;
     void (*done)(void *self, struct receiver *receiver, enum receiver_end end,
@@ -79,6 +80,7 @@ static void connection_free(struct receiver *receiver)
     if (receiver->connection != NULL) {
         evhttp_connection_free(receiver->connection);
         receiver->connection = NULL;
+        receiver->ssl = NULL;
     }
     receiver->over = false;
 }
@@ -139,32 +141,47 @@ static void end(struct receiver *receiver, enum receiver_end how, const char *re
     receiver->done(receiver->self, receiver, how, reason);
 }
 
+/* Why the connection failed, as far as TLS knows. */
+static void no_answer(struct receiver *receiver)
+{
+    const char *refusal = tls_client_refusal(receiver->ssl);
+    char reason[REASON_MAX];
+
+    if (refusal == NULL) {
+        end(receiver, RECEIVER_FAILED, "there was no answer");
+        return;
+    }
+    snprintf(reason, sizeof reason, "its certificate was refused: %s", refusal);
+    end(receiver, RECEIVER_FAILED, reason);
+}
+
 /* Without a request, or without a status: the connection failed. */
 static void on_answer(struct evhttp_request *request, void *self)
 {
     int status = request == NULL ? 0 : evhttp_request_get_response_code(request);
     char reason[REASON_MAX];
 
-    if (status / 100 == 2) {
+    if (status == 0) {
+        no_answer(self);
+    } else if (status / 100 == 2) {
         end(self, RECEIVER_TAKEN, "");
-        return;
+    } else {
+        snprintf(reason, sizeof reason, "the answer was %d", status);
+        end(self, status == 410 ? RECEIVER_REFUSED : RECEIVER_FAILED, reason);
     }
-    snprintf(reason, sizeof reason, "the answer was %d", status);
-    end(self, status == 410 ? RECEIVER_REFUSED : RECEIVER_FAILED,
-        status == 0 ? "there was no answer" : reason);
 }
 
 static bool connect_to(struct receiver *receiver, struct event_base *base)
 {
-    SSL *ssl = receiver->tls == NULL ? NULL : tls_client_ssl(receiver->tls);
     struct bufferevent *stream = NULL;
 
+    receiver->ssl = receiver->tls == NULL ? NULL : tls_client_ssl(receiver->tls);
     if (receiver->tls == NULL) {
         stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    } else if (ssl != NULL) {
-        stream =
-            bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING,
-                                           BEV_OPT_CLOSE_ON_FREE);
+    } else if (receiver->ssl != NULL) {
+        stream = bufferevent_openssl_socket_new(base, -1, receiver->ssl,
+                                                BUFFEREVENT_SSL_CONNECTING,
+                                                BEV_OPT_CLOSE_ON_FREE);
     }
     if (stream == NULL) {
         return false;

@@ -5,7 +5,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/http.h>
-#include <openssl/x509_vfy.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,15 +76,14 @@ struct fetch *fetch_cancel(struct fetch *fetch)
 /* Why the connection failed, as far as TLS knows. */
 static void note_failure(struct fetch *fetch)
 {
-    long verdict = fetch->ssl == NULL ? X509_V_OK : SSL_get_verify_result(fetch->ssl);
+    const char *refusal = tls_client_refusal(fetch->ssl);
 
-    if (verdict == X509_V_OK) {
+    if (refusal == NULL) {
         (void)snprintf(fetch->failure, sizeof fetch->failure,
                        "it could not be reached, or ended the connection early");
     } else {
         (void)snprintf(fetch->failure, sizeof fetch->failure,
-                       "its certificate was refused: %s",
-                       X509_verify_cert_error_string(verdict));
+                       "its certificate was refused: %s", refusal);
     }
 }
 

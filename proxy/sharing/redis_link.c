@@ -152,18 +152,16 @@ static bool shake_hands(struct redis_link *link, struct tls_client *tls,
 /* Keeps the first reason. `otherwise`: where OpenSSL gives none. */
 static void break_off(struct redis_link *link, const char *otherwise)
 {
-    long verdict = link->ssl == NULL ? X509_V_OK : SSL_get_verify_result(link->ssl);
-    const char *words = otherwise;
+    const char *words = tls_client_refusal(link->ssl);
     struct tls_reason reason;
 
-    if (verdict != X509_V_OK) {
-        words = X509_verify_cert_error_string(verdict);
-    } else if (link->ssl != NULL && ERR_peek_error() != 0) {
+    if (words == NULL && link->ssl != NULL && ERR_peek_error() != 0) {
         reason = tls_reason();
         words = reason.words;
     }
     if (link->why[0] == '\0') {
-        (void)text_store(link->why, sizeof link->why, span_text(words));
+        (void)text_store(link->why, sizeof link->why,
+                         span_text(words == NULL ? otherwise : words));
     }
 }
 

@@ -142,8 +142,11 @@ def over_tls(results):
                 house.call()
                 taken = good.messages(1)
                 time.sleep(QUIET_SECONDS)
+                told = ''.join(house.assay.logged('webhook_failed'))
         results.ok(len(taken) == 1 and not untrusted.requests,
                    'over verified TLS only', untrusted.requests)
+        results.ok('untrusted, attempt 1: its certificate was refused: ' in told,
+                   'and the log says so', told)
 
 
 def mistakes(results):
