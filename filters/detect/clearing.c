@@ -22,7 +22,12 @@ static void pass(struct histogram_bet *bet, uint8_t *counts, const float *shares
 static void ordinary_turn(struct identity_state *state, unsigned turn)
 {
     for (enum yes_no bet = 0; bet < YES_NO_BETS; bet++) {
-        if (bet != BET_rest && turn % 2 == 0) {
+        if (bet == BET_rest || turn % 2 != 0) {
+            continue;
+        }
+        if (bet == BET_variety || bet == BET_place) {
+            reference_bet_new(state, bet, state->distinct, 1);
+        } else {
             reference_bet(state, bet, false, 1);
         }
     }

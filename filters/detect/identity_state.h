@@ -126,6 +126,8 @@ struct identity_state {
     uint16_t phrases_known[STATE_PHRASES_KNOWN];
     uint8_t shapes_heads[2 * RECALL_BANKS];
     uint8_t phrases_heads[2 * RECALL_BANKS];
+    uint16_t distinct;     /* prompts that were new when they came; stops at 65,535 */
+    uint16_t latest_shape; /* of the template of the last prompt that was bet on */
     struct template_state templates[STATE_TEMPLATES];
     uint32_t responses[STATE_RESPONSES]; /* sample & ~63 | session tag; a ring */
     uint8_t phase_counts[PHASES][PHASE_BINS];

@@ -1,5 +1,6 @@
 /* Prompts that open conversations and also come inside others. People have prompts to
- * begin with and prompts to go on with; a pool of prompts has none. */
+ * begin with and prompts to go on with; a pool of prompts has none. Who opens a
+ * conversation with what he said last starts over. */
 #include "filters/detect/reference.h"
 #include "filters/detect/signal.h"
 
@@ -8,9 +9,13 @@ static void place_observe(struct identity_state *state, const struct occasion *o
 {
     const struct likeness *likeness = &occasion->likeness;
 
-    if (occasion->content && !occasion->again &&
-        (likeness->elsewhere || likeness->shape == RECALLED_NEVER)) {
-        reference_bet(state, BET_place, likeness->elsewhere, occasion->now);
+    if (!occasion->content || occasion->again || likeness->at_once) {
+        return;
+    }
+    if (likeness->shape == RECALLED_NEVER) {
+        reference_bet_new(state, BET_place, likeness->known, occasion->now);
+    } else if (likeness->elsewhere) {
+        reference_bet(state, BET_place, true, occasion->now);
     }
 }
 

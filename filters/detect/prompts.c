@@ -49,6 +49,20 @@ static void take_shape(struct identity_state *state, enum stratum stratum,
                                                     : RECALLED_OFTEN;
 }
 
+static void count_prompt(struct identity_state *state,
+                         const struct prompt_sketch *prompt, struct likeness *likeness)
+{
+    uint16_t shape = (uint16_t)prompt->shape;
+
+    likeness->known = state->distinct;
+    likeness->at_once =
+        likeness->shape != RECALLED_NEVER && state->latest_shape == shape;
+    if (likeness->shape == RECALLED_NEVER && state->distinct < UINT16_MAX) {
+        state->distinct++;
+    }
+    state->latest_shape = shape;
+}
+
 static float take_phrases(struct identity_state *state,
                           const struct prompt_sketch *prompt)
 {
@@ -135,6 +149,7 @@ struct likeness prompts_take(struct identity_state *state, enum stratum stratum,
     struct likeness likeness = { .recycled = take_phrases(state, prompt) };
 
     take_shape(state, stratum, prompt, &likeness);
+    count_prompt(state, prompt, &likeness);
     count_template(state, prompt, now);
     return likeness;
 }

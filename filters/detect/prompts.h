@@ -9,6 +9,8 @@
 struct likeness {
     enum recalled shape; /* has its template come before? */
     bool elsewhere;      /* ... but only in the other stratum */
+    bool at_once;        /* it is that of the prompt before */
+    uint16_t known;      /* different prompts that came before */
     float recycled;      /* the share of its sampled phrases that came before */
     bool compared;       /* its words, with those of its stratum */
     bool topical;        /* they are the same over and over; if compared */

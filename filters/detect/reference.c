@@ -1,5 +1,7 @@
 #include "filters/detect/reference.h"
 
+#include <math.h>
+
 const struct reference_row reference[YES_NO_BETS] = {
 #define YES_NO(name, p0, q, worst, what, worst_words)                                  \
     [BET_##name] = { #name, p0, q, worst, what, worst_words },
@@ -29,4 +31,13 @@ void reference_bet(struct identity_state *state, enum yes_no bet, bool hit,
                    uint32_t now)
 {
     yes_no_observe(&state->bets[bet], reference[bet].p0, reference[bet].q, hit, now);
+}
+
+void reference_bet_new(struct identity_state *state, enum yes_no bet, unsigned known,
+                       uint32_t now)
+{
+    const struct reference_row *odds = &reference[bet];
+    double q = fmin((double)known / POOL_PROMPTS, POOL_KNOWN_MAX);
+
+    yes_no_observe(&state->bets[bet], odds->p0, fmax(q, odds->p0), false, now);
 }

@@ -10,6 +10,7 @@ enum {
     ECHO_MIN = 3,
     TYPING_SPEED = 15, /* characters per second */
     REST_HOURS = 3,
+    POOL_PROMPTS = 80, /* of a pool that a script draws from */
     RING_PERCENT = 40, /* of its turns lately, for a ring to implicate it */
     RING_TURNS = 3,    /* such prompts of an identity, at least */
     RING_MIN = 3,      /* identities that a ring has at least */
@@ -25,6 +26,10 @@ enum {
 
 /* The cosine of a bag of words with the mean of those before. */
 #define TOPIC_COSINE .75
+
+/* Of a pool, this much at most is taken to be known: it may be drawn from on the key of a
+ * person who said many other things. */
+#define POOL_KNOWN_MAX .4
 
 /* Nats of its own that implicate an identity in a ring: two shared prompts and at most
  * one other between them. */
@@ -44,6 +49,11 @@ extern const struct reference_row reference[YES_NO_BETS];
 /* Takes one occasion of a yes/no bet. */
 void reference_bet(struct identity_state *state, enum yes_no bet, bool hit,
                    uint32_t now);
+
+/* Takes a new prompt as a miss of a bet on a pool, after `known` different ones: the more of
+ * a pool is known, the less of what it gives is new. */
+void reference_bet_new(struct identity_state *state, enum yes_no bet, unsigned known,
+                       uint32_t now);
 
 extern const uint32_t phase_seconds[PHASES];
 

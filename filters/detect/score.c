@@ -4,8 +4,8 @@
 #define ONESHOT_CAP 3.0F
 #define LENGTH_CAP  4.0F
 #define GAP_CAP     4.0F
-/* ln 4: the best of four bets is worth less than one. */
-#define PHASE_LOOKS 1.386F
+/* ln 400: what chance makes of the best of four bets in a hundred turns is no evidence. */
+#define PHASE_LOOKS 5.991F
 
 static float lesser(float a, float b)
 {

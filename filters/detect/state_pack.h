@@ -8,7 +8,7 @@
 #include "proxy/base/span.h"
 
 /* Another layout of the state has another number: what was packed in it means nothing. */
-enum { STATE_LAYOUT = 6 };
+enum { STATE_LAYOUT = 7 };
 
 /* No packed state is longer: no word is zero. */
 enum { STATE_PACKED_MAX = sizeof(struct identity_state) + 64 };

@@ -97,6 +97,14 @@ static double loss(enum yes_no bet)
     return log((1 - reference[bet].p0) / (1 - reference[bet].q));
 }
 
+/* By a new prompt after `known` different ones. */
+static double loss_new(enum yes_no bet, unsigned known)
+{
+    double q = fmin((double)known / POOL_PROMPTS, POOL_KNOWN_MAX);
+
+    return fmax(0, log((1 - reference[bet].p0) / (1 - q)));
+}
+
 static double nats(const struct identity_state *state, enum yes_no bet)
 {
     return (double)state->bets[bet].nats;
@@ -223,6 +231,7 @@ static void a_conversation_that_goes_on_as_ever_takes_nothing_back(void **unused
 static void prompts_without_a_place_win(void **unused)
 {
     struct identity_state *state = new_state();
+    double place = 0;
 
     (void)unused;
     for (unsigned i = 0; i < 13; i++) {
@@ -231,12 +240,72 @@ static void prompts_without_a_place_win(void **unused)
 
         observe(state, &opener);
         observe(state, &next);
+        place =
+            i == 0 ? 0 : fmax(0, place - loss_new(BET_place, i + 1)) + gain(BET_place);
     }
-    assert_nats(state, BET_place,
-                12 * (gain(BET_place) - loss(BET_place)) + loss(BET_place));
+    assert_nats(state, BET_place, place);
     assert_nats(state, BET_variety, 0);
     assert_true(nats(state, BET_repeat_mid) > 6);
     assert_true(score_of(state) >= SCORE_FLAG);
+}
+
+static void assert_near(double value, double wanted)
+{
+    if (fabs(value - wanted) > 1e-3) {
+        fail_msg("%f instead of %f", value, wanted);
+    }
+}
+
+/* `prompts` different openers, the last again, something new: what variety has then. */
+static double variety_after(unsigned prompts)
+{
+    struct identity_state *state = new_state();
+
+    for (unsigned i = 0; i < prompts; i++) {
+        struct turn turn = some_turn(i, 100 + i, 1000 + i);
+
+        observe(state, &turn);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct turn turn = some_turn(prompts + i, 500 + i, 999 + prompts + i);
+
+        observe(state, &turn);
+    }
+    return nats(state, BET_variety);
+}
+
+/* Most of a pool is known after a while: who still says something new has none. */
+static void what_is_new_speaks_against_a_pool_the_more_is_known(void **unused)
+{
+    (void)unused;
+    assert_near(variety_after(4), gain(BET_variety) - loss_new(BET_variety, 4));
+    assert_near(variety_after(40), gain(BET_variety) - log(2 * .99));
+    assert_true(variety_after(40) < variety_after(20));
+    assert_near(variety_after(60), gain(BET_variety) - log(.99 / .3));
+}
+
+/* A prompt inside a conversation opens the next, after `between` others. */
+static double place_after(unsigned between)
+{
+    struct identity_state *state = new_state();
+    struct turn turn;
+    unsigned n = 0;
+
+    for (; n < 2 + between; n++) {
+        turn = some_turn(n, 100, 1000 + n);
+        observe(state, &turn);
+    }
+    turn = some_turn(n, 101, 1001);
+    observe(state, &turn);
+    return nats(state, BET_place);
+}
+
+/* A person whose conversation led nowhere begins another with what he said last. */
+static void who_starts_over_does_not_mistake_the_place(void **unused)
+{
+    (void)unused;
+    assert_near(place_after(0), 0);
+    assert_near(place_after(1), gain(BET_place));
 }
 
 /* Who says again what he opened the conversation with is not through with it. */
@@ -425,6 +494,37 @@ static void steady_turns_win_by_phase_and_gap(void **unused)
     /* Three turns in a quarter of an hour count once. */
     assert_int_equal(state->phases[2].total, 14);
     assert_true((double)state->gap.nats > 30);
+}
+
+/* Of many people with a hundred turns each, some keep to a phase for a while. */
+static void a_rhythm_of_chance_is_no_evidence(void **unused)
+{
+    enum { IDENTITIES = 100, TURNS = 100 };
+    struct identity_state *rhythmic;
+    float phase = 0;
+
+    (void)unused;
+    for (uint64_t who = 0; who < IDENTITIES; who++) {
+        struct identity_state *state = new_state();
+        int64_t ms = 0;
+
+        for (uint64_t i = 0; i < TURNS; i++) {
+            uint64_t n = who * TURNS + i;
+            struct turn turn = turn_at(ms, 7, 1000 + n);
+
+            ms += (int64_t)(hash_of(n) % (60 * SECOND << hash_of(n + 1) % 11));
+            turn.prompt.characters = 30U << hash_of(n + 2) % 6;
+            observe(state, &turn);
+            phase = fmaxf(phase, state->phases[0].nats);
+        }
+    }
+    assert_true(phase > 5);
+    rhythmic = new_state();
+    rhythmic->turns = TURNS;
+    rhythmic->phases[0].nats = phase;
+    assert_true(score_of(rhythmic) <= 0);
+    rhythmic->phases[0].nats = 2 * phase;
+    assert_true(score_of(rhythmic) > 5);
 }
 
 static void a_day_without_rest_wins(void **unused)
@@ -1055,6 +1155,8 @@ int main(void)
         cmocka_unit_test(a_conversation_that_goes_on_speaks_against_its_opener),
         cmocka_unit_test(a_conversation_that_goes_on_as_ever_takes_nothing_back),
         cmocka_unit_test(prompts_without_a_place_win),
+        cmocka_unit_test(what_is_new_speaks_against_a_pool_the_more_is_known),
+        cmocka_unit_test(who_starts_over_does_not_mistake_the_place),
         cmocka_unit_test(an_opener_said_again_keeps_its_place),
         cmocka_unit_test(an_opener_said_again_once_is_excused),
         cmocka_unit_test(what_is_new_excuses_habits),
@@ -1065,6 +1167,7 @@ int main(void)
         cmocka_unit_test(a_quotation_within_a_conversation_is_no_echo),
         cmocka_unit_test(a_prompt_sent_before_echoes_no_response),
         cmocka_unit_test(steady_turns_win_by_phase_and_gap),
+        cmocka_unit_test(a_rhythm_of_chance_is_no_evidence),
         cmocka_unit_test(a_day_without_rest_wins),
         cmocka_unit_test(a_night_is_rest),
         cmocka_unit_test(inhuman_typing_wins),
