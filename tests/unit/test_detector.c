@@ -279,9 +279,8 @@ static void what_is_new_speaks_against_a_pool_the_more_is_known(void **unused)
 {
     (void)unused;
     assert_near(variety_after(4), gain(BET_variety) - loss_new(BET_variety, 4));
-    assert_near(variety_after(40), gain(BET_variety) - log(2 * .99));
-    assert_true(variety_after(40) < variety_after(20));
-    assert_near(variety_after(60), gain(BET_variety) - log(.99 / .3));
+    assert_near(variety_after(16), gain(BET_variety) - log(.99 / .8));
+    assert_near(variety_after(60), gain(BET_variety) - log(.99 / .6));
 }
 
 /* A prompt inside a conversation opens the next, after `between` others. */
