@@ -509,9 +509,10 @@ static void a_rhythm_of_chance_is_no_evidence(void **unused)
 
         for (uint64_t i = 0; i < TURNS; i++) {
             uint64_t n = who * TURNS + i;
+            uint64_t most_ms = UINT64_C(60000) << hash_of(n + 1) % 11;
             struct turn turn = turn_at(ms, 7, 1000 + n);
 
-            ms += (int64_t)(hash_of(n) % (60 * SECOND << hash_of(n + 1) % 11));
+            ms += (int64_t)(hash_of(n) % most_ms);
             turn.prompt.characters = 30U << hash_of(n + 2) % 6;
             observe(state, &turn);
             phase = fmaxf(phase, state->phases[0].nats);
