@@ -1,11 +1,9 @@
 #include "proxy/identity/verifier.h"
 
 #include "proxy/base/text.h"
+#include "proxy/base/wipe.h"
 #include "proxy/identity/jwt.h"
 
-#include <openssl/crypto.h>
-
-#include <stdlib.h>
 #include <sys/random.h>
 #include <xxhash.h>
 
@@ -18,18 +16,18 @@ enum {
 
 struct remembered {
     uint64_t hash;
-    char *credential; /* NULL: empty */
-    size_t len;
     int64_t expires;
     struct known_caller caller;
+    size_t len;
+    char credential[];
 };
 
 struct verifier {
     uint64_t seed;         /* of the hash, so that nobody can aim at a place */
     uint64_t trust_number; /* that they were verified under */
-    struct remembered (*sets)[WAYS]; /* NULL until the first credential */
-    unsigned char turn[SETS];        /* which way is replaced next */
-    struct known_caller newest;      /* who is not remembered */
+    struct remembered *sets[SETS][WAYS];
+    unsigned char turn[SETS];   /* which way is replaced next */
+    struct known_caller newest; /* who is not remembered */
     struct arena_pool pool;
 };
 
@@ -46,20 +44,12 @@ struct verifier *verifier_new(void)
     return verifier;
 }
 
-static void wipe(struct remembered *place)
-{
-    if (place->credential != NULL) {
-        OPENSSL_cleanse(place->credential, place->len);
-        free(place->credential);
-        place->credential = NULL;
-    }
-}
-
 static void wipe_all(struct verifier *verifier)
 {
-    for (size_t set = 0; verifier->sets != NULL && set < SETS; set++) {
+    for (size_t set = 0; set < SETS; set++) {
         for (size_t way = 0; way < WAYS; way++) {
-            wipe(&verifier->sets[set][way]);
+            wipe_free(verifier->sets[set][way]);
+            verifier->sets[set][way] = NULL;
         }
     }
 }
@@ -69,21 +59,17 @@ struct verifier *verifier_free(struct verifier *verifier)
     if (verifier != NULL) {
         wipe_all(verifier);
         arena_pool_done(&verifier->pool);
-        free(verifier->sets);
         free(verifier);
     }
     return NULL;
 }
 
-static bool forget(struct verifier *verifier, const struct trust *trust)
+static void forget(struct verifier *verifier, const struct trust *trust)
 {
-    if (verifier->sets == NULL) {
-        verifier->sets = calloc(SETS, sizeof verifier->sets[0]);
-    } else if (verifier->trust_number != trust->number) {
+    if (verifier->trust_number != trust->number) {
         wipe_all(verifier);
+        verifier->trust_number = trust->number;
     }
-    verifier->trust_number = trust->number;
-    return verifier->sets != NULL;
 }
 
 static uint64_t hash_of(const struct verifier *verifier, struct span credential)
@@ -94,12 +80,12 @@ static uint64_t hash_of(const struct verifier *verifier, struct span credential)
 static const struct known_caller *recall(const struct verifier *verifier, uint64_t hash,
                                          struct span credential, int64_t now)
 {
-    const struct remembered *set = verifier->sets[hash % SETS];
+    for (size_t way = 0; way < WAYS; way++) {
+        const struct remembered *one = verifier->sets[hash % SETS][way];
 
-    for (size_t i = 0; i < WAYS; i++) {
-        if (set[i].hash == hash && set[i].credential != NULL && now < set[i].expires &&
-            span_equal(span_of(set[i].credential, set[i].len), credential)) {
-            return &set[i].caller;
+        if (one != NULL && one->hash == hash && now < one->expires &&
+            span_equal(span_of(one->credential, one->len), credential)) {
+            return &one->caller;
         }
     }
     return NULL;
@@ -110,14 +96,18 @@ static void remember(struct verifier *verifier, uint64_t hash, struct span crede
                      int64_t expires)
 {
     unsigned char *turn = &verifier->turn[hash % SETS];
-    struct remembered *place = &verifier->sets[hash % SETS][*turn % WAYS];
-    char *copy = credential.len > REMEMBERED_MAX ? NULL : malloc(credential.len);
+    struct remembered **place = &verifier->sets[hash % SETS][*turn % WAYS];
+    struct remembered *one =
+        credential.len > REMEMBERED_MAX ? NULL : malloc(sizeof *one + credential.len);
 
-    if (copy != NULL) {
-        memcpy(copy, credential.at, credential.len);
-        wipe(place);
-        *place = (struct remembered){ hash, copy, credential.len, expires,
-                                      verifier->newest };
+    if (one != NULL) {
+        *one = (struct remembered){ .hash = hash,
+                                    .expires = expires,
+                                    .caller = verifier->newest,
+                                    .len = credential.len };
+        memcpy(one->credential, credential.at, credential.len);
+        wipe_free(*place);
+        *place = one;
         (*turn)++;
     }
 }
@@ -144,9 +134,7 @@ enum fault verifier_key(struct verifier *verifier, struct span key,
     if (jwt_looks_like(key)) {
         return FAULT_BAD_CREDENTIAL;
     }
-    if (!forget(verifier, trust)) {
-        return FAULT_NO_MEMORY;
-    }
+    forget(verifier, trust);
     hash = hash_of(verifier, key);
     *caller = recall(verifier, hash, key, now);
     if (*caller != NULL) {
@@ -177,9 +165,7 @@ enum fault verifier_token(struct verifier *verifier, struct span token,
     if (token.len > JWT_BYTES_MAX || !jwt_looks_like(token)) {
         return FAULT_BAD_CREDENTIAL;
     }
-    if (!forget(verifier, trust)) {
-        return FAULT_NO_MEMORY;
-    }
+    forget(verifier, trust);
     hash = hash_of(verifier, token);
     *caller = recall(verifier, hash, token, now);
     if (*caller != NULL) {
