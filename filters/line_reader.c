@@ -2,6 +2,8 @@
 
 #include "proxy/base/wipe.h"
 
+#include <stdlib.h>
+
 /* An attempt of the model: a part of the main usage, unless it was given up. */
 enum { LINE_ATTEMPT = LINE_KINDS };
 

@@ -3,6 +3,7 @@
 #include "proxy/base/wipe.h"
 
 #include <brotli/decode.h>
+#include <stdlib.h>
 
 static void *take(void *unused, size_t size)
 {

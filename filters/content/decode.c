@@ -4,6 +4,8 @@
 #include "proxy/base/text.h"
 #include "proxy/base/wipe.h"
 
+#include <stdlib.h>
+
 enum {
     CODINGS_MAX = 3,             /* one upon another; nobody sends more than one */
     PIECE_MAX = 16 * 1024,       /* decoded bytes that come out at once */

@@ -5,6 +5,7 @@
 
 #include "proxy/base/wipe.h"
 
+#include <stdlib.h>
 #include <zlib.h>
 
 static inline voidpf zlib_memory_take(voidpf unused, uInt items, uInt size)

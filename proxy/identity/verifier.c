@@ -4,6 +4,7 @@
 #include "proxy/base/wipe.h"
 #include "proxy/identity/jwt.h"
 
+#include <stdlib.h>
 #include <sys/random.h>
 #include <xxhash.h>
 
